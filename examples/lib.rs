@@ -1,0 +1,1 @@
+//! Runnable programs for session-runtime; see the README of this folder.

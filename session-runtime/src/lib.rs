@@ -1,0 +1,5 @@
+//! Typed web sessions for axum.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod tier;

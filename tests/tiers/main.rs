@@ -1,0 +1,4 @@
+//! Tests of the tiers.
+
+mod embedded;
+mod memcache;
