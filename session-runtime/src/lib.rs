@@ -2,4 +2,22 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod codec;
+pub mod session;
 pub mod tier;
+
+pub use codec::merge;
+pub use session::{Schema, ServedBy, Session};
+pub use session_macros::Session;
+pub use tier::Tiers;
+
+/// What the derive's code refers to. Not for use by hand, and free to change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::codec::record::Record;
+    pub use crate::codec::slot::{AnySlot, Slot};
+    pub use crate::codec::{FieldError, cbor, merge};
+    pub use crate::session::{FieldSpec, HasDatastore, HasMemcache, Schema, ServedBy, Session};
+    pub use crate::tier::Tiers;
+    pub use bytes::Bytes;
+}

@@ -1,0 +1,93 @@
+//! What a record says about itself: its age, its secrets, its latest commits.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How many commit nonces a record keeps: a commit whose outcome is unknown can be told from the record as long as
+/// fewer others came after it.
+pub const NONCES: usize = 8;
+
+/// A point in time, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// This much later; the end of time where that is too far.
+    #[must_use]
+    pub fn after(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long ago `earlier` was; zero where it is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl From<SystemTime> for Millis {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl From<Millis> for SystemTime {
+    fn from(millis: Millis) -> Self {
+        /// 9999-12-31T23:59:59Z, the last second that a Datastore timestamp can hold.
+        const LAST: u64 = 253_402_300_799_000;
+        UNIX_EPOCH + Duration::from_millis(millis.0.min(LAST))
+    }
+}
+
+/// A random number that names one commit, so that it can be found again in the record it was written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Nonce(pub u64);
+
+/// SHA-256 of a session's secret. What is stored logs nobody in; `Debug` shows nothing all the same.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SecretHash(pub [u8; 32]);
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash(..)")
+    }
+}
+
+/// What a record says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// When the session was created.
+    pub created: Millis,
+    /// When it was last written because of use.
+    pub renewed: Millis,
+    /// When it ends, however much it is used.
+    pub deadline: Millis,
+    /// Of the present secret.
+    pub secret: SecretHash,
+    /// Of the secret before, honoured until the time beside it.
+    pub previous: Option<(SecretHash, Millis)>,
+    /// How many commits the record has seen, its creation included.
+    pub commits: u64,
+    /// The nonces of the latest commits, newest last, at most [`NONCES`].
+    pub nonces: Vec<Nonce>,
+}
+
+impl Meta {
+    /// Counts one more commit.
+    pub fn push(&mut self, nonce: Nonce) {
+        if self.nonces.len() >= NONCES {
+            self.nonces.drain(..=self.nonces.len() - NONCES);
+        }
+        self.nonces.push(nonce);
+        self.commits = self.commits.saturating_add(1);
+    }
+
+    /// Whether the commit with this nonce is in the record: `None` where it could be, but is too long ago to tell,
+    /// given that the record had seen `base` commits when that one set out.
+    pub fn has_landed(&self, nonce: Nonce, base: u64) -> Option<bool> {
+        if self.nonces.contains(&nonce) {
+            return Some(true);
+        }
+        (self.commits.saturating_sub(base) <= self.nonces.len() as u64).then_some(false)
+    }
+}

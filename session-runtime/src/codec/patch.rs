@@ -1,0 +1,1 @@
+//! What one request changed in a session.

@@ -1,0 +1,92 @@
+//! The trait that `#[derive(Session)]` implements, and the schema that it describes a struct by.
+
+use crate::codec::merge::MergeFn;
+use crate::codec::record::Record;
+use crate::codec::slot::AnySlot;
+use crate::codec::{EncodeError, FieldError};
+use crate::tier::Tiers;
+
+/// A struct that can be kept as a session: `#[derive(Session)]`.
+///
+/// The derive writes a companion struct, named after the session with `Fields` behind it, that holds the fields and
+/// has an accessor for each; a `TypedSession<T>` dereferences to it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a session",
+    label = "this is not a session",
+    note = "put `#[derive(Session)]` and `#[cascade(...)]` on `{Self}`"
+)]
+pub trait Session: Sized + Send + Sync + 'static {
+    /// The tiers named in `#[cascade(...)]`.
+    const TIERS: Tiers;
+
+    /// Name, version and fields.
+    const SCHEMA: &'static Schema;
+
+    /// The fields with their accessors.
+    type Fields: Send + Sync + 'static;
+
+    /// Fields that all have their defaults.
+    #[doc(hidden)]
+    fn fresh() -> Self::Fields;
+
+    /// The fields of a stored record, each brought up to the present version.
+    #[doc(hidden)]
+    fn open(record: &Record) -> Result<Self::Fields, FieldError>;
+
+    /// The slot of the field at `index` of the schema.
+    #[doc(hidden)]
+    fn slot(fields: &Self::Fields, index: usize) -> Option<&dyn AnySlot>;
+}
+
+/// What a session is called, and how its fields are stored.
+#[derive(Debug)]
+pub struct Schema {
+    /// The name in records and, behind its prefix, of the cookie.
+    pub name: &'static str,
+    /// The version of the struct, from 1; it never goes down.
+    pub version: u32,
+    /// A hash of the fields' names, types and attributes as written.
+    pub fingerprint: u64,
+    /// The tiers it lives in.
+    pub tiers: Tiers,
+    /// The fields, in the order of the struct.
+    pub fields: &'static [FieldSpec],
+    /// Names of fields that are gone: dropped from a record when it is next written.
+    pub removed: &'static [&'static str],
+}
+
+/// How one field is stored and reconciled.
+#[derive(Debug)]
+pub struct FieldSpec {
+    /// Its name in records.
+    pub name: &'static str,
+    /// Its earlier names, newest first.
+    pub was: &'static [&'static str],
+    /// What its default encodes to.
+    pub default: fn() -> Result<Vec<u8>, EncodeError>,
+    /// How two concurrent writers of it are reconciled.
+    pub merge: MergeFn,
+    /// Whether writing it rotates the session's secret.
+    pub privileged: bool,
+    /// Whether its value is left out of `Debug` and of the JSON view.
+    pub secret: bool,
+}
+
+/// A store that has the memcache tier; `T` is the session that asks for it.
+#[diagnostic::on_unimplemented(
+    message = "session `{T}` lives in the `memcache` tier, which the store of this router does not have",
+    label = "this store has no `memcache` tier",
+    note = "give the builder a `.memcache(...)`, or take `memcache` out of `#[cascade(...)]` on `{T}`"
+)]
+pub trait HasMemcache<T> {}
+
+/// A store that has the datastore tier; `T` is the session that asks for it.
+#[diagnostic::on_unimplemented(
+    message = "session `{T}` lives in the `datastore` tier, which the store of this router does not have",
+    label = "this store has no `datastore` tier",
+    note = "give the builder a `.datastore(...)`, or take `datastore` out of `#[cascade(...)]` on `{T}`"
+)]
+pub trait HasDatastore<T> {}
+
+/// A session whose tiers are all in the store `S`. The derive implements it.
+pub trait ServedBy<S>: Session {}
