@@ -1,6 +1,7 @@
 //! Typed web sessions for axum.
 #![forbid(unsafe_code)]
 
+pub mod cascade;
 pub mod clock;
 pub mod codec;
 pub mod session;
