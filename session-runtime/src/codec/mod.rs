@@ -1,0 +1,3 @@
+//! From a value to its bytes and back.
+
+pub mod cbor;
