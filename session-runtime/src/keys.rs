@@ -67,14 +67,25 @@ pub enum KeyError {
 impl KeyRing {
     /// A ring of keys of 32 bytes or more each, newest first.
     pub fn new<K: AsRef<[u8]>>(keys: impl IntoIterator<Item = K>) -> Result<Self, KeyError> {
-        let keys = keys.into_iter().enumerate().map(|(at, key)| Key::derive(at + 1, key.as_ref()));
+        let keys = keys
+            .into_iter()
+            .enumerate()
+            .map(|(at, key)| Key::derive(at + 1, key.as_ref()));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() { Err(KeyError::Empty) } else { Ok(Self(keys.into())) }
+        if keys.is_empty() {
+            Err(KeyError::Empty)
+        } else {
+            Ok(Self(keys.into()))
+        }
     }
 
     /// A ring of base64 keys (either alphabet, padded or not) with commas between them, newest first.
     pub fn from_base64(keys: &str) -> Result<Self, KeyError> {
-        let words = keys.split(',').map(str::trim).filter(|word| !word.is_empty()).enumerate();
+        let words = keys
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .enumerate();
         let keys = words.map(|(at, word)| decode(word).ok_or(KeyError::NotBase64(at + 1)));
         Self::new(keys.collect::<Result<Vec<_>, _>>()?)
     }
@@ -144,7 +155,9 @@ impl Key {
 }
 
 fn decode(word: &str) -> Option<Vec<u8>> {
-    [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].iter().find_map(|engine| engine.decode(word).ok())
+    [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
+        .iter()
+        .find_map(|engine| engine.decode(word).ok())
 }
 
 impl fmt::Debug for KeyRing {

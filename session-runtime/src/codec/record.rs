@@ -55,12 +55,21 @@ enum RecordErrorKind {
 impl Record {
     /// A record without fields.
     pub fn new(name: &str, version: u32, fingerprint: u64, meta: Meta) -> Self {
-        Self { name: name.into(), version, fingerprint, meta, fields: Vec::new() }
+        Self {
+            name: name.into(),
+            version,
+            fingerprint,
+            meta,
+            fields: Vec::new(),
+        }
     }
 
     /// The encoded value of a field.
     pub fn field(&self, name: &str) -> Option<&Bytes> {
-        self.position(name).ok().and_then(|at| self.fields.get(at)).map(|(_, value)| value)
+        self.position(name)
+            .ok()
+            .and_then(|at| self.fields.get(at))
+            .map(|(_, value)| value)
     }
 
     /// All fields, in the order in which they are written.
@@ -84,7 +93,8 @@ impl Record {
     /// Where the field is, or belongs: fields are sorted by their encoded names (RFC 8949, section 4.2.1), for text
     /// that is by length first.
     fn position(&self, name: &str) -> Result<usize, usize> {
-        self.fields.binary_search_by(|(other, _)| (other.len(), &**other).cmp(&(name.len(), name)))
+        self.fields
+            .binary_search_by(|(other, _)| (other.len(), &**other).cmp(&(name.len(), name)))
     }
 
     /// Writes the record.
@@ -129,7 +139,10 @@ impl Record {
         let mut fields: Vec<(Box<str>, Bytes)> = Vec::with_capacity(count);
         for _ in 0..count {
             let name = reader.text()?;
-            if fields.last().is_some_and(|(last, _)| (last.len(), &**last) >= (name.len(), name)) {
+            if fields
+                .last()
+                .is_some_and(|(last, _)| (last.len(), &**last) >= (name.len(), name))
+            {
                 return Err(RecordErrorKind::Order);
             }
             if reader.tag()? != EMBEDDED {
@@ -138,11 +151,26 @@ impl Record {
             fields.push((name.into(), bytes.slice_ref(reader.bytes()?)));
         }
         reader.end()?;
-        Ok(Self { name, version, fingerprint, meta, fields })
+        Ok(Self {
+            name,
+            version,
+            fingerprint,
+            meta,
+            fields,
+        })
+    }
+
+    /// How many bytes [`encode`](Self::encode) writes.
+    pub fn encoded_len(&self) -> usize {
+        self.encode().len()
     }
 
     fn size_hint(&self) -> usize {
-        let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
+        let fields: usize = self
+            .fields
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 8)
+            .sum();
         160 + self.name.len() + 9 * self.meta.nonces.len() + fields
     }
 }
@@ -186,10 +214,22 @@ impl Meta {
         for _ in 0..count {
             nonces.push(Nonce(reader.uint()?));
         }
-        Ok(Self { created, renewed, deadline, secret, previous, commits, nonces })
+        Ok(Self {
+            created,
+            renewed,
+            deadline,
+            secret,
+            previous,
+            commits,
+            nonces,
+        })
     }
 }
 
 fn secret(reader: &mut Reader<'_>) -> Result<SecretHash, RecordErrorKind> {
-    reader.bytes()?.try_into().map(SecretHash).map_err(|_| RecordErrorKind::Range("the length of a secret"))
+    reader
+        .bytes()?
+        .try_into()
+        .map(SecretHash)
+        .map_err(|_| RecordErrorKind::Range("the length of a secret"))
 }

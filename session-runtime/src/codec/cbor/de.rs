@@ -20,7 +20,11 @@ pub(super) struct Deserializer<'de> {
 
 impl<'de> Deserializer<'de> {
     pub(super) fn new(bytes: &'de [u8]) -> Self {
-        Self { reader: Reader::new(bytes), depth: MAX_DEPTH, wrappers: MAX_WRAPPERS }
+        Self {
+            reader: Reader::new(bytes),
+            depth: MAX_DEPTH,
+            wrappers: MAX_WRAPPERS,
+        }
     }
 
     pub(super) fn end(&self) -> Result<()> {
@@ -65,7 +69,11 @@ impl<'de> Deserializer<'de> {
     #[inline]
     fn expect(&mut self, major: Major, expected: &'static str) -> Result<Head> {
         let (at, head) = self.untagged_head()?;
-        if head.major == major { Ok(head) } else { Err(head::mismatch(at, expected, head)) }
+        if head.major == major {
+            Ok(head)
+        } else {
+            Err(head::mismatch(at, expected, head))
+        }
     }
 
     /// An integer as a magnitude, of the value when it is positive and of -1 minus the value when it is negative.
@@ -99,7 +107,10 @@ impl<'de> Deserializer<'de> {
                 if digits.len() > 16 {
                     return Err(DecodeError::new(at, DecodeKind::BigInteger));
                 }
-                return Ok((negative, digits.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))));
+                return Ok((
+                    negative,
+                    digits.iter().fold(0, |number, byte| number << 8 | u128::from(*byte)),
+                ));
             }
             head = self.reader.read_head()?;
             if !matches!(head.major, Major::Unsigned | Major::Negative | Major::Tag) {
@@ -146,7 +157,10 @@ impl<'de> Deserializer<'de> {
     fn visit_array<V: Visitor<'de>>(&mut self, head: Head, visitor: V) -> Result<V::Value> {
         let left = self.reader.count(head)?;
         self.nested(|this| {
-            let mut items = Items { deserializer: this, left };
+            let mut items = Items {
+                deserializer: this,
+                left,
+            };
             let value = visitor.visit_seq(&mut items)?;
             items.end("the array")?;
             Ok(value)
@@ -157,7 +171,10 @@ impl<'de> Deserializer<'de> {
     fn visit_entries<V: Visitor<'de>>(&mut self, head: Head, visitor: V) -> Result<V::Value> {
         let left = self.reader.count(head)?;
         self.nested(|this| {
-            let mut items = Items { deserializer: this, left };
+            let mut items = Items {
+                deserializer: this,
+                left,
+            };
             let value = visitor.visit_map(&mut items)?;
             items.end("the map")?;
             Ok(value)
@@ -399,7 +416,10 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         visitor: V,
     ) -> Result<V::Value> {
         if name == TAG_ENUM {
-            let tagged = self.reader.peek().is_some_and(|initial| initial >> 5 == Major::Tag as u8);
+            let tagged = self
+                .reader
+                .peek()
+                .is_some_and(|initial| initial >> 5 == Major::Tag as u8);
             let tag = if tagged { Some(self.reader.tag()?) } else { None };
             return self.visit_tag(tag, visitor);
         }

@@ -29,7 +29,13 @@ pub(super) struct Entry {
 
 impl<'o> Serializer<'o> {
     pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
-        Self { out, entries: Vec::new(), scratch: Vec::new(), depth: MAX_DEPTH, wrappers: MAX_WRAPPERS }
+        Self {
+            out,
+            entries: Vec::new(),
+            scratch: Vec::new(),
+            depth: MAX_DEPTH,
+            wrappers: MAX_WRAPPERS,
+        }
     }
 
     /// Goes one level down; whoever calls comes up again when the level ends.
@@ -76,7 +82,13 @@ impl<'o> Serializer<'o> {
         self.enter()?;
         let head = self.out.len();
         head::push_array(self.out, claimed.unwrap_or(0));
-        Ok(Sequence { serializer: self, head, claimed: claimed.unwrap_or(0), written: 0, levels })
+        Ok(Sequence {
+            serializer: self,
+            head,
+            claimed: claimed.unwrap_or(0),
+            written: 0,
+            levels,
+        })
     }
 
     #[inline]
@@ -85,7 +97,13 @@ impl<'o> Serializer<'o> {
         let head = self.out.len();
         head::push_map(self.out, claimed.unwrap_or(0));
         let first = self.entries.len();
-        Ok(Map { serializer: self, head, claimed: claimed.unwrap_or(0), first, levels })
+        Ok(Map {
+            serializer: self,
+            head,
+            claimed: claimed.unwrap_or(0),
+            first,
+            levels,
+        })
     }
 }
 

@@ -23,7 +23,13 @@ const NO_HEAD: usize = usize::MAX;
 impl<'s, 'o> Sequence<'s, 'o> {
     /// ciborium's way of showing a tag: a tuple of the number and the item.
     pub(super) fn tagged(serializer: &'s mut Serializer<'o>) -> Self {
-        Self { serializer, head: NO_HEAD, claimed: 2, written: 0, levels: 1 }
+        Self {
+            serializer,
+            head: NO_HEAD,
+            claimed: 2,
+            written: 0,
+            levels: 1,
+        }
     }
 
     #[inline]
@@ -77,7 +83,11 @@ impl Map<'_, '_> {
     fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result {
         let key = self.serializer.out.len();
         head::push_text(self.serializer.out, name);
-        let entry = Entry { key, value: self.serializer.out.len(), end: 0 };
+        let entry = Entry {
+            key,
+            value: self.serializer.out.len(),
+            end: 0,
+        };
         value.serialize(&mut *self.serializer)?;
         let end = self.serializer.out.len();
         self.serializer.entries.push(Entry { end, ..entry });
@@ -85,7 +95,9 @@ impl Map<'_, '_> {
     }
 
     fn finish(self) -> Result {
-        let Serializer { out, entries, scratch, .. } = &mut *self.serializer;
+        let Serializer {
+            out, entries, scratch, ..
+        } = &mut *self.serializer;
         let own = entries.get_mut(self.first..).unwrap_or_default();
         sort(out, own, scratch)?;
         let written = own.len();
@@ -186,7 +198,11 @@ impl ser::SerializeMap for Map<'_, '_> {
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result {
         let before = self.serializer.out.len();
         key.serialize(&mut *self.serializer)?;
-        let entry = Entry { key: before, value: self.serializer.out.len(), end: 0 };
+        let entry = Entry {
+            key: before,
+            value: self.serializer.out.len(),
+            end: 0,
+        };
         self.serializer.entries.push(entry);
         Ok(())
     }
