@@ -6,6 +6,7 @@
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub(crate) mod erased;
 mod error;
 
 use std::future::Future;
