@@ -61,12 +61,14 @@ pub(super) async fn check(
     rule: &'static str,
     outcome: impl Future<Output = Outcome>,
 ) -> Result<(), Violation> {
-    let outcome = tokio::time::timeout(options.patience, outcome).await.unwrap_or_else(|_| {
-        Err(Broken::new(
-            "every call to end within a bounded time",
-            format!("nothing was heard for {:?}", options.patience),
-        ))
-    });
+    let outcome = tokio::time::timeout(options.patience, outcome)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Broken::new(
+                "every call to end within a bounded time",
+                format!("nothing was heard for {:?}", options.patience),
+            ))
+        });
     outcome.map_err(|broken| Violation {
         tier,
         rule,

@@ -165,7 +165,8 @@ impl CacheTier for LocalCache {
     fn max_value_len(&self) -> usize {
         let capacity = self.entries.policy().max_capacity().unwrap_or(u64::MAX);
         let room = usize::try_from(capacity).unwrap_or(usize::MAX);
-        self.max_value_len.min(room.saturating_sub(ENTRY_OVERHEAD + MAX_KEY_LEN))
+        self.max_value_len
+            .min(room.saturating_sub(ENTRY_OVERHEAD + MAX_KEY_LEN))
     }
 
     async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {

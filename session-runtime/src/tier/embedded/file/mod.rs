@@ -161,13 +161,7 @@ impl DurableTier for LocalFile {
         self.write("insert", change).await
     }
 
-    async fn update(
-        &self,
-        key: &str,
-        base: Version,
-        value: Bytes,
-        expires_at: SystemTime,
-    ) -> Result<Write, TierError> {
+    async fn update(&self, key: &str, base: Version, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
         check_len("update", &value)?;
         let change = Change::Update {
             key: key.to_owned(),

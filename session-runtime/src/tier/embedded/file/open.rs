@@ -166,7 +166,8 @@ impl Store {
 
     /// Whether the file can be used: after an I/O error redb refuses every call until it is opened again.
     pub(super) fn is_fit(&self) -> bool {
-        self.with(|database| table::counter(database).and_then(|_| Ok(drop(database.begin_write()?)))).is_ok()
+        self.with(|database| table::counter(database).and_then(|_| Ok(drop(database.begin_write()?))))
+            .is_ok()
     }
 
     pub(super) fn close(&self) {

@@ -36,12 +36,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(
-        doing: &'static str,
-        change: Change,
-        asked: Instant,
-        answer: oneshot::Sender<Answer>,
-    ) -> Self {
+    pub(super) fn new(doing: &'static str, change: Change, asked: Instant, answer: oneshot::Sender<Answer>) -> Self {
         Self {
             doing,
             change: Some(change),
@@ -171,7 +166,10 @@ fn commit(store: &Store, batch: &mut Vec<Request>, changes: Changes) -> bool {
 
 fn reopen(store: &Store) -> bool {
     if let Err(error) = store.reopen() {
-        tracing::error!(error = &error as &dyn std::error::Error, "the session file cannot be opened again");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "the session file cannot be opened again"
+        );
         return false;
     }
     tracing::warn!("the session file was opened again after an I/O error");
