@@ -1,4 +1,4 @@
-//! How two concurrent writers of one field are reconciled: three-way, on the value at load, theirs and ours.
+#![doc = include_str!("merge.md")]
 
 use std::error::Error;
 use std::fmt;
@@ -10,8 +10,15 @@ use serde::de::DeserializeOwned;
 use super::{DecodeError, EncodeError, cbor};
 
 mod add;
+mod entries;
+mod items;
+mod order;
+mod union;
 
 pub use add::{MergeAdd, add};
+pub use entries::{MergeEntries, MergeEntriesAdd, entries, entries_add};
+pub use order::{MergeOrd, max, min};
+pub use union::{MergeUnion, union};
 
 /// The three values of a field that two writers changed, each as the present version encodes it.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +41,7 @@ pub struct MergeError(Kind);
 #[derive(Debug)]
 enum Kind {
     Rejected,
+    Shape(&'static str),
     Decode(DecodeError),
     Encode(EncodeError),
 }
@@ -47,18 +55,21 @@ impl MergeError {
 
 impl fmt::Display for MergeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match &self.0 {
-            Kind::Rejected => "another request wrote this field first, and its strategy is `merge = reject`",
-            Kind::Decode(_) => "a value to be merged does not decode",
-            Kind::Encode(_) => "the merged value does not encode",
-        })
+        match &self.0 {
+            Kind::Rejected => {
+                f.write_str("another request wrote this field first, and its strategy is `merge = reject`")
+            }
+            Kind::Shape(shape) => write!(f, "a value to be merged is not a {shape}"),
+            Kind::Decode(_) => f.write_str("a value to be merged does not decode"),
+            Kind::Encode(_) => f.write_str("the merged value does not encode"),
+        }
     }
 }
 
 impl Error for MergeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
-            Kind::Rejected => None,
+            Kind::Rejected | Kind::Shape(_) => None,
             Kind::Decode(error) => Some(error),
             Kind::Encode(error) => Some(error),
         }
@@ -88,6 +99,8 @@ pub fn reject(_: &Three<'_>) -> Result<Bytes, MergeError> {
 }
 
 /// A function of the user's: `fn(base: &T, theirs: T, ours: T) -> T`.
+///
+/// It is called once for every try of a commit, so it must depend on its arguments alone.
 pub fn with<T: Serialize + DeserializeOwned>(three: &Three<'_>, merge: fn(&T, T, T) -> T) -> Result<Bytes, MergeError> {
     let merged = merge(
         &cbor::from_slice(three.base)?,
