@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::add::MergeAdd;
-use super::items::{self, Item};
+use super::items::{self, Rewritten};
 use super::{MergeError, Three};
 use crate::codec::cbor;
 
@@ -110,23 +110,18 @@ fn by_key<T: MergeEntries>(
     three: &Three<'_>,
     mut both: impl for<'a> FnMut(&Values<'a>) -> Result<Option<Cow<'a, [u8]>>, MergeError>,
 ) -> Result<Bytes, MergeError> {
-    let (base, theirs, ours) = (
-        items::map(three.base)?,
-        items::map(three.theirs)?,
-        items::map(three.ours)?,
-    );
-    let (base_index, theirs_index, ours_index) = (index(&base), index(&theirs), index(&ours));
-    let theirs_keys = theirs.iter().map(|(key, _)| key);
-    let new_keys = ours
-        .iter()
-        .map(|(key, _)| key)
-        .filter(|key| !theirs_index.contains_key(key.as_slice()));
+    let three = Rewritten::new::<T>(three)?;
+    let (base, theirs, ours) = (items::map(&three.base)?, items::map(&three.theirs)?, items::map(&three.ours)?);
+    let base: HashMap<_, _> = base.into_iter().collect();
+    let theirs_by_key: HashMap<_, _> = theirs.iter().copied().collect();
+    let ours_by_key: HashMap<_, _> = ours.iter().copied().collect();
+    let new_keys = ours.iter().filter(|(key, _)| !theirs_by_key.contains_key(key));
     let mut merged = Vec::with_capacity(theirs.len());
-    for key in theirs_keys.chain(new_keys) {
+    for &(key, _) in theirs.iter().chain(new_keys) {
         let values = Values {
-            base: base_index.get(key.as_slice()).copied(),
-            theirs: theirs_index.get(key.as_slice()).copied(),
-            ours: ours_index.get(key.as_slice()).copied(),
+            base: base.get(key).copied(),
+            theirs: theirs_by_key.get(key).copied(),
+            ours: ours_by_key.get(key).copied(),
         };
         let value = if values.ours == values.base {
             values.theirs.map(Cow::Borrowed)
@@ -135,11 +130,7 @@ fn by_key<T: MergeEntries>(
         } else {
             both(&values)?
         };
-        merged.extend(value.map(|value| (key.as_slice(), value)));
+        merged.extend(value.map(|value| (key, value)));
     }
     items::from_map::<T>(&merged)
-}
-
-fn index(entries: &[(Item, Item)]) -> HashMap<&[u8], &[u8]> {
-    entries.iter().map(|(key, value)| (&**key, &**value)).collect()
 }

@@ -41,7 +41,6 @@ pub struct MergeError(Kind);
 #[derive(Debug)]
 enum Kind {
     Rejected,
-    Shape(&'static str),
     Decode(DecodeError),
     Encode(EncodeError),
 }
@@ -55,21 +54,18 @@ impl MergeError {
 
 impl fmt::Display for MergeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Kind::Rejected => {
-                f.write_str("another request wrote this field first, and its strategy is `merge = reject`")
-            }
-            Kind::Shape(shape) => write!(f, "a value to be merged is not a {shape}"),
-            Kind::Decode(_) => f.write_str("a value to be merged does not decode"),
-            Kind::Encode(_) => f.write_str("the merged value does not encode"),
-        }
+        f.write_str(match &self.0 {
+            Kind::Rejected => "another request wrote this field first, and its strategy is `merge = reject`",
+            Kind::Decode(_) => "a value to be merged does not decode",
+            Kind::Encode(_) => "the merged value does not encode",
+        })
     }
 }
 
 impl Error for MergeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
-            Kind::Rejected | Kind::Shape(_) => None,
+            Kind::Rejected => None,
             Kind::Decode(error) => Some(error),
             Kind::Encode(error) => Some(error),
         }

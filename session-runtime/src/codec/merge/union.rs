@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::items::{self, Item};
+use super::items::{self, Rewritten};
 use super::{MergeError, Three};
 
 /// A list or a set: whatever serde writes as a sequence of items.
@@ -69,11 +69,8 @@ where
 /// In a list, our items go to the front or the end where we put them there, else behind the item that they followed.
 /// Everything else keeps the order that they left it in, or ours where we alone reordered it.
 pub fn union<T: MergeUnion>(three: &Three<'_>) -> Result<Bytes, MergeError> {
-    let (base, theirs, ours) = (
-        items::list(three.base)?,
-        items::list(three.theirs)?,
-        items::list(three.ours)?,
-    );
+    let three = Rewritten::new::<T>(three)?;
+    let (base, theirs, ours) = (items::list(&three.base)?, items::list(&three.theirs)?, items::list(&three.ours)?);
     let mut merged = if is_reordered(&base, &ours) && !is_reordered(&base, &theirs) {
         weave(&base, &ours, &theirs)
     } else {
@@ -88,7 +85,7 @@ pub fn union<T: MergeUnion>(three: &Three<'_>) -> Result<Bytes, MergeError> {
 
 type Counts<'a> = HashMap<&'a [u8], usize>;
 
-fn count(list: &[Item]) -> Counts<'_> {
+fn count<'a>(list: &[&'a [u8]]) -> Counts<'a> {
     let mut counts = Counts::new();
     for item in list {
         *counts.entry(item).or_default() += 1;
@@ -108,7 +105,7 @@ fn take(counts: &mut Counts<'_>, item: &[u8]) -> bool {
 }
 
 /// Whether what `list` kept of `base` stands in another order than there.
-fn is_reordered(base: &[Item], list: &[Item]) -> bool {
+fn is_reordered(base: &[&[u8]], list: &[&[u8]]) -> bool {
     let mut copies = count(base);
     let mut rest = base.iter();
     list.iter()
@@ -118,7 +115,7 @@ fn is_reordered(base: &[Item], list: &[Item]) -> bool {
 
 /// `frame` without what `other` removed from `base`, with what it added. The items do not depend on which of the two is
 /// the frame, their order does.
-fn weave<'a>(base: &'a [Item], frame: &'a [Item], other: &'a [Item]) -> Vec<&'a [u8]> {
+fn weave<'a>(base: &[&'a [u8]], frame: &[&'a [u8]], other: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let added = Added::new(base, other);
     let kept = without_removed(base, frame, other);
     let mut merged = Vec::with_capacity(added.front.len() + kept.len() + added.end.len());
@@ -139,7 +136,7 @@ fn weave<'a>(base: &'a [Item], frame: &'a [Item], other: &'a [Item]) -> Vec<&'a 
 
 /// `frame` without the copies that `other` removed from `base`. Of several copies those at the start that both share
 /// stay: the last one goes when the end of a list was popped, the first when it was the front.
-fn without_removed<'a>(base: &'a [Item], frame: &'a [Item], other: &'a [Item]) -> Vec<&'a [u8]> {
+fn without_removed<'a>(base: &[&'a [u8]], frame: &[&'a [u8]], other: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let shared = base.iter().zip(other).take_while(|(left, right)| left == right).count();
     let mut stay = count(base.get(..shared).unwrap_or_default());
     let mut removed = count(base);
@@ -157,7 +154,7 @@ fn without_removed<'a>(base: &'a [Item], frame: &'a [Item], other: &'a [Item]) -
     frame
         .iter()
         .filter(|item| take(&mut stay, item) || !take(&mut removed, item))
-        .map(Vec::as_slice)
+        .copied()
         .collect()
 }
 
@@ -173,7 +170,7 @@ struct Added<'a> {
 }
 
 impl<'a> Added<'a> {
-    fn new(base: &[Item], list: &'a [Item]) -> Self {
+    fn new(base: &[&'a [u8]], list: &[&'a [u8]]) -> Self {
         let mut copies = count(base);
         let kept: Vec<bool> = list.iter().map(|item| take(&mut copies, item)).collect();
         let last_kept = kept.iter().rposition(|kept| *kept);
