@@ -105,23 +105,24 @@ struct Values<'a> {
     ours: Option<&'a [u8]>,
 }
 
-/// Takes each key from the one that changed it, and from `both` where both did: their keys first, then our new ones.
+/// Takes each key from the one that changed it, and from `both` where both did.
 fn by_key<T: MergeEntries>(
     three: &Three<'_>,
     mut both: impl for<'a> FnMut(&Values<'a>) -> Result<Option<Cow<'a, [u8]>>, MergeError>,
 ) -> Result<Bytes, MergeError> {
     let three = Rewritten::new::<T>(three)?;
-    let (base, theirs, ours) = (items::map(&three.base)?, items::map(&three.theirs)?, items::map(&three.ours)?);
-    let base: HashMap<_, _> = base.into_iter().collect();
-    let theirs_by_key: HashMap<_, _> = theirs.iter().copied().collect();
-    let ours_by_key: HashMap<_, _> = ours.iter().copied().collect();
-    let new_keys = ours.iter().filter(|(key, _)| !theirs_by_key.contains_key(key));
+    let (base, theirs, ours) = (
+        items::map(&three.base)?,
+        items::map(&three.theirs)?,
+        items::map(&three.ours)?,
+    );
     let mut merged = Vec::with_capacity(theirs.len());
-    for &(key, _) in theirs.iter().chain(new_keys) {
+    let new_keys = ours.keys().filter(|key| !theirs.contains_key(*key));
+    for &key in theirs.keys().chain(new_keys) {
         let values = Values {
             base: base.get(key).copied(),
-            theirs: theirs_by_key.get(key).copied(),
-            ours: ours_by_key.get(key).copied(),
+            theirs: theirs.get(key).copied(),
+            ours: ours.get(key).copied(),
         };
         let value = if values.ours == values.base {
             values.theirs.map(Cow::Borrowed)

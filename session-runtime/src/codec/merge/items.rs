@@ -1,6 +1,8 @@
 //! Lists and maps as their encoded parts. Parts are compared by their bytes, so that an element needs neither `Eq` nor
 //! `Hash`.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,11 +39,11 @@ pub(super) fn list(bytes: &[u8]) -> Result<Vec<&[u8]>, DecodeError> {
     (0..count).map(|_| reader.skip()).collect()
 }
 
-/// An encoded key and its encoded value.
-pub(super) type Entry<'a> = (&'a [u8], &'a [u8]);
+/// Encoded keys and their encoded values.
+pub(super) type Entries<'a> = BTreeMap<&'a [u8], &'a [u8]>;
 
 /// The entries of a map.
-pub(super) fn map(bytes: &[u8]) -> Result<Vec<Entry<'_>>, DecodeError> {
+pub(super) fn map(bytes: &[u8]) -> Result<Entries<'_>, DecodeError> {
     let mut reader = head::Reader::new(bytes);
     let count = reader.map()?;
     (0..count).map(|_| Ok((reader.skip()?, reader.skip()?))).collect()

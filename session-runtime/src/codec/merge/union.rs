@@ -70,8 +70,16 @@ where
 /// Everything else keeps the order that they left it in, or ours where we alone reordered it.
 pub fn union<T: MergeUnion>(three: &Three<'_>) -> Result<Bytes, MergeError> {
     let three = Rewritten::new::<T>(three)?;
-    let (base, theirs, ours) = (items::list(&three.base)?, items::list(&three.theirs)?, items::list(&three.ours)?);
-    let mut merged = if is_reordered(&base, &ours) && !is_reordered(&base, &theirs) {
+    let (base, theirs, ours) = (
+        items::list(&three.base)?,
+        items::list(&three.theirs)?,
+        items::list(&three.ours)?,
+    );
+    let mut merged = if theirs == base {
+        ours
+    } else if ours == base {
+        theirs
+    } else if is_reordered(&base, &ours) && !is_reordered(&base, &theirs) {
         weave(&base, &ours, &theirs)
     } else {
         weave(&base, &theirs, &ours)
@@ -104,13 +112,16 @@ fn take(counts: &mut Counts<'_>, item: &[u8]) -> bool {
     }
 }
 
+/// What `list` kept of `base`, in its own order.
+fn kept<'a>(base: &[&'a [u8]], list: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let mut copies = count(base);
+    list.iter().copied().filter(|item| take(&mut copies, item)).collect()
+}
+
 /// Whether what `list` kept of `base` stands in another order than there.
 fn is_reordered(base: &[&[u8]], list: &[&[u8]]) -> bool {
-    let mut copies = count(base);
     let mut rest = base.iter();
-    list.iter()
-        .filter(|item| take(&mut copies, item))
-        .any(|item| !rest.any(|other| other == item))
+    kept(base, list).iter().any(|item| !rest.any(|other| other == item))
 }
 
 /// `frame` without what `other` removed from `base`, with what it added. The items do not depend on which of the two is
@@ -134,23 +145,30 @@ fn weave<'a>(base: &[&'a [u8]], frame: &[&'a [u8]], other: &[&'a [u8]]) -> Vec<&
     merged
 }
 
-/// `frame` without the copies that `other` removed from `base`. Of several copies those at the start that both share
-/// stay: the last one goes when the end of a list was popped, the first when it was the front.
+/// `frame` without the copies that `other` removed from `base`. Of several copies, those before the first that it
+/// removed stay: the last one goes when the end of a list was popped, the first when it was the front.
 fn without_removed<'a>(base: &[&'a [u8]], frame: &[&'a [u8]], other: &[&'a [u8]]) -> Vec<&'a [u8]> {
-    let shared = base.iter().zip(other).take_while(|(left, right)| left == right).count();
-    let mut stay = count(base.get(..shared).unwrap_or_default());
+    let mut left = kept(base, other).into_iter().peekable();
+    let mut stay = Counts::new();
+    let mut thinned = HashSet::new();
+    for &item in base {
+        if left.next_if_eq(&item).is_none() {
+            thinned.insert(item);
+        } else if !thinned.contains(item) {
+            *stay.entry(item).or_default() += 1;
+        }
+    }
     let mut removed = count(base);
     for item in other {
         take(&mut removed, item);
     }
     // No more copies may stay than are left, or one that was removed would come back.
-    let mut copies = count(frame);
+    let copies = count(frame);
     for (item, stay) in &mut stay {
         let present = copies.get(item).copied().unwrap_or_default();
         let gone = removed.get(item).copied().unwrap_or_default();
         *stay = (*stay).min(present.saturating_sub(gone));
     }
-    copies.clear();
     frame
         .iter()
         .filter(|item| take(&mut stay, item) || !take(&mut removed, item))
