@@ -321,6 +321,10 @@ mod numbers {
         }
         assert_both_ways(merge::max::<Set>, &Set(0), &Set(1), &Set(3), &Set(3));
         assert_eq!(merged(merge::max::<Set>, &Set(0), &Set(1), &Set(2)), Set(2));
+        assert_eq!(
+            merged(merge::max::<(f64, u8)>, &(0.0, 0), &(f64::NAN, 2), &(f64::NAN, 1)).1,
+            1
+        );
     }
 }
 

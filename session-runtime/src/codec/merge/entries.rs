@@ -78,9 +78,6 @@ pub fn entries<T: MergeEntries>(three: &Three<'_>) -> Result<Bytes, MergeError> 
 /// stay. A key that either took out goes where nothing stays, and always where both took it out.
 pub fn entries_add<T: MergeEntriesAdd>(three: &Three<'_>) -> Result<Bytes, MergeError> {
     by_key::<T>(three, |values| {
-        if values.theirs.is_none() && values.ours.is_none() {
-            return Ok(None);
-        }
         let sum = T::Value::merge_add(&number(values.base)?, number(values.theirs)?, number(values.ours)?);
         let sum = cbor::to_vec(&sum)?;
         let taken_out = values.base.is_some() && (values.theirs.is_none() || values.ours.is_none());
@@ -105,7 +102,8 @@ struct Values<'a> {
     ours: Option<&'a [u8]>,
 }
 
-/// Takes each key from the one that changed it, and from `both` where both did.
+/// Takes each key that either has from the one that changed it, and from `both` where both did. A key that both took
+/// out is gone.
 fn by_key<T: MergeEntries>(
     three: &Three<'_>,
     mut both: impl for<'a> FnMut(&Values<'a>) -> Result<Option<Cow<'a, [u8]>>, MergeError>,
