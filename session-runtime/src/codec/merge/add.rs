@@ -28,7 +28,7 @@ pub fn add<T: MergeAdd>(three: &Three<'_>) -> Result<Bytes, MergeError> {
     with::<T>(three, T::merge_add)
 }
 
-// The difference is always taken unsigned: that of two `i128` does not fit an `i128`.
+// The difference is always taken unsigned: that of two `i128` need not fit an `i128`.
 
 macro_rules! unsigned {
     ($($number:ty)*) => {$(
