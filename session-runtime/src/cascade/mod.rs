@@ -2,6 +2,7 @@
 
 mod builder;
 mod driver;
+mod environment;
 mod item;
 mod locks;
 mod outcome;

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::driver::{Rooms, Stored, Trouble};
 use super::locks::Locks;
 use super::outcome::{Commit, CommitError, LoadError, LoadReport};
-use super::protocol::{
+use super::protocol::{self,
     CacheCommit, CacheCreate, CacheLoad, Change, Committed, Create, Created, Failure, Goal, Item, Load, Loaded, Settle,
     Source,
 };
@@ -246,7 +246,7 @@ impl Shared {
             (false, None) => self.rooms.run(key, CacheCommit::new(goal, patch, record, Token(0))).await,
             (true, _) => {
                 let cache = tiers.contains(Tiers::MEMCACHE);
-                self.rooms.run(key, Commit_::new(goal, patch, known.version, record, cache, fence)).await
+                self.rooms.run(key, protocol::Commit::new(goal, patch, known.version, record, cache, fence)).await
             }
         };
         let now = self.rooms.now();
@@ -406,7 +406,7 @@ impl Drop for Pending {
     }
 }
 
-use super::protocol::Commit as Commit_;
+
 
 pub(crate) fn nonce() -> Nonce {
     Nonce(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)))
