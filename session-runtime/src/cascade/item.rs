@@ -16,7 +16,11 @@ const TOMBSTONE: u64 = 3;
 pub(super) fn encode(item: &Item<Record>) -> Vec<u8> {
     let mut out = Vec::with_capacity(24);
     match item {
-        Item::Value { version, asked_at, record } => {
+        Item::Value {
+            version,
+            asked_at,
+            record,
+        } => {
             push_array(&mut out, 4);
             push_uint(&mut out, VALUE);
             push_uint(&mut out, version.0);
@@ -46,7 +50,11 @@ pub(super) fn decode(bytes: &Bytes) -> Option<Item<Record>> {
             let version = Version(reader.uint().ok()?);
             let asked_at = Millis(reader.uint().ok()?);
             let record = Record::decode(&bytes.slice_ref(reader.bytes().ok()?)).ok()?;
-            Item::Value { version, asked_at, record }
+            Item::Value {
+                version,
+                asked_at,
+                record,
+            }
         }
         (2, LEASE) => Item::Lease(Nonce(reader.uint().ok()?)),
         (2, FENCE) => Item::Fence(Nonce(reader.uint().ok()?)),

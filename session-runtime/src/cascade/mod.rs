@@ -10,6 +10,6 @@ mod policy;
 pub mod protocol;
 pub(crate) mod store;
 
-pub use builder::{Builder, BuildError};
+pub use builder::{BuildError, Builder};
 pub use outcome::{Commit, CommitError, CommitReport, LoadError, LoadReport};
 pub use store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};
