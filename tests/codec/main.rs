@@ -1,1 +1,8 @@
-//! Tests of the codec.
+//! Tests of the codec: published vectors, round trips with ciborium as the oracle, hostile bytes.
+
+mod deterministic;
+mod errors;
+mod hostile;
+mod properties;
+mod samples;
+mod vectors;
