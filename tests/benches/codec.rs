@@ -63,7 +63,12 @@ struct Address {
 }
 
 fn cart() -> Cart {
-    let line = |sku: &str, title: &str, quantity, cents| Line { sku: sku.into(), title: title.into(), quantity, cents };
+    let line = |sku: &str, title: &str, quantity, cents| Line {
+        sku: sku.into(),
+        title: title.into(),
+        quantity,
+        cents,
+    };
     Cart {
         user: 81_220_431,
         currency: "EUR".into(),
@@ -72,7 +77,10 @@ fn cart() -> Cart {
             line("S-2200", "Wool socks, grey", 4, 990),
             line("H-0031-M", "Felt hat", 1, 5_450),
         ],
-        note: Some("Please ring twice, the bell is faint, and leave it with the neighbour on the left when nobody comes.".into()),
+        note: Some(
+            "Please ring twice, the bell is faint, and leave it with the neighbour on the left when nobody comes."
+                .into(),
+        ),
         coupon: None,
         gift: true,
         discount: 12.5,
@@ -115,7 +123,18 @@ fn fields(cart: &Cart) -> [Vec<u8>; 10] {
 }
 
 fn from_fields(bytes: &[Vec<u8>; 10]) -> Cart {
-    let [user, currency, lines, note, coupon, gift, discount, seen, address, visits] = bytes;
+    let [
+        user,
+        currency,
+        lines,
+        note,
+        coupon,
+        gift,
+        discount,
+        seen,
+        address,
+        visits,
+    ] = bytes;
     fn read<T: DeserializeOwned>(bytes: &[u8]) -> T {
         cbor::from_slice(bytes).unwrap()
     }
@@ -188,7 +207,9 @@ mod encode {
 
     #[divan::bench]
     fn cbor4ii_whole(bencher: Bencher<'_, '_>) {
-        measure(bencher, &cart(), |cart| cbor4ii::serde::to_vec(Vec::new(), cart).unwrap().len());
+        measure(bencher, &cart(), |cart| {
+            cbor4ii::serde::to_vec(Vec::new(), cart).unwrap().len()
+        });
     }
 
     #[divan::bench]

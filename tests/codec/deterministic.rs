@@ -20,7 +20,11 @@ fn walk(reader: &mut Reader<'_>, bytes: &[u8]) {
     let start = reader.position();
     let before = *reader;
     let head = reader.read_head().unwrap();
-    assert!(!head.is_indefinite(), "an open length at byte {start} of {}", hex(bytes));
+    assert!(
+        !head.is_indefinite(),
+        "an open length at byte {start} of {}",
+        hex(bytes)
+    );
     if let Some(float) = head.float() {
         let mut shortest = Vec::new();
         ciborium::into_writer(&float, &mut shortest).unwrap();
@@ -29,7 +33,11 @@ fn walk(reader: &mut Reader<'_>, bytes: &[u8]) {
     }
     let mut shortest = Vec::new();
     head::push_head(&mut shortest, head.major, head.argument);
-    assert_eq!(&bytes[start..reader.position()], shortest, "a long head at byte {start}");
+    assert_eq!(
+        &bytes[start..reader.position()],
+        shortest,
+        "a long head at byte {start}"
+    );
     match head.major {
         Major::Unsigned | Major::Negative | Major::Simple => {}
         Major::Bytes | Major::Text => {
@@ -44,7 +52,10 @@ fn walk(reader: &mut Reader<'_>, bytes: &[u8]) {
                 let at = reader.position();
                 walk(reader, bytes);
                 let key = &bytes[at..reader.position()];
-                assert!(previous.is_none_or(|previous| previous < key), "a key out of order at byte {at}");
+                assert!(
+                    previous.is_none_or(|previous| previous < key),
+                    "a key out of order at byte {at}"
+                );
                 previous = Some(key);
                 walk(reader, bytes);
             }
@@ -56,7 +67,12 @@ fn walk(reader: &mut Reader<'_>, bytes: &[u8]) {
 fn a_hash_map_has_one_encoding() {
     let names: Vec<String> = (0..300).map(|n| format!("key {n}")).collect();
     let forward: HashMap<&str, usize> = names.iter().enumerate().map(|(n, name)| (name.as_str(), n)).collect();
-    let backward: HashMap<&str, usize> = names.iter().enumerate().rev().map(|(n, name)| (name.as_str(), n)).collect();
+    let backward: HashMap<&str, usize> = names
+        .iter()
+        .enumerate()
+        .rev()
+        .map(|(n, name)| (name.as_str(), n))
+        .collect();
     let sorted: BTreeMap<&str, usize> = forward.iter().map(|(name, n)| (*name, *n)).collect();
     let bytes = cbor::to_vec(&forward).unwrap();
     assert_eq!(cbor::to_vec(&backward).unwrap(), bytes);

@@ -57,9 +57,15 @@ pub(crate) enum Shape {
     Point,
     Circle(f64),
     Segment(i32, i64),
-    Rectangle { width: Option<u8>, height: u64, name: String },
+    Rectangle {
+        width: Option<u8>,
+        height: u64,
+        name: String,
+    },
     Group(Vec<Shape>),
-    Framed { inner: Box<Shape> },
+    Framed {
+        inner: Box<Shape>,
+    },
     Maybe(Option<Box<Shape>>),
 }
 
@@ -117,13 +123,22 @@ pub(crate) struct Borrowing<'a> {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof![Just(String::new()), "[a-z]{1,30}", "\\PC{0,12}", vec(any::<char>(), 250..300).prop_map(String::from_iter)]
+    prop_oneof![
+        Just(String::new()),
+        "[a-z]{1,30}",
+        "\\PC{0,12}",
+        vec(any::<char>(), 250..300).prop_map(String::from_iter)
+    ]
 }
 
 /// Not a number is left out: it equals nothing, and has a test of its own.
 fn double() -> impl Strategy<Value = f64> {
-    let any = f64::POSITIVE | f64::NEGATIVE | f64::NORMAL | f64::SUBNORMAL | f64::ZERO | f64::INFINITE;
-    prop_oneof![any, single().prop_map(std::convert::Into::into), any::<i16>().prop_map(|n| f64::from(n) / 8.0)]
+    let all = f64::POSITIVE | f64::NEGATIVE | f64::NORMAL | f64::SUBNORMAL | f64::ZERO | f64::INFINITE;
+    prop_oneof![
+        all,
+        single().prop_map(std::convert::Into::into),
+        any::<i16>().prop_map(|n| f64::from(n) / 8.0)
+    ]
 }
 
 fn single() -> impl Strategy<Value = f32> {
@@ -138,9 +153,18 @@ fn wide() -> impl Strategy<Value = u128> {
 pub(crate) fn scalars() -> impl Strategy<Value = Scalars> {
     #[expect(clippy::cast_possible_truncation, reason = "the low bits are as good as any")]
     fn fill(n: u128, i: i128) -> ((u8, u16, u32, u64, u128), (i8, i16, i32, i64, i128)) {
-        ((n as u8, n as u16, n as u32, n as u64, n), (i as i8, i as i16, i as i32, i as i64, i))
+        (
+            (n as u8, n as u16, n as u32, n as u64, n),
+            (i as i8, i as i16, i as i32, i as i64, i),
+        )
     }
-    let signed = (wide(), any::<bool>()).prop_map(|(n, negative)| if negative { !(n >> 1).cast_signed() } else { (n >> 1).cast_signed() });
+    let signed = (wide(), any::<bool>()).prop_map(|(n, negative)| {
+        if negative {
+            !(n >> 1).cast_signed()
+        } else {
+            (n >> 1).cast_signed()
+        }
+    });
     let numbers = (wide(), signed).prop_map(|(n, i)| fill(n, i));
     let strings = (any::<char>(), text(), vec(any::<u8>(), 0..40).prop_map(ByteBuf::from));
     let wrapped = option::of(any::<u32>()).prop_map(Wrapped);
@@ -191,8 +215,11 @@ pub(crate) fn shape() -> impl Strategy<Value = Shape> {
         Just(Shape::Point),
         double().prop_map(Shape::Circle),
         any::<(i32, i64)>().prop_map(|(from, to)| Shape::Segment(from, to)),
-        (option::of(any::<u8>()), any::<u64>(), text())
-            .prop_map(|(width, height, name)| Shape::Rectangle { width, height, name }),
+        (option::of(any::<u8>()), any::<u64>(), text()).prop_map(|(width, height, name)| Shape::Rectangle {
+            width,
+            height,
+            name
+        }),
     ];
     leaf.prop_recursive(8, 24, 4, |inner| {
         prop_oneof![
@@ -236,8 +263,12 @@ pub(crate) fn untagged() -> impl Strategy<Value = Untagged> {
 
 pub(crate) fn flattened() -> impl Strategy<Value = Flattened> {
     let rest = btree_map("x[a-z]{0,30}", any::<u64>(), 0..30);
-    (any::<u32>(), address(), option::of(text()), rest)
-        .prop_map(|(id, address, nick, rest)| Flattened { id, address, nick, rest })
+    (any::<u32>(), address(), option::of(text()), rest).prop_map(|(id, address, nick, rest)| Flattened {
+        id,
+        address,
+        nick,
+        rest,
+    })
 }
 
 /// Any CBOR there is, tags included, as ciborium shows it.

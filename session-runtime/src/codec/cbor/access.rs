@@ -45,7 +45,11 @@ impl<'de> Items<'_, 'de> {
     #[inline]
     pub(super) fn end(mut self, expected: &'static str) -> Result<()> {
         let at = self.deserializer.reader.position();
-        if self.has_more() { Err(DecodeError::new(at, DecodeKind::Unread { expected })) } else { Ok(()) }
+        if self.has_more() {
+            Err(DecodeError::new(at, DecodeKind::Unread { expected }))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -54,7 +58,11 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
 
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
-        if self.has_more() { self.read(seed).map(Some) } else { Ok(None) }
+        if self.has_more() {
+            self.read(seed).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     #[inline]
@@ -68,7 +76,11 @@ impl<'de> MapAccess<'de> for Items<'_, 'de> {
 
     #[inline]
     fn next_key_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
-        if self.has_more() { self.read(seed).map(Some) } else { Ok(None) }
+        if self.has_more() {
+            self.read(seed).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     #[inline]
@@ -93,11 +105,21 @@ pub(super) struct Enum<'a, 'de> {
 
 impl<'a, 'de> Enum<'a, 'de> {
     pub(super) fn unit(deserializer: &'a mut Deserializer<'de>, at: usize, head: Head) -> Self {
-        Self { deserializer, at, head, has_content: false }
+        Self {
+            deserializer,
+            at,
+            head,
+            has_content: false,
+        }
     }
 
     pub(super) fn with_content(deserializer: &'a mut Deserializer<'de>, at: usize, head: Head) -> Self {
-        Self { deserializer, at, head, has_content: true }
+        Self {
+            deserializer,
+            at,
+            head,
+            has_content: true,
+        }
     }
 
     fn content<T>(self, read: impl FnOnce(&mut Deserializer<'de>) -> Result<T>) -> Result<T> {
@@ -109,7 +131,12 @@ impl<'a, 'de> Enum<'a, 'de> {
         if self.head.is_indefinite() {
             let at = self.deserializer.reader.position();
             if self.deserializer.reader.peek() != Some(BREAK) {
-                return Err(DecodeError::new(at, DecodeKind::Unread { expected: "a map of one entry" }));
+                return Err(DecodeError::new(
+                    at,
+                    DecodeKind::Unread {
+                        expected: "a map of one entry",
+                    },
+                ));
             }
             self.deserializer.reader.advance();
         }
@@ -139,7 +166,11 @@ impl<'de> VariantAccess<'de> for Enum<'_, 'de> {
     type Error = DecodeError;
 
     fn unit_variant(self) -> Result<()> {
-        if self.has_content { self.content(|de| <() as serde::Deserialize>::deserialize(de)) } else { Ok(()) }
+        if self.has_content {
+            self.content(|de| <() as serde::Deserialize>::deserialize(de))
+        } else {
+            Ok(())
+        }
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value> {
@@ -164,7 +195,11 @@ pub(super) struct Tagged<'a, 'de> {
 
 impl<'a, 'de> Tagged<'a, 'de> {
     pub(super) fn new(deserializer: &'a mut Deserializer<'de>, tag: Option<u64>) -> Self {
-        Self { deserializer, tag, items: 0 }
+        Self {
+            deserializer,
+            tag,
+            items: 0,
+        }
     }
 
     fn read<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value> {

@@ -20,7 +20,11 @@ pub(super) struct Deserializer<'de> {
 
 impl<'de> Deserializer<'de> {
     pub(super) fn new(bytes: &'de [u8]) -> Self {
-        Self { reader: Reader::new(bytes), depth: MAX_DEPTH, wrappers: MAX_WRAPPERS }
+        Self {
+            reader: Reader::new(bytes),
+            depth: MAX_DEPTH,
+            wrappers: MAX_WRAPPERS,
+        }
     }
 
     pub(super) fn end(&self) -> Result<()> {
@@ -65,7 +69,11 @@ impl<'de> Deserializer<'de> {
     #[inline]
     fn expect(&mut self, major: Major, expected: &'static str) -> Result<Head> {
         let (at, head) = self.untagged_head()?;
-        if head.major == major { Ok(head) } else { Err(head::mismatch(at, expected, head)) }
+        if head.major == major {
+            Ok(head)
+        } else {
+            Err(head::mismatch(at, expected, head))
+        }
     }
 
     /// An integer as a magnitude, of the value when it is positive and of -1 minus the value when it is negative.
@@ -99,7 +107,10 @@ impl<'de> Deserializer<'de> {
                 if digits.len() > 16 {
                     return Err(DecodeError::new(at, DecodeKind::BigInteger));
                 }
-                return Ok((negative, digits.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))));
+                return Ok((
+                    negative,
+                    digits.iter().fold(0, |number, byte| number << 8 | u128::from(*byte)),
+                ));
             }
             head = self.reader.read_head()?;
             if !matches!(head.major, Major::Unsigned | Major::Negative | Major::Tag) {
@@ -108,7 +119,7 @@ impl<'de> Deserializer<'de> {
         }
     }
 
-    /// Shows an integer as the narrowest of the types that `i64` and `u64` readers understand.
+    /// Shows an integer of up to 64 bits; a `u64` also where an `i64` was asked for, so that the visitor refuses it.
     #[inline]
     fn visit_integer<V: Visitor<'de>>(&mut self, signed: bool, visitor: V) -> Result<V::Value> {
         let at = self.reader.position();
@@ -121,8 +132,7 @@ impl<'de> Deserializer<'de> {
                 Err(_) => visitor.visit_u64(n),
             },
             (true, Ok(n)) if i64::try_from(n).is_ok() => visitor.visit_i64(!n.cast_signed()),
-            (false, Err(_)) => visitor.visit_u128(magnitude),
-            (true, _) => visitor.visit_i128(below_zero(at, magnitude)?),
+            _ => Err(DecodeError::new(at, DecodeKind::BigInteger)),
         }
     }
 
@@ -146,7 +156,10 @@ impl<'de> Deserializer<'de> {
     fn visit_array<V: Visitor<'de>>(&mut self, head: Head, visitor: V) -> Result<V::Value> {
         let left = self.reader.count(head)?;
         self.nested(|this| {
-            let mut items = Items { deserializer: this, left };
+            let mut items = Items {
+                deserializer: this,
+                left,
+            };
             let value = visitor.visit_seq(&mut items)?;
             items.end("the array")?;
             Ok(value)
@@ -157,7 +170,10 @@ impl<'de> Deserializer<'de> {
     fn visit_entries<V: Visitor<'de>>(&mut self, head: Head, visitor: V) -> Result<V::Value> {
         let left = self.reader.count(head)?;
         self.nested(|this| {
-            let mut items = Items { deserializer: this, left };
+            let mut items = Items {
+                deserializer: this,
+                left,
+            };
             let value = visitor.visit_map(&mut items)?;
             items.end("the map")?;
             Ok(value)
@@ -206,10 +222,10 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         let head = self.reader.read_head()?;
         match head.major {
             Major::Unsigned => visitor.visit_u64(head.argument),
-            Major::Negative => {
-                self.reader = start;
-                self.visit_integer(true, visitor)
-            }
+            Major::Negative => match i64::try_from(head.argument) {
+                Ok(magnitude) => visitor.visit_i64(!magnitude),
+                Err(_) => visitor.visit_i128(!i128::from(head.argument)),
+            },
             Major::Bytes => self.visit_bytes(head, visitor),
             Major::Text => self.visit_text(head, visitor),
             Major::Array => self.visit_array(head, visitor),
@@ -399,7 +415,10 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         visitor: V,
     ) -> Result<V::Value> {
         if name == TAG_ENUM {
-            let tagged = self.reader.peek().is_some_and(|initial| initial >> 5 == Major::Tag as u8);
+            let tagged = self
+                .reader
+                .peek()
+                .is_some_and(|initial| initial >> 5 == Major::Tag as u8);
             let tag = if tagged { Some(self.reader.tag()?) } else { None };
             return self.visit_tag(tag, visitor);
         }

@@ -19,10 +19,21 @@ struct Located {
 pub(super) enum DecodeKind {
     End,
     Head(u8),
-    Length { claimed: u64, remaining: usize },
-    Mismatch { expected: &'static str, found: &'static str },
-    Unread { expected: &'static str },
-    Count { expected: usize, found: usize },
+    Length {
+        claimed: u64,
+        remaining: usize,
+    },
+    Mismatch {
+        expected: &'static str,
+        found: &'static str,
+    },
+    Unread {
+        expected: &'static str,
+    },
+    Count {
+        expected: usize,
+        found: usize,
+    },
     Utf8,
     BigInteger,
     TooDeep,
@@ -34,7 +45,10 @@ impl DecodeError {
     #[cold]
     #[inline(never)]
     pub(super) fn new(position: usize, kind: DecodeKind) -> Self {
-        Self(Box::new(Located { position: Some(position), kind }))
+        Self(Box::new(Located {
+            position: Some(position),
+            kind,
+        }))
     }
 
     /// The same error, at `position` unless it knows better.
@@ -52,13 +66,19 @@ impl DecodeError {
 
     #[cold]
     fn message(message: String) -> Self {
-        Self(Box::new(Located { position: None, kind: DecodeKind::Message(message) }))
+        Self(Box::new(Located {
+            position: None,
+            kind: DecodeKind::Message(message),
+        }))
     }
 }
 
 impl fmt::Debug for DecodeError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DecodeError").field("position", &self.position()).field("kind", &self.0.kind).finish()
+        f.debug_struct("DecodeError")
+            .field("position", &self.position())
+            .field("kind", &self.0.kind)
+            .finish()
     }
 }
 

@@ -13,7 +13,10 @@ pub(super) fn push(out: &mut Vec<u8>, value: f64) {
         out.extend_from_slice(&[HALF, 0x7e, 0x00]);
         return;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "whether it loses anything is what the next line asks")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whether it loses anything is what the next line asks"
+    )]
     let single = value as f32;
     if f64::from(single).to_bits() != value.to_bits() {
         out.push(DOUBLE);

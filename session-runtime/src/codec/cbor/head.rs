@@ -81,7 +81,9 @@ impl Head {
     pub fn float(self) -> Option<f64> {
         match (self.major, self.info) {
             (Major::Simple, 25) => u16::try_from(self.argument).ok().map(float::from_half),
-            (Major::Simple, 26) => u32::try_from(self.argument).ok().map(|bits| f32::from_bits(bits).into()),
+            (Major::Simple, 26) => u32::try_from(self.argument)
+                .ok()
+                .map(|bits| f32::from_bits(bits).into()),
             (Major::Simple, 27) => Some(f64::from_bits(self.argument)),
             _ => None,
         }
@@ -116,14 +118,20 @@ pub struct Reader<'a> {
 
 impl fmt::Debug for Reader<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("position", &self.position()).field("total", &self.total).finish()
+        f.debug_struct("Reader")
+            .field("position", &self.position())
+            .field("total", &self.total)
+            .finish()
     }
 }
 
 impl<'a> Reader<'a> {
     /// A cursor before the first of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, total: bytes.len() }
+        Self {
+            rest: bytes,
+            total: bytes.len(),
+        }
     }
 
     /// How many bytes have been read.
@@ -141,7 +149,11 @@ impl<'a> Reader<'a> {
     /// Fails unless every byte has been read.
     #[inline]
     pub fn end(&self) -> Result<(), DecodeError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.error(DecodeKind::Trailing(self.rest.len()))) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.error(DecodeKind::Trailing(self.rest.len())))
+        }
     }
 
     #[cold]
@@ -169,7 +181,11 @@ impl<'a> Reader<'a> {
         let (major, info) = (Major::of(initial), initial & 0x1f);
         if info < 24 {
             self.rest = rest;
-            return Ok(Head { major, info, argument: info.into() });
+            return Ok(Head {
+                major,
+                info,
+                argument: info.into(),
+            });
         }
         self.read_long_head(initial)
     }
@@ -180,9 +196,15 @@ impl<'a> Reader<'a> {
         let rest = self.rest.get(1..).unwrap_or_default();
         let (argument, rest) = match info {
             24 => rest.split_first_chunk::<1>().map(|(n, rest)| (u64::from(n[0]), rest)),
-            25 => rest.split_first_chunk::<2>().map(|(n, rest)| (u64::from(u16::from_be_bytes(*n)), rest)),
-            26 => rest.split_first_chunk::<4>().map(|(n, rest)| (u64::from(u32::from_be_bytes(*n)), rest)),
-            27 => rest.split_first_chunk::<8>().map(|(n, rest)| (u64::from_be_bytes(*n), rest)),
+            25 => rest
+                .split_first_chunk::<2>()
+                .map(|(n, rest)| (u64::from(u16::from_be_bytes(*n)), rest)),
+            26 => rest
+                .split_first_chunk::<4>()
+                .map(|(n, rest)| (u64::from(u32::from_be_bytes(*n)), rest)),
+            27 => rest
+                .split_first_chunk::<8>()
+                .map(|(n, rest)| (u64::from_be_bytes(*n), rest)),
             31 if !matches!(major, Major::Unsigned | Major::Negative | Major::Tag) => Some((0, rest)),
             _ => return Err(self.error(DecodeKind::Head(initial))),
         }
@@ -200,18 +222,28 @@ impl<'a> Reader<'a> {
     pub(super) fn expect(&mut self, major: Major, expected: &'static str) -> Result<Head, DecodeError> {
         let at = self.position();
         let head = self.read_head()?;
-        if head.major == major { Ok(head) } else { Err(mismatch(at, expected, head)) }
+        if head.major == major {
+            Ok(head)
+        } else {
+            Err(mismatch(at, expected, head))
+        }
     }
 
     /// The content of the string whose definite head was just read.
     #[inline]
     pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
-        match usize::try_from(length).ok().and_then(|length| self.rest.split_at_checked(length)) {
+        match usize::try_from(length)
+            .ok()
+            .and_then(|length| self.rest.split_at_checked(length))
+        {
             Some((taken, rest)) => {
                 self.rest = rest;
                 Ok(taken)
             }
-            None => Err(self.error(DecodeKind::Length { claimed: length, remaining: self.rest.len() })),
+            None => Err(self.error(DecodeKind::Length {
+                claimed: length,
+                remaining: self.rest.len(),
+            })),
         }
     }
 
@@ -222,16 +254,24 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         // An item takes a byte at least, an entry two.
-        let most = if head.major == Major::Map { self.rest.len() / 2 } else { self.rest.len() };
+        let most = if head.major == Major::Map {
+            self.rest.len() / 2
+        } else {
+            self.rest.len()
+        };
         match usize::try_from(head.argument) {
             Ok(count) if count <= most => Ok(Some(count)),
-            _ => Err(self.error(DecodeKind::Length { claimed: head.argument, remaining: self.rest.len() })),
+            _ => Err(self.error(DecodeKind::Length {
+                claimed: head.argument,
+                remaining: self.rest.len(),
+            })),
         }
     }
 
     /// Reads an unsigned integer.
     pub fn uint(&mut self) -> Result<u64, DecodeError> {
-        self.expect(Major::Unsigned, "an unsigned integer").map(|head| head.argument)
+        self.expect(Major::Unsigned, "an unsigned integer")
+            .map(|head| head.argument)
     }
 
     /// Reads a tag's number; the item it is about follows.
@@ -326,12 +366,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn definite(
-        &mut self,
-        major: Major,
-        expected: &'static str,
-        definite: &'static str,
-    ) -> Result<usize, DecodeError> {
+    fn definite(&mut self, major: Major, expected: &'static str, definite: &'static str) -> Result<usize, DecodeError> {
         let at = self.position();
         let head = self.expect(major, expected)?;
         self.count(head)?.ok_or_else(|| mismatch(at, definite, head))
@@ -390,7 +425,13 @@ impl<'a> Reader<'a> {
 #[cold]
 #[inline(never)]
 pub(super) fn mismatch(at: usize, expected: &'static str, found: Head) -> DecodeError {
-    DecodeError::new(at, DecodeKind::Mismatch { expected, found: found.describe() })
+    DecodeError::new(
+        at,
+        DecodeKind::Mismatch {
+            expected,
+            found: found.describe(),
+        },
+    )
 }
 
 /// Appends a head in its shortest form.

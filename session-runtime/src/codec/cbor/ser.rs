@@ -19,7 +19,12 @@ pub(super) struct Serializer<'o> {
 
 impl<'o> Serializer<'o> {
     pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
-        Self { out, entries: Vec::new(), depth: MAX_DEPTH, wrappers: MAX_WRAPPERS }
+        Self {
+            out,
+            entries: Vec::new(),
+            depth: MAX_DEPTH,
+            wrappers: MAX_WRAPPERS,
+        }
     }
 
     /// Goes one level down; whoever calls comes up again when the level ends.
@@ -66,7 +71,13 @@ impl<'o> Serializer<'o> {
         self.enter()?;
         let head = self.out.len();
         head::push_array(self.out, claimed.unwrap_or(0));
-        Ok(Sequence { serializer: self, head, claimed: claimed.unwrap_or(0), written: 0, levels })
+        Ok(Sequence {
+            serializer: self,
+            head,
+            claimed: claimed.unwrap_or(0),
+            written: 0,
+            levels,
+        })
     }
 
     #[inline]
@@ -77,7 +88,13 @@ impl<'o> Serializer<'o> {
         let first = self.entries.len();
         // What is announced may be wrong, so that no more than a moderate room is taken on trust.
         self.entries.reserve(claimed.unwrap_or(0).min(32));
-        Ok(Map { serializer: self, head, claimed: claimed.unwrap_or(0), first, levels })
+        Ok(Map {
+            serializer: self,
+            head,
+            claimed: claimed.unwrap_or(0),
+            first,
+            levels,
+        })
     }
 }
 

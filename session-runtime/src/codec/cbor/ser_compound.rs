@@ -25,7 +25,13 @@ const NO_HEAD: usize = usize::MAX;
 impl<'s, 'o> Sequence<'s, 'o> {
     /// ciborium's way of showing a tag: a tuple of the number and the item.
     pub(super) fn tagged(serializer: &'s mut Serializer<'o>) -> Self {
-        Self { serializer, head: NO_HEAD, claimed: 2, written: 0, levels: 1 }
+        Self {
+            serializer,
+            head: NO_HEAD,
+            claimed: 2,
+            written: 0,
+            levels: 1,
+        }
     }
 
     #[inline]
@@ -128,12 +134,19 @@ impl Entry {
                 u64::from_be_bytes(bytes)
             }
         };
-        Self { prefix, key, key_end, end }
+        Self {
+            prefix,
+            key,
+            key_end,
+            end,
+        }
     }
 
     #[inline]
     fn compare(&self, other: &Self, out: &[u8]) -> Ordering {
-        self.prefix.cmp(&other.prefix).then_with(|| out[self.key..self.key_end].cmp(&out[other.key..other.key_end]))
+        self.prefix
+            .cmp(&other.prefix)
+            .then_with(|| out[self.key..self.key_end].cmp(&out[other.key..other.key_end]))
     }
 }
 
