@@ -154,13 +154,20 @@ fn a_failed_value_leaves_the_buffer_as_it_was() {
     struct Fails {
         first: u8,
         #[serde(serialize_with = "refuse")]
-        second: (),
+        second: [u8; 16],
     }
-    fn refuse<S: Serializer>((): &(), _: S) -> Result<S::Ok, S::Error> {
+    fn refuse<S: Serializer>(_: &[u8; 16], _: S) -> Result<S::Ok, S::Error> {
         Err(serde::ser::Error::custom("not today"))
     }
     let mut out = vec![1, 2, 3];
-    let error = append(&Fails { first: 1, second: () }, &mut out).unwrap_err();
+    let error = append(
+        &Fails {
+            first: 1,
+            second: [0; 16],
+        },
+        &mut out,
+    )
+    .unwrap_err();
     assert_eq!((error.to_string().as_str(), &out[..]), ("not today", &[1, 2, 3][..]));
     append(&7_u8, &mut out).unwrap();
     assert_eq!(out, [1, 2, 3, 7]);

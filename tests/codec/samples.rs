@@ -11,11 +11,14 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+type Unsigned = (u8, u16, u32, u64, u128);
+type Signed = (i8, i16, i32, i64, i128);
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scalars {
     pub(crate) zulu: bool,
-    pub(crate) unsigned: (u8, u16, u32, u64, u128),
-    pub(crate) signed: (i8, i16, i32, i64, i128),
+    pub(crate) unsigned: Unsigned,
+    pub(crate) signed: Signed,
     pub(crate) floats: (f32, f64),
     pub(crate) letter: char,
     pub(crate) text: String,
@@ -152,7 +155,7 @@ fn wide() -> impl Strategy<Value = u128> {
 
 pub(crate) fn scalars() -> impl Strategy<Value = Scalars> {
     #[expect(clippy::cast_possible_truncation, reason = "the low bits are as good as any")]
-    fn fill(n: u128, i: i128) -> ((u8, u16, u32, u64, u128), (i8, i16, i32, i64, i128)) {
+    fn fill(n: u128, i: i128) -> (Unsigned, Signed) {
         (
             (n as u8, n as u16, n as u32, n as u64, n),
             (i as i8, i as i16, i as i32, i as i64, i),
