@@ -274,6 +274,15 @@ fn an_item_that_the_type_leaves_unread_is_an_error() {
     for bytes in unread {
         assert!(cbor::from_slice::<(u8, u8)>(bytes).is_err(), "{}", hex(bytes));
     }
+    // Without a look at the end, the inner array's third item would be taken for the outer one's second.
+    let taken_for_another: [&[u8]; 2] = [&[0x82, 0x83, 1, 2, 3], &[0x82, 0x9f, 1, 2, 3]];
+    for bytes in taken_for_another {
+        let error = cbor::from_slice::<((u8, u8), u8)>(bytes).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "expected the end of the array, found more items, at byte 4"
+        );
+    }
     // A variant has content or has none, whichever its type says.
     assert!(cbor::from_slice::<Shape>(b"\x66Circle").is_err());
     assert!(cbor::from_slice::<Vec<Shape>>(b"\x82\x66Circle\xf9\x3c\x00").is_err());
