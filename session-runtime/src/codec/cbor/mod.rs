@@ -17,6 +17,8 @@ mod de;
 mod error;
 mod float;
 pub mod head;
+mod integer;
+mod reader;
 mod ser;
 mod ser_compound;
 
