@@ -552,7 +552,7 @@ async fn watch<T: DurableTier>(tier: &T, key: &str, acknowledged: &AtomicU64, wr
 const EXPIRED: Duration = Duration::from_secs(1_000);
 const PURGED: Duration = Duration::from_secs(2_000);
 /// Past as well, but after [`PURGED`]: a tier that goes by a clock of its own, and not by the moment it is given, shows.
-const NOT_YET: Duration = Duration::from_secs(3_000);
+const NOT_YET: Duration = Duration::from_mins(50);
 
 fn at(since_epoch: Duration) -> SystemTime {
     SystemTime::UNIX_EPOCH + since_epoch

@@ -20,9 +20,10 @@ const BATCH_BYTES: usize = 32 << 20;
 /// that a caller who was told nothing is rare, and shorter than the delay that the trait promises by far.
 const APPLY_WITHIN: Duration = Duration::from_secs(5);
 
-/// After the disk refused a write, further ones are refused unseen for so long: each attempt costs opening the file
-/// again, during which nobody can read it.
-const REST: Duration = Duration::from_secs(1);
+/// After the disk refused a write, further ones are refused unseen for so many times as long as the attempt took, at
+/// most [`LONGEST_REST`]: each attempt costs opening the file again, during which nobody can read it.
+const REST: u32 = 9;
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 pub(super) type Answer = Result<Outcome, TierError>;
 
@@ -85,10 +86,11 @@ pub(super) fn run(mut queue: Receiver<Request>, store: &Store) {
                 None
             };
         }
-        if Instant::now() < rest_until {
+        let began = Instant::now();
+        if began < rest_until {
             refuse(&mut batch, TierErrorKind::Unavailable, Fault::Resting);
         } else if !write(store, &mut batch) {
-            rest_until = Instant::now() + REST;
+            rest_until = Instant::now() + (began.elapsed() * REST).min(LONGEST_REST);
         }
     }
     store.close();
