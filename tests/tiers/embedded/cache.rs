@@ -9,7 +9,7 @@ use session_runtime::conformance::{self, Options};
 use session_runtime::tier::embedded::LocalCache;
 use session_runtime::tier::{CacheTier, TierErrorKind};
 
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn keeps_the_rules() {

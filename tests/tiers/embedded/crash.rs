@@ -19,7 +19,7 @@ pub(super) const PATH: &str = "SESSION_TESTS_CHILD_PATH";
 pub(super) const MARK: &str = "acknowledged ";
 
 pub(super) fn later() -> SystemTime {
-    SystemTime::now() + Duration::from_secs(3600)
+    SystemTime::now() + Duration::from_hours(1)
 }
 
 pub(super) fn version(write: Write) -> Version {

@@ -109,6 +109,26 @@ async fn purges_more_than_one_transaction_takes() {
 }
 
 #[tokio::test]
+async fn a_moved_expiry_leaves_nothing_behind_that_counts_against_the_limit() {
+    let dir = TempDir::new().unwrap();
+    let tier = LocalFile::open(dir.path().join("s.redb")).unwrap();
+    let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+    let mut moved = version(tier.insert("moved", Bytes::new(), at(1)).await.unwrap());
+    for expires_at in [at(2), at(3), later()] {
+        moved = version(tier.update("moved", moved, Bytes::new(), expires_at).await.unwrap());
+    }
+    let deleted = version(tier.insert("deleted", Bytes::new(), at(4)).await.unwrap());
+    version(tier.delete("deleted", deleted).await.unwrap());
+    version(tier.insert("expired", Bytes::new(), at(5)).await.unwrap());
+    assert_eq!(tier.purge_expired(at(10), 1).await.unwrap(), 1);
+    assert_eq!(tier.read("expired").await.unwrap(), None);
+    assert_eq!(
+        tier.read("moved").await.unwrap().map(|found| found.version),
+        Some(moved)
+    );
+}
+
+#[tokio::test]
 async fn what_never_expires_is_never_purged() {
     let dir = TempDir::new().unwrap();
     let tier = LocalFile::open(dir.path().join("s.redb")).unwrap();

@@ -189,7 +189,6 @@ impl Store {
 }
 
 fn open(path: &Path, access: Access) -> Result<Database, OpenError> {
-    let is_new = access == Access::Create && !path.exists();
     let file = open_file(path, access).map_err(|source| OpenError::io(path, source))?;
     let (is_empty, is_redb) = begins_as_redb(&file).map_err(|source| OpenError::io(path, source))?;
     let may_be_made = is_empty && access == Access::Create;
@@ -213,8 +212,9 @@ fn open(path: &Path, access: Access) -> Result<Database, OpenError> {
             });
         }
     };
-    if is_new {
-        // The file's name must be on the disk before anything in the file is acknowledged.
+    if access == Access::Create {
+        // The file's name must be on the disk before anything in the file is acknowledged. Whoever made the file may
+        // have crashed before this, so it is done even where the file was there.
         sync_directory(path).map_err(|source| OpenError::io(path, source))?;
     }
     match contents {

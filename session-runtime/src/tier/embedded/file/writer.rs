@@ -1,11 +1,10 @@
 //! The one thread that writes, and how many writes share one fsync.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::error;
 use super::open::{Fault, Store};
@@ -37,11 +36,11 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(doing: &'static str, change: Change, asked: Instant, answer: oneshot::Sender<Answer>) -> Self {
+    pub(super) fn new(doing: &'static str, change: Change, answer: oneshot::Sender<Answer>) -> Self {
         Self {
             doing,
             change: Some(change),
-            asked,
+            asked: Instant::now(),
             answer: Some(answer),
         }
     }
