@@ -4,7 +4,7 @@ use session_runtime::tier::memcache::Memcache;
 use session_runtime::tier::{CacheTier, TierErrorKind};
 use session_tests::services::memcached::Memcached;
 
-use super::{TTL, tier, value};
+use super::{TTL, value};
 
 const SERVERS: [&str; 4] = [
     "10.0.0.1:11211",
