@@ -39,7 +39,7 @@ impl ManualClock {
 
 impl Default for ManualClock {
     fn default() -> Self {
-        Self::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000))
+        Self::new(SystemTime::UNIX_EPOCH + Duration::from_hours(500_000))
     }
 }
 

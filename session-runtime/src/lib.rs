@@ -1,12 +1,15 @@
 //! Typed web sessions for axum.
 #![forbid(unsafe_code)]
 
+pub mod cascade;
 pub mod clock;
 pub mod codec;
+pub mod keys;
 pub mod session;
 pub mod tier;
 
 pub use codec::merge;
+pub use keys::{KeyError, KeyRing};
 pub use session::{Schema, ServedBy, Session};
 pub use session_macros::Session;
 pub use tier::Tiers;

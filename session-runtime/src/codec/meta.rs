@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use subtle::ConstantTimeEq;
+
 /// How many commit nonces a record keeps: a commit whose outcome is unknown can be told from the record as long as
 /// fewer others came after it.
 pub const NONCES: usize = 8;
@@ -89,5 +91,34 @@ impl Meta {
             return Some(true);
         }
         (self.commits.saturating_sub(base) <= self.nonces.len() as u64).then_some(false)
+    }
+}
+
+/// What a secret is to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The present secret.
+    Current,
+    /// The secret before, within its grace.
+    Previous,
+    /// None that counts any more.
+    Superseded,
+}
+
+impl Meta {
+    /// What a secret, given by its hash, is to this session. Takes the same time whatever the secret.
+    pub fn standing(&self, secret: &SecretHash, now: Millis) -> Standing {
+        let current = self.secret.0.ct_eq(&secret.0);
+        let previous = self
+            .previous
+            .as_ref()
+            .map(|(hash, until)| (hash.0.ct_eq(&secret.0), *until));
+        if current.into() {
+            return Standing::Current;
+        }
+        match previous {
+            Some((same, until)) if same.into() && now < until => Standing::Previous,
+            _ => Standing::Superseded,
+        }
     }
 }

@@ -143,7 +143,7 @@ pub trait DurableTier: Send + Sync + 'static {
     /// The longest time between a call and the moment at which a write of it can still be applied, even one whose
     /// caller was told nothing. A fence in the cache outlives it.
     fn max_write_delay(&self) -> Duration {
-        Duration::from_secs(60)
+        Duration::from_mins(1)
     }
 
     /// The record under `key`, as of the latest write that was acknowledged to anyone (a strongly consistent read).

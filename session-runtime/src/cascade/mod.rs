@@ -1,0 +1,3 @@
+//! The cascade: loads and commits sessions through the tiers.
+
+pub mod protocol;

@@ -1,0 +1,290 @@
+use super::{Action, Change, Event, Fenced, Item, Machine, Settle, Step};
+use crate::codec::meta::{Millis, Nonce};
+use crate::tier::{Version, Write};
+
+/// How often a durable write is tried before the session counts as too contended.
+const ATTEMPTS: u32 = 16;
+
+/// What is to become of the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Goal {
+    /// The change is made.
+    Change,
+    /// The record is deleted.
+    Destroy,
+}
+
+/// Writes or destroys a session that was loaded.
+///
+/// 1. Fence the cache.
+/// 2. Compare-and-swap in the durable tier. On a conflict: read, merge, **fence again**, try again. On silence: read,
+///    and look for the change in the record.
+/// 3. [`Settle`] the cache, and only then end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Commit<R, C> {
+    goal: Goal,
+    change: C,
+    fence: Nonce,
+    cache: bool,
+    /// What the next durable write starts from.
+    base: Version,
+    /// What it writes.
+    record: R,
+    attempts: u32,
+    /// Whether every fence so far is known to have been put up.
+    fenced: bool,
+    /// Whether an earlier durable write may have landed, or may yet.
+    unknown: bool,
+    asked_at: Millis,
+    state: State<R>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum State<R> {
+    Fencing,
+    Writing,
+    Reading,
+    /// The durable tier has said its word; what is left is the cache.
+    Settling(Settle<R>, Word<R>),
+}
+
+/// What the durable tier said in the end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Word<R> {
+    Changed(Version, R),
+    Destroyed,
+    Gone,
+}
+
+/// What a [`Commit`] or [`CacheCommit`](super::CacheCommit) comes to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Committed<R, E> {
+    /// The change is in the record, as it is now.
+    Changed {
+        /// The version that the record has now.
+        version: Version,
+        /// The record.
+        record: R,
+        /// Whether every fence went up.
+        fenced: bool,
+        /// Whether the cache was settled.
+        settled: bool,
+    },
+    /// The record is gone, as was asked.
+    Destroyed {
+        /// Whether every fence went up.
+        fenced: bool,
+        /// Whether the cache was settled.
+        settled: bool,
+    },
+    /// It was not done.
+    Failed(Failure<E>),
+}
+
+/// Why a commit was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure<E> {
+    /// The session was destroyed, or has forgotten this request's secret.
+    Gone,
+    /// The change cannot be made on top of what others wrote.
+    Refused(E),
+    /// Others wrote first, too often.
+    Contended,
+    /// The tier could not be reached; nothing was written.
+    Unavailable,
+    /// It may have been done, or may yet be.
+    Unknown,
+    /// The record is larger than the tier takes; nothing was written.
+    TooLarge,
+}
+
+impl<R: Clone, C: Change<R>> Commit<R, C> {
+    /// Commits `change` to the record that was loaded at version `base`; `record` is that record with the change made.
+    /// `fence` is a fresh random number; `cache` tells whether there is a cache.
+    pub fn new(goal: Goal, change: C, base: Version, record: R, cache: bool, fence: Nonce) -> Self {
+        Self {
+            goal,
+            change,
+            fence,
+            cache,
+            base,
+            record,
+            attempts: 0,
+            fenced: true,
+            unknown: false,
+            asked_at: Millis::default(),
+            state: State::Fencing,
+        }
+    }
+
+    fn fence(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        if self.attempts == ATTEMPTS {
+            return Self::fail(if self.unknown {
+                Failure::Unknown
+            } else {
+                Failure::Contended
+            });
+        }
+        self.attempts += 1;
+        if !self.cache {
+            return self.again(|this| this.write(now));
+        }
+        self.state = State::Fencing;
+        self.again(|this| Action::Set(Item::Fence(this.fence)))
+    }
+
+    /// The first try goes out at once, any other after a pause.
+    fn again(&mut self, action: impl FnOnce(&mut Self) -> Action<R>) -> Step<R, Committed<R, C::Error>> {
+        let action = action(self);
+        if self.attempts == 1 {
+            Step::Do(action)
+        } else {
+            Step::Retry(self.attempts - 1, action)
+        }
+    }
+
+    fn write(&mut self, now: Millis) -> Action<R> {
+        self.state = State::Writing;
+        self.asked_at = now;
+        match self.goal {
+            Goal::Change => Action::Update(self.base, self.record.clone()),
+            Goal::Destroy => Action::Delete(self.base),
+        }
+    }
+
+    fn read(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        self.state = State::Reading;
+        self.asked_at = now;
+        Step::Do(Action::Read)
+    }
+
+    fn wrote(&mut self, write: Write, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        match (write, self.goal) {
+            (Write::Done(version), Goal::Change) => self.changed(version, self.record.clone(), now),
+            (Write::Done(_) | Write::Missing, Goal::Destroy) => self.destroyed(now),
+            (Write::Missing, Goal::Change) => self.gone(now),
+            (Write::Conflict, _) => self.read(now),
+        }
+    }
+
+    /// The record as it is now, after a conflict or a silence.
+    fn found(&mut self, version: Version, theirs: R, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        if self.goal == Goal::Destroy {
+            if !self.change.may_destroy(&theirs) {
+                return Self::fail(Failure::Gone);
+            }
+            self.base = version;
+            return self.fence(now);
+        }
+        match self.change.has_landed(&theirs) {
+            Some(true) => return self.changed(version, theirs, now),
+            None if self.unknown => return Self::fail(Failure::Unknown),
+            Some(false) | None => {}
+        }
+        if version != self.base {
+            self.record = match self.change.apply(&theirs) {
+                Ok(merged) => merged,
+                Err(error) => return Self::fail(Failure::Refused(error)),
+            };
+            self.base = version;
+            // What was sent on the old base can no longer land.
+            self.unknown = false;
+        }
+        self.fence(now)
+    }
+
+    fn changed(&mut self, version: Version, record: R, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        self.settle(Word::Changed(version, record), now)
+    }
+
+    fn destroyed(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        self.settle(Word::Destroyed, now)
+    }
+
+    fn gone(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        self.settle(Word::Gone, now)
+    }
+
+    fn settle(&mut self, word: Word<R>, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        if !self.cache {
+            return Step::End(self.end(word, true));
+        }
+        let item = match &word {
+            Word::Changed(version, record) => Item::Value {
+                version: *version,
+                asked_at: self.asked_at,
+                record: record.clone(),
+            },
+            Word::Destroyed | Word::Gone => Item::Tombstone,
+        };
+        let mut settle = Settle::new(self.fence, item);
+        let step = settle.begin(now);
+        self.settling(settle, word, step)
+    }
+
+    fn settling(&mut self, settle: Settle<R>, word: Word<R>, step: Step<R, Fenced>) -> Step<R, Committed<R, C::Error>> {
+        let step = match step {
+            Step::End(fenced) => return Step::End(self.end(word, fenced == Fenced::Settled)),
+            Step::Do(action) => Step::Do(action),
+            Step::Retry(attempt, action) => Step::Retry(attempt, action),
+        };
+        self.state = State::Settling(settle, word);
+        step
+    }
+
+    fn end(&self, word: Word<R>, settled: bool) -> Committed<R, C::Error> {
+        let fenced = self.fenced;
+        match word {
+            Word::Changed(version, record) => Committed::Changed {
+                version,
+                record,
+                fenced,
+                settled,
+            },
+            Word::Destroyed => Committed::Destroyed { fenced, settled },
+            Word::Gone => Committed::Failed(Failure::Gone),
+        }
+    }
+
+    /// The fence stays: it hides what may yet land, and another writer's fence may have been under it.
+    fn fail(failure: Failure<C::Error>) -> Step<R, Committed<R, C::Error>> {
+        Step::End(Committed::Failed(failure))
+    }
+}
+
+impl<R: Clone, C: Change<R>> Machine<R> for Commit<R, C> {
+    type End = Committed<R, C::Error>;
+
+    fn begin(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        self.fence(now)
+    }
+
+    fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        match (std::mem::replace(&mut self.state, State::Reading), event) {
+            (State::Fencing, event) => {
+                self.fenced &= matches!(event, Event::WasSet);
+                Step::Do(self.write(now))
+            }
+            (State::Writing, Event::Wrote(write)) => self.wrote(write, now),
+            (State::Writing, Event::DurableUnknown) => {
+                self.unknown = true;
+                self.read(now)
+            }
+            (State::Reading, Event::Found(Some((version, theirs)))) => self.found(version, theirs, now),
+            (State::Reading, Event::Found(None)) => match self.goal {
+                Goal::Change => self.gone(now),
+                Goal::Destroy => self.destroyed(now),
+            },
+            (State::Settling(mut settle, word), event) => {
+                let step = settle.on(event, now);
+                self.settling(settle, word, step)
+            }
+            (State::Writing, Event::DurableFull) => Self::fail(Failure::TooLarge),
+            (State::Writing | State::Reading, _) => Self::fail(if self.unknown {
+                Failure::Unknown
+            } else {
+                Failure::Unavailable
+            }),
+        }
+    }
+}

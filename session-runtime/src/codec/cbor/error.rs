@@ -1,0 +1,210 @@
+//! What can go wrong, and at which byte.
+//!
+//! Neither error repeats what a session holds: of a value that does not fit, only its kind is named.
+
+use std::fmt::{self, Display, Formatter};
+
+use serde::de::{Expected, Unexpected};
+
+/// Bytes that are not the expected value.
+pub struct DecodeError(Box<Located>);
+
+struct Located {
+    /// None until the error has come up to where the position is known.
+    position: Option<usize>,
+    kind: DecodeKind,
+}
+
+#[derive(Debug)]
+pub(super) enum DecodeKind {
+    End,
+    Head(u8),
+    Length {
+        claimed: u64,
+        remaining: usize,
+    },
+    Mismatch {
+        expected: &'static str,
+        found: &'static str,
+    },
+    Unread {
+        expected: &'static str,
+    },
+    Count {
+        expected: usize,
+        found: usize,
+    },
+    Utf8,
+    BigInteger,
+    TooDeep,
+    Trailing(usize),
+    Message(String),
+}
+
+impl DecodeError {
+    #[cold]
+    #[inline(never)]
+    pub(super) fn new(position: usize, kind: DecodeKind) -> Self {
+        Self(Box::new(Located {
+            position: Some(position),
+            kind,
+        }))
+    }
+
+    /// The same error, at `position` unless it knows better.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn at(mut self, position: usize) -> Self {
+        self.0.position.get_or_insert(position);
+        self
+    }
+
+    /// The byte, counted from the start of the input, at which the item that does not fit begins.
+    pub fn position(&self) -> usize {
+        self.0.position.unwrap_or(0)
+    }
+
+    #[cold]
+    fn message(message: String) -> Self {
+        Self(Box::new(Located {
+            position: None,
+            kind: DecodeKind::Message(message),
+        }))
+    }
+}
+
+impl fmt::Debug for DecodeError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecodeError")
+            .field("position", &self.position())
+            .field("kind", &self.0.kind)
+            .finish()
+    }
+}
+
+impl Display for DecodeError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.0.kind {
+            DecodeKind::End => f.write_str("the input ends inside an item"),
+            DecodeKind::Head(byte) => write!(f, "{byte:#04x} begins no well-formed item here"),
+            DecodeKind::Length { claimed, remaining } => {
+                write!(f, "a length of {claimed} is claimed and {remaining} bytes remain")
+            }
+            DecodeKind::Mismatch { expected, found } => write!(f, "expected {expected}, found {found}"),
+            DecodeKind::Unread { expected } => write!(f, "expected the end of {expected}, found more items"),
+            DecodeKind::Count { expected, found } => write!(f, "expected an array of {expected}, found one of {found}"),
+            DecodeKind::Utf8 => f.write_str("expected a text string, found one that is not UTF-8"),
+            DecodeKind::BigInteger => f.write_str("expected an integer, found one that is out of range"),
+            DecodeKind::TooDeep => write!(f, "nested more than {} deep", super::MAX_DEPTH),
+            DecodeKind::Trailing(count) => write!(f, "expected the end of the input, found {count} more bytes"),
+            DecodeKind::Message(message) => f.write_str(message),
+        }?;
+        write!(f, ", at byte {}", self.position())
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl serde::de::Error for DecodeError {
+    fn custom<T: Display>(message: T) -> Self {
+        Self::message(message.to_string())
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::message(format!("expected {expected}, found {}", kind_of(&found)))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::message(format!("expected {expected}, found another {}", kind_of(&found)))
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::message(format!("unknown variant, expected {}", OneOf(expected)))
+    }
+
+    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::message(format!("unknown field, expected {}", OneOf(expected)))
+    }
+}
+
+/// serde's own text would quote the value, which may be somebody's secret.
+fn kind_of(found: &Unexpected<'_>) -> &'static str {
+    match found {
+        Unexpected::Bool(_) => "boolean",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "integer",
+        Unexpected::Float(_) => "float",
+        Unexpected::Char(_) | Unexpected::Str(_) => "text string",
+        Unexpected::Bytes(_) => "byte string",
+        Unexpected::Unit | Unexpected::Option => "null",
+        Unexpected::NewtypeStruct => "newtype struct",
+        Unexpected::Seq => "array",
+        Unexpected::Map => "map",
+        Unexpected::Enum => "tag or enum",
+        Unexpected::UnitVariant => "unit variant",
+        Unexpected::NewtypeVariant => "newtype variant",
+        Unexpected::TupleVariant => "tuple variant",
+        Unexpected::StructVariant => "struct variant",
+        Unexpected::Other(_) => "value",
+    }
+}
+
+struct OneOf(&'static [&'static str]);
+
+impl Display for OneOf {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none at all");
+        }
+        for (index, name) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}`{name}`")?;
+        }
+        Ok(())
+    }
+}
+
+/// A value that has no encoding.
+pub struct EncodeError(EncodeKind);
+
+#[derive(Debug)]
+pub(super) enum EncodeKind {
+    TooDeep,
+    DuplicateKey,
+    /// A `Serialize` that calls out of order.
+    Unpaired,
+    Tag,
+    Message(Box<str>),
+}
+
+impl EncodeError {
+    #[cold]
+    pub(super) fn new(kind: EncodeKind) -> Self {
+        Self(kind)
+    }
+}
+
+impl fmt::Debug for EncodeError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EncodeError").field(&self.0).finish()
+    }
+}
+
+impl Display for EncodeError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            EncodeKind::TooDeep => write!(f, "the value nests more than {} deep", super::MAX_DEPTH),
+            EncodeKind::DuplicateKey => f.write_str("a map has two entries of the same key"),
+            EncodeKind::Unpaired => f.write_str("a map has a key without a value, or a value without a key"),
+            EncodeKind::Tag => f.write_str("a tag is not an unsigned integer"),
+            EncodeKind::Message(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+impl serde::ser::Error for EncodeError {
+    fn custom<T: Display>(message: T) -> Self {
+        Self(EncodeKind::Message(message.to_string().into()))
+    }
+}
