@@ -103,6 +103,8 @@ pub struct FieldSpec {
     pub privileged: bool,
     /// Whether its value is left out of `Debug` and of the JSON view.
     pub secret: bool,
+    /// Whether bytes that do not decode are set aside, and the default taken: `on_invalid = default`.
+    pub or_default: bool,
 }
 
 /// A store that has the memcache tier; `T` is the session that asks for it.

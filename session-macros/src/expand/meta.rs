@@ -47,7 +47,8 @@ fn schema(session: &Session<'_>) -> TokenStream {
 fn spec(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
     let krate = session.krate();
     let (name, slot, was) = (field.name(), field.slot(), &field.was);
-    let (privileged, secret, merge) = (field.privileged, field.secret, merge(session, field));
+    let (privileged, secret, or_default) = (field.privileged, field.secret, field.or_default);
+    let merge = merge(session, field);
     quote! {
         #krate::__private::FieldSpec {
             name: #name,
@@ -56,6 +57,7 @@ fn spec(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
             merge: #merge,
             privileged: #privileged,
             secret: #secret,
+            or_default: #or_default,
         }
     }
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::{EncodeError, FieldError};
 use aside::Aside;
+pub(crate) use aside::drop_aside;
 pub use field::{Field, FieldDefault, FieldFlash, Previous, upgrade_first, upgrade_then};
 pub use lazy::LazySlot;
 pub use special::{Copier, Redacted, Shown, ShownAny, ShownDebug, ViaClone, ViaCodec};
@@ -31,12 +32,11 @@ pub trait AnySlot {
     /// The value's bytes.
     fn encode(&self) -> Result<Bytes, EncodeError>;
 
-    /// What a record that is being written should hold beside the field: under this name, these bytes, or nothing.
+    /// What the record should hold beside the field when it is written: under this name, these bytes, or nothing.
     ///
-    /// `on_invalid = default` keeps the bytes that did not decode here, until the field is `changed` on purpose. No
-    /// field can have such a name: it is no identifier.
-    fn aside(&self, changed: bool) -> Option<(&str, Option<&Bytes>)> {
-        let _ = changed;
+    /// `on_invalid = default` keeps the bytes that did not decode here. No field can have such a name: it is no
+    /// identifier.
+    fn aside(&self) -> Option<(&str, Option<&Bytes>)> {
         None
     }
 }
@@ -151,7 +151,7 @@ impl<T> AnySlot for Slot<T> {
         self.field.encode(&self.value)
     }
 
-    fn aside(&self, changed: bool) -> Option<(&str, Option<&Bytes>)> {
-        self.aside.as_ref().map(|aside| aside.to_write(changed))
+    fn aside(&self) -> Option<(&str, Option<&Bytes>)> {
+        self.aside.as_ref().map(|aside| aside.to_write())
     }
 }

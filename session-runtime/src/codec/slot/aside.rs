@@ -6,8 +6,8 @@ use crate::codec::record::Record;
 /// that version wrote finds them there again.
 pub(super) struct Aside {
     name: Box<str>,
-    bytes: Bytes,
-    recovered: bool,
+    /// `None` where they decoded after all, and need not be kept any longer.
+    bytes: Option<Bytes>,
 }
 
 impl Aside {
@@ -15,39 +15,45 @@ impl Aside {
     pub(super) fn keep(version: u32, field: &str, bytes: Bytes) -> Self {
         Self {
             name: format!("~{version}~{field}").into(),
-            bytes,
-            recovered: false,
+            bytes: Some(bytes),
         }
     }
 
     /// What an earlier request set aside for `field`, with the version that wrote it.
-    pub(super) fn find(record: &Record, field: &str) -> Option<(u32, Self)> {
+    pub(super) fn find<'a>(record: &'a Record, field: &str) -> Option<(u32, &'a Bytes, Self)> {
         record.fields().find_map(|(name, bytes)| {
-            let (version, of) = name.strip_prefix('~')?.split_once('~')?;
-            let version = version.parse().ok().filter(|_| of == field)?;
-            let aside = Self {
-                name: name.into(),
-                bytes: bytes.clone(),
-                recovered: false,
-            };
-            Some((version, aside))
+            let version = version_of(name, field)?;
+            let name = name.into();
+            Some((
+                version,
+                bytes,
+                Self {
+                    name,
+                    bytes: Some(bytes.clone()),
+                },
+            ))
         })
     }
 
-    /// The same, to be dropped: its bytes decoded after all.
-    pub(super) fn recovered(&self) -> Self {
-        Self {
-            name: self.name.clone(),
-            bytes: Bytes::new(),
-            recovered: true,
-        }
+    /// The same, to be dropped.
+    pub(super) fn recovered(self) -> Self {
+        Self { bytes: None, ..self }
     }
 
-    pub(super) fn bytes(&self) -> &Bytes {
-        &self.bytes
+    pub(super) fn to_write(&self) -> (&str, Option<&Bytes>) {
+        (&self.name, self.bytes.as_ref())
     }
+}
 
-    pub(super) fn to_write(&self, changed: bool) -> (&str, Option<&Bytes>) {
-        (&self.name, (!changed && !self.recovered).then_some(&self.bytes))
+/// Forgets what was set aside for `field`: it has been written on purpose.
+pub(crate) fn drop_aside(record: &mut Record, field: &str) {
+    let of_field = |(name, _): (&str, _)| version_of(name, field).map(|_| name.to_owned());
+    while let Some(name) = record.fields().find_map(of_field) {
+        record.remove_field(&name);
     }
+}
+
+fn version_of(name: &str, field: &str) -> Option<u32> {
+    let (version, of) = name.strip_prefix('~')?.split_once('~')?;
+    version.parse().ok().filter(|_| of == field)
 }

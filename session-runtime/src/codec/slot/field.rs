@@ -116,7 +116,7 @@ impl<T> Field<T> {
             schema,
             index,
             default,
-            decode: cbor::from_slice,
+            decode: |bytes| cbor::from_slice(bytes),
             encode: cbor::to_vec,
             upgrade: None,
             or_default: false,
@@ -178,29 +178,25 @@ impl<T> Field<T> {
 
     /// Decodes the field out of `record`; the default where the record has none.
     pub fn open(&'static self, record: &Record) -> Result<Slot<T>, FieldError> {
-        let aside = self.aside(record);
-        // A binary that can read what another one had to set aside takes it up again.
-        if let Some((version, aside)) = &aside
-            && let Ok(slot) = self.slot(*version, aside.bytes(), false)
-        {
-            let aside = Some(Box::new(aside.recovered()));
-            return Ok(Slot {
-                stored: false,
-                aside,
-                ..slot
-            });
-        }
-        let slot = match self.find(record) {
-            Some((bytes, stored)) => self.open_bytes(record.version, bytes, stored)?,
-            None => Slot::fresh(self),
+        let Some((version, bytes, aside)) = self.aside(record) else {
+            return self.open_stored(record);
         };
-        Ok(match aside {
-            Some((_, aside)) => Slot {
-                aside: Some(Box::new(aside)),
-                ..slot
-            },
-            None => slot,
+        // A binary that can read what another one had to set aside takes it up again.
+        let (slot, aside) = match self.slot(version, bytes, false) {
+            Ok(slot) => (slot, aside.recovered()),
+            Err(_) => (self.open_stored(record)?, aside),
+        };
+        Ok(Slot {
+            aside: slot.aside.or(Some(Box::new(aside))),
+            ..slot
         })
+    }
+
+    fn open_stored(&'static self, record: &Record) -> Result<Slot<T>, FieldError> {
+        match self.find(record) {
+            Some((bytes, stored)) => self.open_bytes(record.version, bytes, stored),
+            None => Ok(Slot::fresh(self)),
+        }
     }
 
     /// The field, left undecoded where the record was written by a struct just like this one.
@@ -214,7 +210,7 @@ impl<T> Field<T> {
         }
     }
 
-    fn aside(&self, record: &Record) -> Option<(u32, Aside)> {
+    fn aside<'a>(&self, record: &'a Record) -> Option<(u32, &'a Bytes, Aside)> {
         self.or_default.then(|| Aside::find(record, self.name())).flatten()
     }
 

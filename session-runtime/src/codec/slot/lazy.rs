@@ -133,7 +133,7 @@ impl<T> AnySlot for LazySlot<T> {
         }
     }
 
-    fn aside(&self, changed: bool) -> Option<(&str, Option<&Bytes>)> {
-        self.slot.get().and_then(|slot| slot.aside(changed))
+    fn aside(&self) -> Option<(&str, Option<&Bytes>)> {
+        self.slot.get().and_then(AnySlot::aside)
     }
 }
