@@ -1,5 +1,7 @@
 //! The model of a session: what the derive's input says, with the nodes that it was said in.
 
+use std::collections::HashSet;
+
 use proc_macro2::Span;
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
@@ -41,14 +43,16 @@ pub(crate) struct Field<'a> {
     pub(crate) was: Vec<LitStr>,
     pub(crate) upgrades: Vec<Upgrade>,
     pub(crate) or_default: bool,
+    /// What the accessors are called in place of the field's name, and where that was said.
     accessor: Option<Ident>,
+    pub(crate) accessor_at: Option<Ident>,
 }
 
 /// How a field is reached.
 pub(crate) enum Kind {
     Eager,
-    Lazy(Span),
-    Flash(Span),
+    Lazy,
+    Flash,
 }
 
 /// A tier, and where it was named.
@@ -111,7 +115,7 @@ impl<'a> Session<'a> {
                 "version" => version.set(ctxt, word, item.int::<u32>(ctxt, "2")),
                 "previous" => previous.set(ctxt, word, item.path(ctxt, "ShopV1").cloned()),
                 "removed" => removed.set(ctxt, word, Some(item.strings(ctxt, "\"old\""))),
-                "fingerprint" => expected.set(ctxt, word, fingerprint_value(ctxt, item)),
+                "fingerprint" => expected.set(ctxt, word, item.int(ctxt, "0x0123456789abcdef")),
                 "crate" => krate.set(ctxt, word, item.path(ctxt, "path::to::session_runtime").cloned()),
                 _ => attr::unknown(ctxt, item, "the struct", attr::ON_STRUCT, "a field", attr::ON_FIELD),
             }
@@ -170,12 +174,13 @@ impl<'a> Field<'a> {
             (Some(flash), Some(lazy)) => {
                 ctxt.error(flash, "a `flash` field cannot be `lazy` as well");
                 ctxt.error(lazy, "a `lazy` field cannot be `flash` as well");
-                Kind::Flash(flash)
+                Kind::Flash
             }
-            (Some(flash), None) => Kind::Flash(flash),
-            (None, Some(lazy)) => Kind::Lazy(lazy),
+            (Some(_), None) => Kind::Flash,
+            (None, Some(_)) => Kind::Lazy,
             (None, None) => Kind::Eager,
         };
+        let (accessor_at, accessor) = accessor.into_pair().unzip();
         Some(Self {
             syn,
             ident,
@@ -187,7 +192,8 @@ impl<'a> Field<'a> {
             was: was.into_value().unwrap_or_default(),
             upgrades,
             or_default: on_invalid.into_value().is_some(),
-            accessor: accessor.into_value(),
+            accessor,
+            accessor_at,
         })
     }
 
@@ -206,26 +212,20 @@ impl<'a> Field<'a> {
         self.accessor.clone().unwrap_or_else(|| self.ident.clone())
     }
 
-    /// `f_mut`, `set_f`, `push_f` or `take_f`.
-    pub(crate) fn accessor(&self, prefix: &str, suffix: &str) -> Ident {
-        format_ident!("{prefix}{}{suffix}", self.getter().unraw(), span = self.ident.span())
-    }
-
-    /// All accessors that the field has.
-    pub(crate) fn accessors(&self) -> Vec<Ident> {
-        let (one, other) = match self.kind {
-            Kind::Flash(_) => (("push_", ""), ("take_", "")),
-            Kind::Eager | Kind::Lazy(_) => (("", "_mut"), ("set_", "")),
+    /// All accessors: the one that reads, then `f_mut` and `set_f`, or `push_f` and `take_f`.
+    pub(crate) fn accessors(&self) -> [Ident; 3] {
+        let derived = |prefix: &str, suffix: &str| {
+            format_ident!("{prefix}{}{suffix}", self.getter().unraw(), span = self.ident.span())
         };
-        vec![
-            self.getter(),
-            self.accessor(one.0, one.1),
-            self.accessor(other.0, other.1),
-        ]
+        let [second, third] = match self.kind {
+            Kind::Flash => [derived("push_", ""), derived("take_", "")],
+            Kind::Eager | Kind::Lazy => [derived("", "_mut"), derived("set_", "")],
+        };
+        [self.getter(), second, third]
     }
 
     pub(crate) fn is_lazy(&self) -> bool {
-        matches!(self.kind, Kind::Lazy(_))
+        matches!(self.kind, Kind::Lazy)
     }
 }
 
@@ -277,11 +277,6 @@ impl Parse for Upgrade {
     }
 }
 
-/// The number, in its place; `0` where it is too large for one, so that the message prints what it should be.
-fn fingerprint_value(ctxt: &Ctxt, item: &Item) -> Option<Number<u64>> {
-    item.int(ctxt, "0x0123456789abcdef")
-}
-
 fn on_invalid_default(ctxt: &Ctxt, item: &Item) -> Option<()> {
     let path = item.path(ctxt, "default")?;
     if path.is_ident("default") {
@@ -325,7 +320,11 @@ fn named_fields<'a>(ctxt: &Ctxt, input: &'a DeriveInput) -> Vec<&'a syn::Field> 
         }
     };
     match fields {
-        Fields::Named(named) => named.named.iter().collect(),
+        // Of two fields with one name, which rustc reports, only the first has accessors.
+        Fields::Named(named) => {
+            let mut seen = HashSet::new();
+            named.named.iter().filter(|field| seen.insert(&field.ident)).collect()
+        }
         Fields::Unnamed(unnamed) => {
             ctxt.error_at(
                 unnamed,

@@ -66,6 +66,18 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// Of a struct that does not compile.
+    #[doc(hidden)]
+    pub const STUB: Self = Self {
+        name: "",
+        version: 1,
+        fingerprint: 0,
+        tiers: Tiers::empty(),
+        fields: &[],
+        removed: &[],
+        previous: None,
+    };
+
     /// The names under which a record of an earlier version may hold what this one no longer looks for: removed
     /// fields, earlier names, and the fields that only earlier structs had.
     pub fn gone(&self) -> impl Iterator<Item = &'static str> + use<'_> {

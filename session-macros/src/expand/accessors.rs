@@ -1,9 +1,11 @@
 //! The companion struct: a slot for each field, and the methods that reach into it.
 
+use std::collections::HashSet;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Attribute, Type};
+use syn::{Attribute, Ident, Type};
 
 use crate::ast::{self, Field, Kind, Session};
 
@@ -17,8 +19,8 @@ pub(crate) fn companion(session: &Session<'_>) -> TokenStream {
     let slots = session.fields.iter().map(|field| {
         let (slot, ty) = (field.slot(), &field.syn.ty);
         let holder = match field.kind {
-            Kind::Lazy(_) => quote!(LazySlot),
-            Kind::Eager | Kind::Flash(_) => quote!(Slot),
+            Kind::Lazy => quote!(LazySlot),
+            Kind::Eager | Kind::Flash => quote!(Slot),
         };
         quote!(#slot: #krate::__private::#holder<#ty>)
     });
@@ -32,13 +34,30 @@ pub(crate) fn companion(session: &Session<'_>) -> TokenStream {
 
 /// `impl ShopFields`.
 pub(crate) fn accessors(session: &Session<'_>) -> TokenStream {
+    let methods = session.fields.iter().flat_map(|field| methods(session, field));
+    let methods = methods.map(|(_, method)| method);
+    inherent(session, methods, &snapshot_value(session))
+}
+
+/// The same for a struct with mistakes: of two accessors with one name only the first, and no snapshot to speak of.
+pub(crate) fn stub(session: &Session<'_>) -> TokenStream {
+    let mut taken = HashSet::from(["snapshot".to_owned()]);
+    let methods = session.fields.iter().flat_map(|field| methods(session, field));
+    let methods = methods.filter(|(name, _)| taken.insert(name.to_string()));
+    inherent(
+        session,
+        methods.map(|(_, method)| method),
+        &quote!(::core::unreachable!()),
+    )
+}
+
+fn inherent(session: &Session<'_>, methods: impl Iterator<Item = TokenStream>, value: &TokenStream) -> TokenStream {
     let companion = &session.companion;
-    let fields = session.fields.iter().map(|field| methods(session, field));
-    let snapshot = snapshot(session);
+    let snapshot = snapshot(session, value);
     quote! {
         #[allow(dead_code)]
         impl #companion {
-            #(#fields)*
+            #(#methods)*
             #snapshot
         }
     }
@@ -48,109 +67,109 @@ pub(crate) fn accessors(session: &Session<'_>) -> TokenStream {
 struct Method<'a> {
     field: &'a Field<'a>,
     carried: Vec<&'a Attribute>,
-    errors: Option<TokenStream>,
 }
 
 impl Method<'_> {
     /// An accessor with the field's comment below `summary`.
-    fn write(&self, summary: &str, attrs: &TokenStream, signature: &TokenStream, body: &TokenStream) -> TokenStream {
-        let (vis, carried, errors) = (&self.field.syn.vis, &self.carried, &self.errors);
-        quote! {
+    fn write(
+        &self,
+        name: Ident,
+        summary: &str,
+        attrs: &TokenStream,
+        signature: &TokenStream,
+        body: &TokenStream,
+    ) -> (Ident, TokenStream) {
+        let (vis, carried) = (&self.field.syn.vis, &self.carried);
+        let text = quote! {
             #[doc = #summary]
             #[doc = ""]
             #(#carried)*
-            #errors
-            #[inline]
             #attrs
-            #vis fn #signature { #body }
-        }
+            #[inline]
+            #vis fn #name #signature { #body }
+        };
+        (name, text)
     }
 }
 
-fn methods(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
+/// The accessors of one field, each with its name.
+fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3] {
     let krate = session.krate();
     let (slot, ty, name) = (field.slot(), &field.syn.ty, field.name());
     let carried = ast::docs(&field.syn.attrs)
         .chain(field.syn.attrs.iter().filter(|attr| attr.path().is_ident("deprecated")))
         .collect();
-    let errors = field.is_lazy().then(|| {
-        quote! {
-            #[doc = "# Errors"]
-            #[doc = "The stored bytes do not decode; they are left as they are."]
+    let method = Method { field, carried };
+    let [get, second, third] = field.accessors();
+    let none = quote!();
+    match field.kind {
+        Kind::Eager | Kind::Lazy => {
+            let (read, reads, change, changes) = if field.is_lazy() {
+                let errors = quote! {
+                    #[doc = ""]
+                    #[doc = "# Errors"]
+                    #[doc = "The stored bytes do not decode; they are left as they are."]
+                };
+                let result = quote!(::core::result::Result);
+                let error = quote!(#krate::__private::FieldError);
+                (
+                    quote!(#result<&#ty, #error>),
+                    errors.clone(),
+                    quote!(#result<&mut #ty, #error>),
+                    errors,
+                )
+            } else {
+                (quote!(&#ty), quote!(#[must_use]), quote!(&mut #ty), none.clone())
+            };
+            [
+                method.write(
+                    get,
+                    &format!("Reads `{name}`."),
+                    &reads,
+                    &quote!((&self) -> #read),
+                    &quote!(self.#slot.get()),
+                ),
+                method.write(
+                    second,
+                    &format!("Changes `{name}`; a value that is left as it was costs no write."),
+                    &changes,
+                    &quote!((&mut self) -> #change),
+                    &quote!(self.#slot.get_mut()),
+                ),
+                method.write(
+                    third,
+                    &format!("Replaces `{name}`."),
+                    &none,
+                    &quote!((&mut self, __value: #ty)),
+                    &quote!(self.#slot.set(__value)),
+                ),
+            ]
         }
-    });
-    let method = Method { field, carried, errors };
-    let (get, none) = (field.getter(), quote!());
-    let must_use = quote!(#[must_use]);
-    let reads = format!("Reads `{name}`.");
-    match &field.kind {
-        Kind::Eager => {
-            let (get_mut, set) = (field.accessor("", "_mut"), field.accessor("set_", ""));
-            let read = method.write(
-                &reads,
-                &must_use,
-                &quote!(#get(&self) -> &#ty),
-                &quote!(self.#slot.get()),
-            );
-            let change = method.write(
-                &format!("Changes `{name}`; leaving it as it was costs no write."),
-                &must_use,
-                &quote!(#get_mut(&mut self) -> &mut #ty),
-                &quote!(self.#slot.get_mut()),
-            );
-            let replace = method.write(
-                &format!("Replaces `{name}`."),
-                &none,
-                &quote!(#set(&mut self, value: #ty)),
-                &quote!(self.#slot.set(value)),
-            );
-            quote!(#read #change #replace)
-        }
-        Kind::Lazy(_) => {
-            let (get_mut, set) = (field.accessor("", "_mut"), field.accessor("set_", ""));
-            let error = quote!(#krate::__private::FieldError);
-            let read = method.write(
-                &reads,
-                &none,
-                &quote!(#get(&self) -> ::core::result::Result<&#ty, #error>),
-                &quote!(self.#slot.get()),
-            );
-            let change = method.write(
-                &format!("Changes `{name}`; leaving it as it was costs no write."),
-                &none,
-                &quote!(#get_mut(&mut self) -> ::core::result::Result<&mut #ty, #error>),
-                &quote!(self.#slot.get_mut()),
-            );
-            let replace = method.write(
-                &format!("Replaces `{name}`."),
-                &none,
-                &quote!(#set(&mut self, value: #ty) -> ::core::result::Result<(), #error>),
-                &quote!(self.#slot.set(value)),
-            );
-            quote!(#read #change #replace)
-        }
-        Kind::Flash(_) => {
-            let (push, take) = (field.accessor("push_", ""), field.accessor("take_", ""));
+        Kind::Flash => {
             let item = flash_item(&krate, ty);
-            let read = method.write(
-                &format!("Looks at `{name}` without taking them."),
-                &must_use,
-                &quote!(#get(&self) -> &#ty),
-                &quote!(self.#slot.get()),
-            );
-            let add = method.write(
-                &format!("Adds one to `{name}`, to be read once."),
-                &none,
-                &quote!(#push(&mut self, value: #item)),
-                &quote!(self.#slot.push(value)),
-            );
-            let empty = method.write(
-                &format!("Takes all of `{name}`."),
-                &none,
-                &quote!(#take(&mut self) -> #ty),
-                &quote!(self.#slot.take()),
-            );
-            quote!(#read #add #empty)
+            [
+                method.write(
+                    get,
+                    &format!("Looks at `{name}`, and leaves them there."),
+                    &quote!(#[must_use]),
+                    &quote!((&self) -> &#ty),
+                    &quote!(self.#slot.get()),
+                ),
+                method.write(
+                    second,
+                    &format!("Adds one to `{name}`, to be read once."),
+                    &none,
+                    &quote!((&mut self, __value: #item)),
+                    &quote!(self.#slot.push(__value)),
+                ),
+                method.write(
+                    third,
+                    &format!("Takes all of `{name}`."),
+                    &none,
+                    &quote!((&mut self) -> #ty),
+                    &quote!(self.#slot.take()),
+                ),
+            ]
         }
     }
 }
@@ -168,28 +187,42 @@ fn flash_item(krate: &TokenStream, ty: &Type) -> TokenStream {
     quote!(<#ty as #krate::__private::FieldFlash>::Item)
 }
 
-fn snapshot(session: &Session<'_>) -> TokenStream {
-    let (krate, ident, vis) = (session.krate(), &session.input.ident, &session.input.vis);
-    let lazy = session.fields.iter().any(Field::is_lazy);
+/// The struct, with a copy of each field.
+fn snapshot_value(session: &Session<'_>) -> TokenStream {
+    let ident = &session.input.ident;
     let values = session.fields.iter().map(|field| {
         let (ident, slot, try_lazy) = (field.ident, field.slot(), field.is_lazy().then(|| quote!(?)));
         quote!(#ident: (&self.#slot.copier() #try_lazy).copy())
     });
     let value = quote!(#ident { #(#values,)* });
-    let (output, value, must_use) = if lazy {
-        let output = quote!(::core::result::Result<#ident, #krate::__private::FieldError>);
+    if has_lazy(session) {
+        return quote!(::core::result::Result::Ok(#value));
+    }
+    value
+}
+
+fn has_lazy(session: &Session<'_>) -> bool {
+    session.fields.iter().any(Field::is_lazy)
+}
+
+fn snapshot(session: &Session<'_>, value: &TokenStream) -> TokenStream {
+    let (krate, ident, vis) = (session.krate(), &session.input.ident, &session.input.vis);
+    let (output, attrs) = if has_lazy(session) {
         let errors = quote! {
             #[doc = ""]
             #[doc = "# Errors"]
             #[doc = "A lazy field does not decode."]
         };
-        (output, quote!(::core::result::Result::Ok(#value)), errors)
+        (
+            quote!(::core::result::Result<#ident, #krate::__private::FieldError>),
+            errors,
+        )
     } else {
-        (quote!(#ident), value, quote!(#[must_use]))
+        (quote!(#ident), quote!(#[must_use]))
     };
     quote! {
         #[doc = "A copy of all fields as they are now, for a template."]
-        #must_use
+        #attrs
         #vis fn snapshot(&self) -> #output {
             #[allow(unused_imports)]
             use #krate::__private::{ViaClone as _, ViaCodec as _};
@@ -206,8 +239,8 @@ pub(crate) fn debug(session: &Session<'_>) -> TokenStream {
         let (name, slot) = (field.name(), field.slot());
         let value = match field.kind {
             _ if field.secret => quote!(&#krate::__private::Redacted("[secret]")),
-            Kind::Lazy(_) => quote!(&self.#slot),
-            Kind::Eager | Kind::Flash(_) => quote!((&#krate::__private::Shown(self.#slot.get())).shown()),
+            Kind::Lazy => quote!(&self.#slot),
+            Kind::Eager | Kind::Flash => quote!((&#krate::__private::Shown(self.#slot.get())).shown()),
         };
         quote!(__debug.field(#name, #value);)
     });

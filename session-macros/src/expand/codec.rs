@@ -20,13 +20,13 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
         .fields
         .iter()
         .map(|field| match field.kind {
-            Kind::Lazy(_) => quote!(#krate::__private::LazySlot),
-            Kind::Eager | Kind::Flash(_) => quote!(#krate::__private::Slot),
+            Kind::Lazy => quote!(#krate::__private::LazySlot),
+            Kind::Eager | Kind::Flash => quote!(#krate::__private::Slot),
         })
         .collect();
     let opens = session.fields.iter().map(|field| match field.kind {
-        Kind::Lazy(_) => quote!(open_lazy),
-        Kind::Eager | Kind::Flash(_) => quote!(open),
+        Kind::Lazy => quote!(open_lazy),
+        Kind::Eager | Kind::Flash => quote!(open),
     });
     let tries = session.fields.iter().map(|field| field.is_lazy().then(|| quote!(?)));
     let older = match &session.previous {

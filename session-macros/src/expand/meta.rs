@@ -65,7 +65,7 @@ fn spec(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
 fn merge(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
     let krate = session.krate();
     let ty = &field.syn.ty;
-    if let Kind::Flash(_) = field.kind {
+    if let Kind::Flash = field.kind {
         // What each added, minus what each took.
         return quote_spanned!(ty.span()=> #krate::__private::merge::union::<#ty>);
     }

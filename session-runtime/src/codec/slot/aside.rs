@@ -47,8 +47,12 @@ impl Aside {
 
 /// Forgets what was set aside for `field`: it has been written on purpose.
 pub(crate) fn drop_aside(record: &mut Record, field: &str) {
-    let of_field = |(name, _): (&str, _)| version_of(name, field).map(|_| name.to_owned());
-    while let Some(name) = record.fields().find_map(of_field) {
+    let names: Vec<Box<str>> = record
+        .fields()
+        .filter(|(name, _)| version_of(name, field).is_some())
+        .map(|(name, _)| name.into())
+        .collect();
+    for name in names {
         record.remove_field(&name);
     }
 }
