@@ -6,6 +6,7 @@ pub mod clock;
 pub mod codec;
 pub mod keys;
 pub mod session;
+pub mod conformance;
 pub mod tier;
 
 pub use codec::merge;

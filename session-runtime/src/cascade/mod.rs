@@ -1,3 +1,15 @@
 //! The cascade: loads and commits sessions through the tiers.
 
+mod builder;
+mod driver;
+mod environment;
+mod item;
+mod locks;
+mod outcome;
+mod policy;
 pub mod protocol;
+pub(crate) mod store;
+
+pub use builder::{Builder, BuildError};
+pub use outcome::{Commit, CommitError, CommitReport, LoadError, LoadReport};
+pub use store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};

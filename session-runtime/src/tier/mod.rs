@@ -6,7 +6,10 @@
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub(crate) mod erased;
 mod error;
+#[cfg(feature = "memcache")]
+pub mod memcache;
 
 use std::future::Future;
 use std::time::{Duration, SystemTime};

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -5,10 +7,12 @@ use serde::de::DeserializeOwned;
 use super::{MergeError, Three, with};
 
 /// A number whose concurrent changes can be added up.
+///
+/// Implemented for the integers, the floats and [`Duration`].
 #[diagnostic::on_unimplemented(
-    message = "`merge = add` needs a number, `{Self}` is none",
+    message = "`merge = add` and `merge = entries(add)` need a number, `{Self}` is none",
     label = "cannot be added up",
-    note = "use another strategy, such as `last_write`, or implement `session_runtime::merge::MergeAdd`"
+    note = "use another strategy, such as `last_write`, or implement `session_runtime::merge::MergeAdd` for `{Self}`"
 )]
 pub trait MergeAdd: Serialize + DeserializeOwned {
     /// `theirs` with the difference between `base` and `ours` added; the nearest number where that does not fit.
@@ -16,51 +20,64 @@ pub trait MergeAdd: Serialize + DeserializeOwned {
     fn merge_add(base: &Self, theirs: Self, ours: Self) -> Self;
 }
 
-/// `add`: both differences count.
+/// `add`: both differences count, and what does not fit becomes the nearest number that does.
+///
+/// A float that is not finite has no difference: the one of the two that was set to such a value wins, ours where
+/// both were; from such a base, ours wins unless it is still the base's value.
 pub fn add<T: MergeAdd>(three: &Three<'_>) -> Result<Bytes, MergeError> {
     with::<T>(three, T::merge_add)
 }
 
-macro_rules! narrow {
-    ($($int:ty)*) => {$(
-        impl MergeAdd for $int {
-            fn merge_add(base: &Self, theirs: Self, ours: Self) -> Self {
-                let sum = i128::from(theirs) + i128::from(ours) - i128::from(*base);
-                Self::try_from(sum).unwrap_or(if sum < 0 { Self::MIN } else { Self::MAX })
-            }
-        }
-    )*};
-}
+// The difference is always taken unsigned: that of two `i128` need not fit an `i128`.
 
-narrow!(u8 u16 u32 u64 i8 i16 i32 i64);
-
-macro_rules! wide {
-    ($($int:ty)*) => {$(
-        impl MergeAdd for $int {
+macro_rules! unsigned {
+    ($($number:ty)*) => {$(
+        impl MergeAdd for $number {
             fn merge_add(base: &Self, theirs: Self, ours: Self) -> Self {
+                let difference = ours.abs_diff(*base);
                 if ours >= *base {
-                    match ours.checked_sub(*base) {
-                        Some(gain) => theirs.saturating_add(gain),
-                        None => theirs.saturating_sub(*base).saturating_add(ours),
-                    }
+                    theirs.saturating_add(difference)
                 } else {
-                    match base.checked_sub(ours) {
-                        Some(loss) => theirs.saturating_sub(loss),
-                        None => theirs.saturating_add(ours).saturating_sub(*base),
-                    }
+                    theirs.saturating_sub(difference)
                 }
             }
         }
     )*};
 }
 
-wide!(u128 i128 usize isize);
+unsigned!(u8 u16 u32 u64 u128 usize Duration);
+
+macro_rules! signed {
+    ($($number:ty)*) => {$(
+        impl MergeAdd for $number {
+            fn merge_add(base: &Self, theirs: Self, ours: Self) -> Self {
+                let difference = ours.abs_diff(*base);
+                if ours >= *base {
+                    theirs.saturating_add_unsigned(difference)
+                } else {
+                    theirs.saturating_sub_unsigned(difference)
+                }
+            }
+        }
+    )*};
+}
+
+signed!(i8 i16 i32 i64 i128 isize);
 
 macro_rules! float {
     ($($float:ty)*) => {$(
         impl MergeAdd for $float {
             fn merge_add(base: &Self, theirs: Self, ours: Self) -> Self {
-                theirs + (ours - base)
+                if !(base.is_finite() && ours.is_finite()) {
+                    let untouched = ours.total_cmp(base).is_eq() || (ours.is_nan() && base.is_nan());
+                    return if untouched { theirs } else { ours };
+                }
+                let sum = theirs + (ours - base);
+                if sum.is_finite() || !theirs.is_finite() {
+                    return sum;
+                }
+                // A step overflowed, not necessarily the sum; an infinity would swallow every later change.
+                ((theirs / 2.0 + (ours / 2.0 - base / 2.0)) * 2.0).clamp(Self::MIN, Self::MAX)
             }
         }
     )*};

@@ -1,4 +1,4 @@
-//! How two concurrent writers of one field are reconciled: three-way, on the value at load, theirs and ours.
+#![doc = include_str!("merge.md")]
 
 use std::error::Error;
 use std::fmt;
@@ -10,8 +10,15 @@ use serde::de::DeserializeOwned;
 use super::{DecodeError, EncodeError, cbor};
 
 mod add;
+mod entries;
+mod items;
+mod order;
+mod union;
 
 pub use add::{MergeAdd, add};
+pub use entries::{MergeEntries, MergeEntriesAdd, entries, entries_add};
+pub use order::{MergeOrd, max, min};
+pub use union::{MergeUnion, union};
 
 /// The three values of a field that two writers changed, each as the present version encodes it.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +95,8 @@ pub fn reject(_: &Three<'_>) -> Result<Bytes, MergeError> {
 }
 
 /// A function of the user's: `fn(base: &T, theirs: T, ours: T) -> T`.
+///
+/// It is called once for every try of a commit, so it must depend on its arguments alone.
 pub fn with<T: Serialize + DeserializeOwned>(three: &Three<'_>, merge: fn(&T, T, T) -> T) -> Result<Bytes, MergeError> {
     let merged = merge(
         &cbor::from_slice(three.base)?,

@@ -1,0 +1,209 @@
+//! Puts a store together.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::driver::Rooms;
+use super::policy::Policy;
+use super::store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};
+use crate::clock::{Clock, SystemClock};
+use crate::keys::KeyRing;
+use crate::tier::erased::{AnyCache, AnyDurable};
+use crate::tier::{CacheTier, DurableTier};
+
+/// Puts a [`CascadeStore`] together: its keys, its tiers, and how long sessions live.
+///
+/// Its type keeps count of the tiers, as the store's does.
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct Builder<M = NoMemcache, D = NoDatastore> {
+    keys: KeyRing,
+    cache: Option<Arc<dyn AnyCache>>,
+    durable: Option<Arc<dyn AnyDurable>>,
+    clock: Arc<dyn Clock>,
+    policy: Policy,
+    purge: bool,
+    tiers: PhantomData<fn() -> (M, D)>,
+}
+
+/// Why a store could not be put together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A number that makes no sense.
+    #[error("{option} is {value}: {remedy}")]
+    Option {
+        /// The builder's word.
+        option: &'static str,
+        /// What it was given.
+        value: String,
+        /// What it must be.
+        remedy: &'static str,
+    },
+    /// The keys are missing or wrong.
+    #[error("SESSION_KEYS is of no use")]
+    Keys(#[from] crate::keys::KeyError),
+    /// A store that other processes share needs keys that they share.
+    #[error(
+        "{address} names a tier that other processes share, and SESSION_KEYS is not set: give every process the same \
+         keys, base64, 32 bytes or more (`openssl rand -base64 32`)"
+    )]
+    SharedWithoutKeys {
+        /// The variable that names the tier.
+        address: &'static str,
+    },
+    /// An address is set, and what it takes to reach it is not compiled in.
+    #[error("{address} is set, but the feature `{feature}` of session-runtime is not compiled in: turn it on, or unset {address}")]
+    NotCompiledIn {
+        /// The variable that is set.
+        address: &'static str,
+        /// The feature that it needs.
+        feature: &'static str,
+    },
+    /// No address is set for a tier, and there is nothing to take its place.
+    #[error("{address} is not set, and the feature `embedded` of session-runtime, which would do without, is not compiled in")]
+    NoTier {
+        /// The variable that is not set.
+        address: &'static str,
+    },
+    /// The tier could not be set up.
+    #[error("the {tier} tier could not be set up")]
+    Tier {
+        /// Which one.
+        tier: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The file that keeps the key of an embedded store cannot be read or written.
+    #[error("the key file {path} could not be used")]
+    KeyFile {
+        /// Where it is.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl CascadeStore {
+    /// Begins a store with its keys. Add the tiers that its sessions name.
+    pub fn builder(keys: KeyRing) -> Builder {
+        Builder {
+            keys,
+            cache: None,
+            durable: None,
+            clock: Arc::new(SystemClock),
+            policy: Policy::default(),
+            purge: false,
+            tiers: PhantomData,
+        }
+    }
+}
+
+impl<M, D> Builder<M, D> {
+    /// The tier that sessions call `memcache`: [`Memcache`](crate::tier::memcache::Memcache),
+    /// [`LocalCache`](crate::tier::embedded::LocalCache), or one of your own.
+    pub fn memcache(self, tier: impl CacheTier) -> Builder<WithMemcache, D> {
+        Builder { cache: Some(Arc::new(tier)), ..self.retyped() }
+    }
+
+    /// The tier that sessions call `datastore`: [`LocalFile`](crate::tier::embedded::LocalFile), Google Cloud
+    /// Datastore, or one of your own.
+    pub fn datastore(self, tier: impl DurableTier) -> Builder<M, WithDatastore> {
+        Builder { durable: Some(Arc::new(tier)), ..self.retyped() }
+    }
+
+    fn retyped<M2, D2>(self) -> Builder<M2, D2> {
+        let Self { keys, cache, durable, clock, policy, purge, tiers: _ } = self;
+        Builder { keys, cache, durable, clock, policy, purge, tiers: PhantomData }
+    }
+
+    /// How long a session lives without being used (default: 20 minutes). A use is noted at most once per tenth of it.
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.policy.idle = idle;
+        self
+    }
+
+    /// How long a session lives however much it is used, and its cookie with it (default: 30 days).
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.policy.max_age = max_age;
+        self
+    }
+
+    /// The largest record, in bytes (default: 4096). A commit that would make one larger fails, and the old one stays.
+    pub fn max_len(mut self, bytes: usize) -> Self {
+        self.policy.max_len = bytes;
+        self
+    }
+
+    /// What storage keys begin with (default: `session.`); at most 200 bytes of printable ASCII without spaces.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.policy.key_prefix = prefix.into();
+        self
+    }
+
+    /// How old a cached record may be before the durable tier is asked again (default: 5 minutes). It bounds how long
+    /// a node can see an old value after a writer that could not reach the cache; each active session costs one
+    /// durable read per such time.
+    pub fn max_staleness(mut self, max_staleness: Duration) -> Self {
+        self.policy.max_staleness = max_staleness;
+        self
+    }
+
+    /// How long the secret before is honoured after a rotation that no privileged write caused, so that the parallel
+    /// requests of a page survive it (default: 30 seconds).
+    pub fn rotation_grace(mut self, grace: Duration) -> Self {
+        self.policy.rotation_grace = grace;
+        self
+    }
+
+    /// How long one commit may take in all, retries included (default: 30 seconds).
+    pub fn commit_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.commit_timeout = timeout;
+        self
+    }
+
+    /// Deletes expired sessions from the durable tier this often, in the background (default: every 10 minutes for an
+    /// embedded file, not at all otherwise).
+    pub fn purge_every(mut self, every: Duration) -> Self {
+        self.policy.purge_every = every;
+        self.purge = true;
+        self
+    }
+
+    /// The clock that deadlines are measured with (default: the machine's). For tests.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The store. Must be called within a tokio runtime.
+    #[expect(clippy::unused_async, reason = "a tier may have to be asked here one day")]
+    pub async fn build(self) -> Result<CascadeStore<M, D>, BuildError> {
+        let Self { keys, cache, durable, clock, policy, purge, tiers: _ } = self;
+        check(&policy)?;
+        Ok(CascadeStore::new(Rooms { cache, durable, keys, clock, policy }, purge))
+    }
+}
+
+fn check(policy: &Policy) -> Result<(), BuildError> {
+    let positive = "it must be a second or more";
+    let times = [
+        ("idle", policy.idle, positive),
+        ("max_age", policy.max_age, positive),
+        ("commit_timeout", policy.commit_timeout, positive),
+        ("purge_every", policy.purge_every, positive),
+    ];
+    for (option, value, remedy) in times {
+        if value < Duration::from_secs(1) {
+            return Err(BuildError::Option { option, value: format!("{value:?}"), remedy });
+        }
+    }
+    let prefix = &policy.key_prefix;
+    if prefix.len() > 200 || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let remedy = "it must be at most 200 bytes of printable ASCII without spaces";
+        return Err(BuildError::Option { option: "key_prefix", value: format!("{prefix:?}"), remedy });
+    }
+    Ok(())
+}

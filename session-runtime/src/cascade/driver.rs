@@ -1,0 +1,209 @@
+//! Runs the protocol's machines against the tiers: encodes, authenticates, asks, and hands back what was answered.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use super::item;
+use super::policy::{FENCE_MARGIN, LEASE_TTL, Policy, TOMBSTONE_TTL};
+use super::protocol::{Action, Event, Item, Machine, Step};
+use crate::clock::Clock;
+use crate::codec::envelope;
+use crate::codec::meta::{Meta, Millis};
+use crate::codec::record::{Record, RecordError};
+use crate::keys::KeyRing;
+use crate::tier::erased::{AnyCache, AnyDurable};
+use crate::tier::{TierError, TierErrorKind, Version};
+
+/// The tiers with what it takes to use them.
+pub(crate) struct Rooms {
+    pub(crate) cache: Option<Arc<dyn AnyCache>>,
+    pub(crate) durable: Option<Arc<dyn AnyDurable>>,
+    pub(crate) keys: KeyRing,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) policy: Policy,
+}
+
+/// What went wrong while a machine ran, for the error that its end may become.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    /// The latest error of a tier.
+    pub(crate) tier: Option<Arc<TierError>>,
+    /// What is stored is no record, or not authentic.
+    pub(crate) stored: Option<Stored>,
+    /// Size and limit of what a tier would not take.
+    pub(crate) too_large: Option<(usize, usize)>,
+}
+
+/// What is wrong with what is stored.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    NotAuthentic,
+    NoRecord(RecordError),
+}
+
+impl Rooms {
+    pub(crate) fn now(&self) -> Millis {
+        self.clock.now().into()
+    }
+
+    /// When a session ends if it is not used again.
+    pub(crate) fn expires_at(&self, meta: &Meta) -> Millis {
+        meta.renewed.after(self.policy.idle).min(meta.deadline)
+    }
+
+    /// Runs a machine to its end.
+    pub(crate) async fn run<M: Machine<Record>>(&self, key: &str, mut machine: M) -> (M::End, Trouble) {
+        let mut trouble = Trouble::default();
+        let mut step = machine.begin(self.now());
+        loop {
+            let action = match step {
+                Step::Do(action) => action,
+                Step::Retry(attempt, action) => {
+                    tokio::time::sleep(pause(attempt)).await;
+                    action
+                }
+                Step::End(end) => return (end, trouble),
+            };
+            let event = match self.perform(key, action, &mut trouble).await {
+                Ok(event) => event,
+                Err(failed) => failed.into_event(&mut trouble),
+            };
+            step = machine.on(event, self.now());
+        }
+    }
+
+    async fn perform(&self, key: &str, action: Action<Record>, trouble: &mut Trouble) -> Result<Event<Record>, Failed> {
+        match action {
+            Action::Get => self.get(key).await,
+            Action::Add(item) => {
+                let (value, ttl) = self.item(key, &item);
+                Ok(Event::Added(self.cache()?.add(key, value, ttl).await.map_err(Failed::Cache)?))
+            }
+            Action::Set(item) => {
+                let (value, ttl) = self.item(key, &item);
+                self.cache()?.set(key, value, ttl).await.map_err(Failed::Cache)?;
+                Ok(Event::WasSet)
+            }
+            Action::Swap(token, item) => {
+                let (value, ttl) = self.item(key, &item);
+                Ok(Event::Swapped(self.cache()?.swap(key, token, value, ttl).await.map_err(Failed::Cache)?))
+            }
+            Action::Remove(token) => {
+                Ok(Event::Swapped(self.cache()?.remove(key, token).await.map_err(Failed::Cache)?))
+            }
+            Action::Read => Ok(Event::Found(self.read(key, trouble).await?)),
+            Action::Insert(record) => {
+                let (value, expires_at) = self.record(key, &record);
+                Ok(Event::Wrote(self.durable()?.insert(key, value, expires_at).await.map_err(Failed::Durable)?))
+            }
+            Action::Update(base, record) => {
+                let (value, expires_at) = self.record(key, &record);
+                Ok(Event::Wrote(self.durable()?.update(key, base, value, expires_at).await.map_err(Failed::Durable)?))
+            }
+            Action::Delete(base) => {
+                Ok(Event::Wrote(self.durable()?.delete(key, base).await.map_err(Failed::Durable)?))
+            }
+        }
+    }
+
+    async fn get(&self, key: &str) -> Result<Event<Record>, Failed> {
+        let cache = self.cache()?;
+        let Some(cached) = cache.get(key).await.map_err(Failed::Cache)? else {
+            return Ok(Event::Got(None));
+        };
+        let item = envelope::unwrap(&self.keys, key, &cached.value).and_then(|payload| item::decode(&payload));
+        if let Some(item) = item {
+            return Ok(Event::Got(Some((item, cached.token))));
+        }
+        // Out of the way first, or it would keep the place from being filled; then it counts as a miss.
+        tracing::warn!(tier = cache.name(), "an item in the cache is not authentic: it was removed");
+        cache.remove(key, cached.token).await.map_err(Failed::Cache)?;
+        Ok(Event::Got(None))
+    }
+
+    async fn read(&self, key: &str, trouble: &mut Trouble) -> Result<Option<(Version, Record)>, Failed> {
+        let Some(stored) = self.durable()?.read(key).await.map_err(Failed::Durable)? else {
+            return Ok(None);
+        };
+        let Some(payload) = envelope::unwrap(&self.keys, key, &stored.value) else {
+            trouble.stored = Some(Stored::NotAuthentic);
+            return Err(Failed::Unreadable);
+        };
+        match Record::decode(&payload) {
+            Ok(record) => Ok(Some((stored.version, record))),
+            Err(error) => {
+                trouble.stored = Some(Stored::NoRecord(error));
+                Err(Failed::Unreadable)
+            }
+        }
+    }
+
+    fn item(&self, key: &str, item: &Item<Record>) -> (Bytes, Duration) {
+        let ttl = match item {
+            Item::Value { record, .. } => {
+                self.expires_at(&record.meta).since(self.now()).max(Duration::from_secs(1))
+            }
+            Item::Lease(_) => LEASE_TTL,
+            Item::Fence(_) => self.durable.as_ref().map_or(LEASE_TTL, |tier| tier.max_write_delay()) + FENCE_MARGIN,
+            Item::Tombstone => TOMBSTONE_TTL,
+        };
+        (envelope::wrap(&self.keys, key, &item::encode(item)), ttl)
+    }
+
+    fn record(&self, key: &str, record: &Record) -> (Bytes, SystemTime) {
+        (envelope::wrap(&self.keys, key, &record.encode()), self.expires_at(&record.meta).into())
+    }
+
+    fn cache(&self) -> Result<&dyn AnyCache, Failed> {
+        self.cache.as_deref().ok_or_else(|| Failed::Cache(absent("memcache")))
+    }
+
+    fn durable(&self) -> Result<&dyn AnyDurable, Failed> {
+        self.durable.as_deref().ok_or_else(|| Failed::Durable(absent("datastore")))
+    }
+}
+
+/// Cannot happen to a store whose type says which tiers it has.
+fn absent(tier: &'static str) -> TierError {
+    TierError::new(tier, "find the tier", TierErrorKind::Refused)
+}
+
+/// Why an action has no answer of the tier's.
+enum Failed {
+    Cache(TierError),
+    Durable(TierError),
+    Unreadable,
+}
+
+impl Failed {
+    fn into_event(self, trouble: &mut Trouble) -> Event<Record> {
+        let (event, error) = match self {
+            Self::Unreadable => return Event::DurableFailed,
+            Self::Cache(error) => match error.kind() {
+                TierErrorKind::TooLarge { size, limit } => {
+                    trouble.too_large = Some((size, limit));
+                    (Event::CacheFull, error)
+                }
+                _ => (Event::CacheFailed, error),
+            },
+            Self::Durable(error) => match error.kind() {
+                TierErrorKind::TooLarge { size, limit } => {
+                    trouble.too_large = Some((size, limit));
+                    (Event::DurableFull, error)
+                }
+                TierErrorKind::Unknown => (Event::DurableUnknown, error),
+                TierErrorKind::Unavailable | TierErrorKind::Refused => (Event::DurableFailed, error),
+            },
+        };
+        tracing::debug!(error = &error as &dyn std::error::Error, "a tier failed");
+        trouble.tier = Some(Arc::new(error));
+        event
+    }
+}
+
+/// A random while, up to 8 ms the first time and a quarter of a second in the end (full jitter).
+fn pause(attempt: u32) -> Duration {
+    Duration::from_millis(fastrand::u64(0..=4 << attempt.min(6)))
+}

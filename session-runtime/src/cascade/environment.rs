@@ -1,0 +1,174 @@
+//! A store from the environment, and one without any server.
+
+use std::path::{Path, PathBuf};
+
+use super::builder::{BuildError, Builder};
+use super::store::{CascadeStore, WithDatastore, WithMemcache};
+use crate::keys::{KeyError, KeyRing};
+
+const KEYS: &str = "SESSION_KEYS";
+const MEMCACHE: &str = "MEMCACHE_SERVERS";
+const STORE_PATH: &str = "SESSION_STORE_PATH";
+/// Each of these alone says that there is a Datastore to be reached; the first of them that is set is named in errors.
+const DATASTORE: [&str; 3] = ["DATASTORE_EMULATOR_HOST", "DATASTORE_PROJECT_ID", "GOOGLE_CLOUD_PROJECT"];
+/// Where an embedded store is kept if nobody says.
+const DEFAULT_PATH: &str = "sessions.redb";
+
+type Whole = Builder<WithMemcache, WithDatastore>;
+
+impl CascadeStore {
+    /// A store that the environment describes; see [`Builder::from_env`].
+    pub async fn from_env() -> Result<Self, BuildError> {
+        Builder::from_env().await?.build().await
+    }
+
+    /// A store that needs no server: a cache in this process, and a durable file at `path`.
+    #[cfg(feature = "embedded")]
+    pub async fn embedded(path: impl AsRef<Path>, keys: KeyRing) -> Result<Self, BuildError> {
+        Builder::embedded(path, keys).await?.build().await
+    }
+}
+
+impl Builder {
+    /// As [`CascadeStore::embedded`], to be given more options.
+    #[cfg(feature = "embedded")]
+    pub async fn embedded(path: impl AsRef<Path>, keys: KeyRing) -> Result<Whole, BuildError> {
+        local_file(CascadeStore::builder(keys).memcache(crate::tier::embedded::LocalCache::new()), path.as_ref()).await
+    }
+
+    /// A store that the environment describes. A tier without an address is an embedded one.
+    ///
+    /// | variable | what it says |
+    /// |---|---|
+    /// | `SESSION_KEYS` | base64 keys of 32 bytes or more, newest first, with commas between them |
+    /// | `MEMCACHE_SERVERS` | `host:port`, with commas between them |
+    /// | `DATASTORE_EMULATOR_HOST`, `DATASTORE_PROJECT_ID`, `GOOGLE_CLOUD_PROJECT` | where Datastore is |
+    /// | `SESSION_STORE_PATH` | the file of an embedded store (default: `sessions.redb`) |
+    ///
+    /// A store that is embedded altogether makes a key of its own beside its file where `SESSION_KEYS` is not set, with
+    /// mode 0600, and logs that it did. Any other store refuses to start without keys.
+    pub async fn from_env() -> Result<Whole, BuildError> {
+        let path = PathBuf::from(variable(STORE_PATH).unwrap_or_else(|| DEFAULT_PATH.to_owned()));
+        let keys = keys(&path)?;
+        let builder = match variable(MEMCACHE) {
+            Some(_) => memcache(CascadeStore::builder(keys))?,
+            None => local_cache(CascadeStore::builder(keys))?,
+        };
+        match datastore_address() {
+            Some(address) => datastore(builder, address).await,
+            None => local_file(builder, &path).await,
+        }
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+fn datastore_address() -> Option<&'static str> {
+    DATASTORE.into_iter().find(|name| variable(name).is_some())
+}
+
+fn keys(path: &Path) -> Result<KeyRing, BuildError> {
+    let shared = variable(MEMCACHE).map(|_| MEMCACHE).or_else(datastore_address);
+    match (KeyRing::from_env(KEYS), shared) {
+        (Ok(keys), _) => Ok(keys),
+        (Err(KeyError::Unset(_)), Some(address)) => Err(BuildError::SharedWithoutKeys { address }),
+        (Err(KeyError::Unset(_)), None) => key_beside(path),
+        (Err(error), _) => Err(error.into()),
+    }
+}
+
+/// The key in the file beside the store's own, made if there is none.
+fn key_beside(store: &Path) -> Result<KeyRing, BuildError> {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    let mut path = store.as_os_str().to_owned();
+    path.push(".key");
+    let path = PathBuf::from(path);
+    let failed = |source| BuildError::KeyFile { path: path.display().to_string(), source };
+    match std::fs::read_to_string(&path) {
+        Ok(keys) => return Ok(KeyRing::from_base64(&keys)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(KeyError::Random)?;
+    write_new(&path, STANDARD.encode(key).as_bytes()).map_err(failed)?;
+    tracing::info!(path = %path.display(), "SESSION_KEYS is not set: a key was made, keep it with the store");
+    Ok(KeyRing::new([key])?)
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // A key that is cut short would lock the next start out.
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
+
+#[cfg(any(feature = "memcache", feature = "embedded", feature = "datastore"))]
+fn tier_error(
+    tier: &'static str,
+) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> BuildError {
+    move |source| BuildError::Tier { tier, source }
+}
+
+#[cfg(feature = "memcache")]
+fn memcache(builder: Builder) -> Result<Builder<WithMemcache>, BuildError> {
+    let tier = crate::tier::memcache::Memcache::from_env().map_err(|error| tier_error("memcache")(error.into()))?;
+    Ok(builder.memcache(tier))
+}
+
+#[cfg(not(feature = "memcache"))]
+fn memcache(_: Builder) -> Result<Builder<WithMemcache>, BuildError> {
+    Err(BuildError::NotCompiledIn { address: MEMCACHE, feature: "memcache" })
+}
+
+#[cfg(feature = "embedded")]
+#[expect(clippy::unnecessary_wraps, reason = "its twin without the feature fails")]
+fn local_cache(builder: Builder) -> Result<Builder<WithMemcache>, BuildError> {
+    Ok(builder.memcache(crate::tier::embedded::LocalCache::new()))
+}
+
+#[cfg(not(feature = "embedded"))]
+fn local_cache(_: Builder) -> Result<Builder<WithMemcache>, BuildError> {
+    Err(BuildError::NoTier { address: MEMCACHE })
+}
+
+#[cfg(feature = "datastore")]
+async fn datastore(builder: Builder<WithMemcache>, _: &'static str) -> Result<Whole, BuildError> {
+    let tier = crate::tier::datastore::Datastore::from_env().await;
+    Ok(builder.datastore(tier.map_err(|error| tier_error("datastore")(error.into()))?))
+}
+
+#[cfg(not(feature = "datastore"))]
+async fn datastore(_: Builder<WithMemcache>, address: &'static str) -> Result<Whole, BuildError> {
+    Err(BuildError::NotCompiledIn { address, feature: "datastore" })
+}
+
+#[cfg(feature = "embedded")]
+async fn local_file(builder: Builder<WithMemcache>, path: &Path) -> Result<Whole, BuildError> {
+    let path = path.to_owned();
+    // Opening a file that was not closed properly checks it, which takes its time.
+    let opened = tokio::task::spawn_blocking(move || crate::tier::embedded::LocalFile::open(path)).await;
+    let failed = tier_error("datastore");
+    let tier = opened.map_err(|error| failed(error.into()))?.map_err(|error| failed(error.into()))?;
+    let every = super::policy::Policy::default().purge_every;
+    Ok(builder.datastore(tier).purge_every(every))
+}
+
+#[cfg(not(feature = "embedded"))]
+async fn local_file(_: Builder<WithMemcache>, _: &Path) -> Result<Whole, BuildError> {
+    Err(BuildError::NoTier { address: DATASTORE[0] })
+}

@@ -1,0 +1,148 @@
+//! How loads and commits end.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::protocol::Source;
+use crate::codec::FieldError;
+use crate::codec::record::RecordError;
+use crate::tier::TierError;
+
+/// How a commit ended well. The change is in the authority in every case but the first; they differ in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Commit {
+    /// Nothing had changed; no tier was asked.
+    Clean,
+    /// Every reader from now on sees it.
+    Coherent,
+    /// Every reader from now on sees it, though not from the cache, which could not be filled.
+    Degraded,
+    /// The cache could not be reached to hide the old value. Should it hold one, and should other nodes reach it, they
+    /// may see that value until this moment. The store goes on trying to remove it.
+    Unfenced {
+        /// When the old value stops being believed, at the latest.
+        until: SystemTime,
+    },
+}
+
+/// Why a commit did not happen.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// The session has ended meanwhile: it was destroyed, it expired, or its secret was rotated away. It stays dead.
+    #[error("the session `{session}` has ended: it was destroyed, it expired, or its secret was rotated away")]
+    Gone {
+        /// The session's name.
+        session: &'static str,
+    },
+    /// Another request wrote the session first, and the two are not to be merged. Load it again and decide anew.
+    #[error("another request wrote the session `{session}` first")]
+    Conflict {
+        /// The session's name.
+        session: &'static str,
+        /// The field whose strategy is `reject`; `None` where the session was merely written too often at once.
+        field: Option<&'static str>,
+        /// More about the field.
+        #[source]
+        source: Option<Arc<FieldError>>,
+    },
+    /// The authority could not be reached. Nothing was written; try again later.
+    #[error("the session `{session}` could not be written")]
+    Unavailable {
+        /// The session's name.
+        session: &'static str,
+        /// What the tier said.
+        #[source]
+        source: Option<Arc<TierError>>,
+    },
+    /// The authority did not answer: the change may have been written, or may yet be.
+    #[error("it is unknown whether the session `{session}` was written")]
+    Unknown {
+        /// The session's name.
+        session: &'static str,
+        /// What the tier said.
+        #[source]
+        source: Option<Arc<TierError>>,
+    },
+    /// The session has grown too large. Nothing was written; the record that was there stays. Sizes in bytes.
+    #[error("the session `{session}` has grown to {size} bytes, at most {limit} are kept (`max_len` raises that)")]
+    TooLarge {
+        /// The session's name.
+        session: &'static str,
+        /// The size of the record.
+        size: usize,
+        /// The largest size that is kept.
+        limit: usize,
+    },
+    /// A field could not be encoded, upgraded or merged. Nothing was written.
+    #[error("the session `{session}` could not be written")]
+    Field {
+        /// The session's name.
+        session: &'static str,
+        /// Which field, and why.
+        #[source]
+        source: Arc<FieldError>,
+    },
+}
+
+/// Why a session could not be loaded. A session that there is not is no error, but a new one.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// No tier could tell. It is not known whether there is such a session.
+    #[error("the session `{session}` could not be read")]
+    Unavailable {
+        /// The session's name.
+        session: &'static str,
+        /// What the tier said.
+        #[source]
+        source: Option<Arc<TierError>>,
+    },
+    /// What is stored is no record. It was not touched.
+    #[error("what is stored of the session `{session}` is no record")]
+    Record {
+        /// The session's name.
+        session: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: Arc<RecordError>,
+    },
+    /// What is stored was not written under a key of this store's key ring. It was not touched.
+    #[error("what is stored of the session `{session}` was written under none of the keys of this store")]
+    NotAuthentic {
+        /// The session's name.
+        session: &'static str,
+    },
+    /// A field does not decode. What is stored was not touched.
+    #[error("the session `{session}` does not decode")]
+    Field {
+        /// The session's name.
+        session: &'static str,
+        /// Which field, and why.
+        #[source]
+        source: Arc<FieldError>,
+    },
+}
+
+/// Which tier answered a load, and what it took.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadReport {
+    /// `None` where no tier was asked: there was no cookie, or a forged one.
+    pub source: Option<Source>,
+    /// The name of that tier.
+    pub tier: &'static str,
+    /// Whether the cache failed on the way.
+    pub degraded: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// How a commit went, and what it took.
+#[derive(Clone, Debug)]
+pub struct CommitReport {
+    /// How it ended.
+    pub outcome: Result<Commit, CommitError>,
+    /// How long it took.
+    pub took: Duration,
+}

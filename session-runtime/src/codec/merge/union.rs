@@ -1,0 +1,214 @@
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::BuildHasher;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::items::{self, Rewritten};
+use super::{MergeError, Three};
+
+/// A list or a set: whatever serde writes as a sequence of items.
+///
+/// For a collection of your own it is one line:
+///
+/// ```
+/// use session_runtime::merge::MergeUnion;
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Tags(Vec<String>);
+///
+/// impl MergeUnion for Tags {
+///     const DISTINCT: bool = true;
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`merge = union` needs a list or a set, `{Self}` is none",
+    label = "has no items to be united",
+    note = "use `Vec`, `VecDeque`, `HashSet` or `BTreeSet` (an empty one in place of an `Option`), `entries` for a map, \
+            or implement `session_runtime::merge::MergeUnion` for `{Self}`"
+)]
+pub trait MergeUnion: Serialize + DeserializeOwned {
+    /// Whether an item is in it at most once, as in a set.
+    const DISTINCT: bool;
+}
+
+impl<T> MergeUnion for Vec<T>
+where
+    Self: Serialize + DeserializeOwned,
+{
+    const DISTINCT: bool = false;
+}
+
+impl<T> MergeUnion for VecDeque<T>
+where
+    Self: Serialize + DeserializeOwned,
+{
+    const DISTINCT: bool = false;
+}
+
+impl<T, S: BuildHasher> MergeUnion for HashSet<T, S>
+where
+    Self: Serialize + DeserializeOwned,
+{
+    const DISTINCT: bool = true;
+}
+
+impl<T> MergeUnion for BTreeSet<T>
+where
+    Self: Serialize + DeserializeOwned,
+{
+    const DISTINCT: bool = true;
+}
+
+/// `union`: theirs, without what we removed, with what we added.
+///
+/// A list counts copies: two writers that both add an item leave it in twice, two that both remove a copy take two
+/// out. A set has every item once. Items are equal when their encodings are.
+///
+/// In a list, our items go to the front or the end where we put them there, else behind the item that they followed.
+/// Everything else keeps the order that they left it in, or ours where we alone reordered it.
+pub fn union<T: MergeUnion>(three: &Three<'_>) -> Result<Bytes, MergeError> {
+    let three = Rewritten::new::<T>(three)?;
+    let (base, theirs, ours) = (
+        items::list(&three.base)?,
+        items::list(&three.theirs)?,
+        items::list(&three.ours)?,
+    );
+    let mut merged = if theirs == base {
+        ours
+    } else if ours == base {
+        theirs
+    } else if is_reordered(&base, &ours) && !is_reordered(&base, &theirs) {
+        weave(&base, &ours, &theirs)
+    } else {
+        weave(&base, &theirs, &ours)
+    };
+    if T::DISTINCT {
+        let mut seen = HashSet::new();
+        merged.retain(|item| seen.insert(*item));
+    }
+    items::from_list::<T>(&merged)
+}
+
+type Counts<'a> = HashMap<&'a [u8], usize>;
+
+fn count<'a>(list: &[&'a [u8]]) -> Counts<'a> {
+    let mut counts = Counts::new();
+    for item in list {
+        *counts.entry(item).or_default() += 1;
+    }
+    counts
+}
+
+/// Takes one copy out, if there is one.
+fn take(counts: &mut Counts<'_>, item: &[u8]) -> bool {
+    match counts.get_mut(item) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            true
+        }
+        _ => false,
+    }
+}
+
+/// What `list` kept of `base`, in its own order.
+fn kept<'a>(base: &[&'a [u8]], list: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let mut copies = count(base);
+    list.iter().copied().filter(|item| take(&mut copies, item)).collect()
+}
+
+/// Whether what `list` kept of `base` stands in another order than there.
+fn is_reordered(base: &[&[u8]], list: &[&[u8]]) -> bool {
+    let mut rest = base.iter();
+    kept(base, list).iter().any(|item| !rest.any(|other| other == item))
+}
+
+/// `frame` without what `other` removed from `base`, with what it added. The items do not depend on which of the two is
+/// the frame, their order does.
+fn weave<'a>(base: &[&'a [u8]], frame: &[&'a [u8]], other: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let added = Added::new(base, other);
+    let kept = without_removed(base, frame, other);
+    let mut merged = Vec::with_capacity(added.front.len() + kept.len() + added.end.len());
+    merged.extend(added.front);
+    let mut runs = added.after;
+    let mut places = added.places;
+    for item in kept {
+        merged.push(item);
+        if let Some(run) = places.remove(item).and_then(|place| runs.get_mut(place)) {
+            merged.append(run);
+        }
+    }
+    // What they followed is gone.
+    merged.extend(runs.into_iter().flatten());
+    merged.extend(added.end);
+    merged
+}
+
+/// `frame` without the copies that `other` removed from `base`. Of several copies, those before the first that it
+/// removed stay: the last one goes when the end of a list was popped, the first when it was the front.
+fn without_removed<'a>(base: &[&'a [u8]], frame: &[&'a [u8]], other: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    let mut left = kept(base, other).into_iter().peekable();
+    let mut stay = Counts::new();
+    let mut thinned = HashSet::new();
+    for &item in base {
+        if left.next_if_eq(&item).is_none() {
+            thinned.insert(item);
+        } else if !thinned.contains(item) {
+            *stay.entry(item).or_default() += 1;
+        }
+    }
+    let mut removed = count(base);
+    for item in other {
+        take(&mut removed, item);
+    }
+    // No more copies may stay than are left, or one that was removed would come back.
+    let copies = count(frame);
+    for (item, stay) in &mut stay {
+        let present = copies.get(item).copied().unwrap_or_default();
+        let gone = removed.get(item).copied().unwrap_or_default();
+        *stay = (*stay).min(present.saturating_sub(gone));
+    }
+    frame
+        .iter()
+        .filter(|item| take(&mut stay, item) || !take(&mut removed, item))
+        .copied()
+        .collect()
+}
+
+/// What a list has that its base has not, by where it was put.
+#[derive(Default)]
+struct Added<'a> {
+    front: Vec<&'a [u8]>,
+    /// What follows an item that was kept.
+    after: Vec<Vec<&'a [u8]>>,
+    /// Where in `after` the followers of an item are.
+    places: HashMap<&'a [u8], usize>,
+    end: Vec<&'a [u8]>,
+}
+
+impl<'a> Added<'a> {
+    fn new(base: &[&'a [u8]], list: &[&'a [u8]]) -> Self {
+        let mut copies = count(base);
+        let kept: Vec<bool> = list.iter().map(|item| take(&mut copies, item)).collect();
+        let last_kept = kept.iter().rposition(|kept| *kept);
+        let mut added = Self::default();
+        let mut before: Option<&[u8]> = None;
+        for (at, (item, kept)) in list.iter().zip(kept).enumerate() {
+            if kept {
+                before = Some(item);
+            } else if last_kept.is_none_or(|place| at > place) {
+                added.end.push(item);
+            } else if let Some(before) = before {
+                let place = *added.places.entry(before).or_insert(added.after.len());
+                match added.after.get_mut(place) {
+                    Some(run) => run.push(item),
+                    None => added.after.push(vec![item]),
+                }
+            } else {
+                added.front.push(item);
+            }
+        }
+        added
+    }
+}

@@ -1,0 +1,159 @@
+//! What a tier must do, as a suite that anyone can run on a tier of their own.
+//!
+//! Each rule is a promise of [`CacheTier`] or [`DurableTier`](crate::tier::DurableTier) that the cascade relies on.
+//! The keys are random, so a shared server will do; only two suites at once on one durable tier disturb each other (in
+//! the rules about purging). A cache needs room: one that evicts what was stored a moment ago does not pass.
+//!
+//! ```
+//! # #[cfg(feature = "embedded")]
+//! # mod example {
+//! use std::sync::Arc;
+//!
+//! use session_runtime::clock::ManualClock;
+//! use session_runtime::conformance::{self, Options, Violation};
+//! use session_runtime::tier::embedded::LocalCache;
+//!
+//! # #[allow(dead_code)]
+//! async fn my_tier_keeps_the_rules() -> Result<(), Violation> {
+//!     let clock = ManualClock::default();
+//!     let tier = Arc::new(LocalCache::new().with_clock(clock.clone()));
+//!     let options = Options::new().with_passing_time(move |by| clock.advance(by));
+//!     conformance::cache_tier(&tier, &options).await
+//! }
+//! # }
+//! ```
+//! Run it on a runtime with several threads, where there are some: calls that race are then truly simultaneous.
+
+mod cache;
+mod durable;
+mod probe;
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use cache::cache_tier;
+pub use durable::durable_tier;
+
+/// How the suite runs.
+#[derive(Clone)]
+pub struct Options {
+    pass_time: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
+    largest_value: usize,
+    contenders: usize,
+    patience: Duration,
+}
+
+impl Options {
+    /// Values up to 1 MiB, 8 callers at once, a minute for each rule, and no way to make time pass.
+    pub fn new() -> Self {
+        Self {
+            pass_time: None,
+            largest_value: 1 << 20,
+            contenders: 8,
+            patience: Duration::from_secs(60),
+        }
+    }
+
+    /// Hands in what makes the tier's time pass, so that its deadlines are checked as well. No rule sleeps.
+    #[must_use]
+    pub fn with_passing_time(self, pass: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        Self {
+            pass_time: Some(Arc::new(pass)),
+            ..self
+        }
+    }
+
+    /// The largest value to try, in bytes, where the tier takes larger ones.
+    #[must_use]
+    pub fn with_largest_value(self, bytes: usize) -> Self {
+        Self {
+            largest_value: bytes,
+            ..self
+        }
+    }
+
+    /// How many callers race for one key; at least two.
+    #[must_use]
+    pub fn with_contenders(self, contenders: usize) -> Self {
+        Self {
+            contenders: contenders.max(2),
+            ..self
+        }
+    }
+
+    /// How long one rule may take.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("passes_time", &self.pass_time.is_some())
+            .field("largest_value", &self.largest_value)
+            .field("contenders", &self.contenders)
+            .field("patience", &self.patience)
+            .finish()
+    }
+}
+
+/// A rule that a tier broke, what was expected of it, and what happened instead.
+#[derive(Debug)]
+pub struct Violation {
+    tier: &'static str,
+    rule: &'static str,
+    expected: String,
+    found: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Violation {
+    /// The tier's name.
+    pub fn tier(&self) -> &'static str {
+        self.tier
+    }
+
+    /// The rule, in one sentence.
+    pub fn rule(&self) -> &'static str {
+        self.rule
+    }
+
+    /// What a tier that keeps the rule does.
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+
+    /// What this one did.
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            tier,
+            rule,
+            expected,
+            found,
+            ..
+        } = self;
+        write!(f, "{tier} breaks the rule \"{rule}\": expected {expected}, but {found}")
+    }
+}
+
+impl Error for Violation {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,98 @@
+//! The tier traits behind a pointer, so that a store has one type whatever its tiers.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use super::{CacheTier, Cached, DurableTier, Stored, Swap, TierError, Token, Version, Write};
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, TierError>> + Send + 'a>>;
+
+/// [`CacheTier`], object-safe.
+pub(crate) trait AnyCache: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn max_value_len(&self) -> usize;
+    fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Cached>>;
+    fn add<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Answer<'a, bool>;
+    fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Answer<'a, ()>;
+    fn swap<'a>(&'a self, key: &'a str, token: Token, value: Bytes, ttl: Duration) -> Answer<'a, Swap>;
+    fn remove<'a>(&'a self, key: &'a str, token: Token) -> Answer<'a, Swap>;
+}
+
+impl<T: CacheTier> AnyCache for T {
+    fn name(&self) -> &'static str {
+        CacheTier::name(self)
+    }
+
+    fn max_value_len(&self) -> usize {
+        CacheTier::max_value_len(self)
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Cached>> {
+        Box::pin(CacheTier::get(self, key))
+    }
+
+    fn add<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Answer<'a, bool> {
+        Box::pin(CacheTier::add(self, key, value, ttl))
+    }
+
+    fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Answer<'a, ()> {
+        Box::pin(CacheTier::set(self, key, value, ttl))
+    }
+
+    fn swap<'a>(&'a self, key: &'a str, token: Token, value: Bytes, ttl: Duration) -> Answer<'a, Swap> {
+        Box::pin(CacheTier::swap(self, key, token, value, ttl))
+    }
+
+    fn remove<'a>(&'a self, key: &'a str, token: Token) -> Answer<'a, Swap> {
+        Box::pin(CacheTier::remove(self, key, token))
+    }
+}
+
+/// [`DurableTier`], object-safe.
+pub(crate) trait AnyDurable: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn max_value_len(&self) -> usize;
+    fn max_write_delay(&self) -> Duration;
+    fn read<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Stored>>;
+    fn insert<'a>(&'a self, key: &'a str, value: Bytes, expires_at: SystemTime) -> Answer<'a, Write>;
+    fn update<'a>(&'a self, key: &'a str, base: Version, value: Bytes, expires_at: SystemTime) -> Answer<'a, Write>;
+    fn delete<'a>(&'a self, key: &'a str, base: Version) -> Answer<'a, Write>;
+    fn purge_expired(&self, now: SystemTime, limit: usize) -> Answer<'_, usize>;
+}
+
+impl<T: DurableTier> AnyDurable for T {
+    fn name(&self) -> &'static str {
+        DurableTier::name(self)
+    }
+
+    fn max_value_len(&self) -> usize {
+        DurableTier::max_value_len(self)
+    }
+
+    fn max_write_delay(&self) -> Duration {
+        DurableTier::max_write_delay(self)
+    }
+
+    fn read<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Stored>> {
+        Box::pin(DurableTier::read(self, key))
+    }
+
+    fn insert<'a>(&'a self, key: &'a str, value: Bytes, expires_at: SystemTime) -> Answer<'a, Write> {
+        Box::pin(DurableTier::insert(self, key, value, expires_at))
+    }
+
+    fn update<'a>(&'a self, key: &'a str, base: Version, value: Bytes, expires_at: SystemTime) -> Answer<'a, Write> {
+        Box::pin(DurableTier::update(self, key, base, value, expires_at))
+    }
+
+    fn delete<'a>(&'a self, key: &'a str, base: Version) -> Answer<'a, Write> {
+        Box::pin(DurableTier::delete(self, key, base))
+    }
+
+    fn purge_expired(&self, now: SystemTime, limit: usize) -> Answer<'_, usize> {
+        Box::pin(DurableTier::purge_expired(self, now, limit))
+    }
+}
