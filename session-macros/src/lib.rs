@@ -1,9 +1,28 @@
 //! The derive of `session-runtime`. Depend on that crate; it re-exports this one.
+//!
+//! Parse ([`ast`], by way of [`attr`]), check ([`check`]), then expand ([`expand`]): either everything, or every mistake
+//! at once and stubs in the place of what could not be written.
 
 use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
 
-/// Makes a struct a session.
+mod ast;
+mod attr;
+mod check;
+mod ctxt;
+mod expand;
+mod fingerprint;
+
+#[doc = include_str!("../derive.md")]
 #[proc_macro_derive(Session, attributes(session, cascade))]
-pub fn derive_session(_: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn derive_session(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    let ctxt = ctxt::Ctxt::new();
+    let session = ast::Session::from_input(&ctxt, &input);
+    check::check(&ctxt, &session);
+    match ctxt.into_result() {
+        Ok(()) => expand::session(&session),
+        Err(errors) => expand::fallback::stubs(&session, &errors),
+    }
+    .into()
 }

@@ -29,8 +29,11 @@ pub use tier::memcache::Memcache;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::codec::record::Record;
-    pub use crate::codec::slot::{AnySlot, Slot};
-    pub use crate::codec::{FieldError, cbor, merge};
+    pub use crate::codec::slot::{
+        AnySlot, Field, FieldDefault, FieldFlash, LazySlot, Previous, Redacted, Shown, ShownAny, ShownDebug, Slot,
+        ViaClone, ViaCodec, upgrade_first, upgrade_then,
+    };
+    pub use crate::codec::{FieldError, OpenError, merge};
     pub use crate::session::{FieldSpec, HasDatastore, HasMemcache, Schema, ServedBy, Session};
     pub use crate::tier::Tiers;
     pub use bytes::Bytes;

@@ -3,7 +3,7 @@
 use crate::codec::merge::MergeFn;
 use crate::codec::record::Record;
 use crate::codec::slot::AnySlot;
-use crate::codec::{EncodeError, FieldError};
+use crate::codec::{EncodeError, FieldError, OpenError};
 use crate::tier::Tiers;
 
 /// A struct that can be kept as a session: `#[derive(Session)]`.
@@ -31,7 +31,15 @@ pub trait Session: Sized + Send + Sync + 'static {
 
     /// The fields of a stored record, each brought up to the present version.
     #[doc(hidden)]
-    fn open(record: &Record) -> Result<Self::Fields, FieldError>;
+    fn open(record: &Record) -> Result<Self::Fields, OpenError>;
+
+    /// The fields of a value that an earlier version's struct was turned into.
+    #[doc(hidden)]
+    fn from_value(value: Self) -> Result<Self::Fields, FieldError>;
+
+    /// The fields' values.
+    #[doc(hidden)]
+    fn into_value(fields: Self::Fields) -> Result<Self, FieldError>;
 
     /// The slot of the field at `index` of the schema.
     #[doc(hidden)]
@@ -53,6 +61,43 @@ pub struct Schema {
     pub fields: &'static [FieldSpec],
     /// Names of fields that are gone: dropped from a record when it is next written.
     pub removed: &'static [&'static str],
+    /// The struct of the version before, where `previous` names it.
+    pub previous: Option<&'static Schema>,
+}
+
+impl Schema {
+    /// Of a struct that does not compile.
+    #[doc(hidden)]
+    pub const STUB: Self = Self {
+        name: "",
+        version: 1,
+        fingerprint: 0,
+        tiers: Tiers::empty(),
+        fields: &[],
+        removed: &[],
+        previous: None,
+    };
+
+    /// The names under which a record of an earlier version may hold what this one no longer looks for: removed
+    /// fields, earlier names, and the fields that only earlier structs had.
+    pub fn gone(&self) -> impl Iterator<Item = &'static str> + use<'_> {
+        let own = |name: &&str| !self.fields.iter().any(|field| field.name == *name);
+        let earlier = std::iter::successors(self.previous, |schema| schema.previous);
+        earlier
+            .flat_map(|schema| schema.fields.iter().map(|field| field.name))
+            .filter(own)
+            .chain(self.fields.iter().flat_map(|field| field.was).copied())
+            .chain(self.removed.iter().copied())
+    }
+
+    /// Whether a record of that version was written by a binary older than this one; an error where it is a newer one.
+    #[doc(hidden)]
+    pub fn is_older(&self, record: &Record) -> Result<bool, OpenError> {
+        if record.version > self.version {
+            return Err(OpenError::newer(self.name, record.version, self.version));
+        }
+        Ok(record.version < self.version)
+    }
 }
 
 /// How one field is stored and reconciled.
@@ -70,6 +115,8 @@ pub struct FieldSpec {
     pub privileged: bool,
     /// Whether its value is left out of `Debug` and of the JSON view.
     pub secret: bool,
+    /// Whether bytes that do not decode are set aside, and the default taken: `on_invalid = default`.
+    pub or_default: bool,
 }
 
 /// A store that has the memcache tier; `T` is the session that asks for it.

@@ -1,1 +1,3 @@
 //! Tests of the derive.
+
+mod accessors;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::protocol::Source;
-use crate::codec::FieldError;
+use crate::codec::{FieldError, OpenError};
 use crate::codec::record::RecordError;
 use crate::tier::TierError;
 
@@ -75,6 +75,15 @@ pub enum CommitError {
         /// The largest size that is kept.
         limit: usize,
     },
+    /// What another request has stored meanwhile does not decode, or a newer binary wrote it. It was not touched.
+    #[error("the session `{session}` could not be written over what is stored")]
+    Open {
+        /// The session's name.
+        session: &'static str,
+        /// What is wrong with the record.
+        #[source]
+        source: Arc<OpenError>,
+    },
     /// A field could not be encoded, upgraded or merged. Nothing was written.
     #[error("the session `{session}` could not be written")]
     Field {
@@ -114,14 +123,14 @@ pub enum LoadError {
         /// The session's name.
         session: &'static str,
     },
-    /// A field does not decode. What is stored was not touched.
+    /// A field does not decode, or a newer binary wrote the record. What is stored was not touched.
     #[error("the session `{session}` does not decode")]
     Field {
         /// The session's name.
         session: &'static str,
         /// Which field, and why.
         #[source]
-        source: Arc<FieldError>,
+        source: Arc<OpenError>,
     },
 }
 

@@ -491,6 +491,7 @@ pub(crate) fn refused(session: &'static str, refusal: Refusal) -> CommitError {
     match refusal {
         Refusal::Superseded => CommitError::Gone { session },
         Refusal::TooLarge { size, limit } => CommitError::TooLarge { session, size, limit },
+        Refusal::Open(source) => CommitError::Open { session, source },
         Refusal::Field(source, true) => CommitError::Conflict {
             session,
             field: Some(source.field()),

@@ -53,3 +53,72 @@ impl Error for FieldError {
         Some(&*self.source)
     }
 }
+
+/// A stored record that this binary cannot open. Its bytes are left as they are.
+#[derive(Debug)]
+pub struct OpenError(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Newer {
+        session: &'static str,
+        stored: u32,
+        known: u32,
+    },
+    Field(FieldError),
+}
+
+impl OpenError {
+    /// The record has the version `stored`, and this binary knows none above `known`.
+    pub(crate) fn newer(session: &'static str, stored: u32, known: u32) -> Self {
+        Self(Kind::Newer { session, stored, known })
+    }
+
+    /// The session's name.
+    pub fn session(&self) -> &'static str {
+        match &self.0 {
+            Kind::Newer { session, .. } => session,
+            Kind::Field(error) => error.session(),
+        }
+    }
+
+    /// The field that does not decode; `None` where the whole record is of a newer version.
+    pub fn field(&self) -> Option<&'static str> {
+        match &self.0 {
+            Kind::Newer { .. } => None,
+            Kind::Field(error) => Some(error.field()),
+        }
+    }
+
+    /// Whether a newer binary wrote the record, so that it is this one that is out of date.
+    pub fn is_newer(&self) -> bool {
+        matches!(self.0, Kind::Newer { .. })
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Newer { session, stored, known } => write!(
+                f,
+                "session `{session}`: the record has version {stored}, written by a newer binary; this one knows up to version {known}"
+            ),
+            Kind::Field(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            Kind::Newer { .. } => None,
+            Kind::Field(error) => error.source(),
+        }
+    }
+}
+
+impl From<FieldError> for OpenError {
+    fn from(error: FieldError) -> Self {
+        Self(Kind::Field(error))
+    }
+}

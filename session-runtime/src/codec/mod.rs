@@ -10,4 +10,4 @@ pub mod record;
 pub mod slot;
 
 pub use cbor::{DecodeError, EncodeError};
-pub use error::FieldError;
+pub use error::{FieldError, OpenError};

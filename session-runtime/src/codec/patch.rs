@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::FieldError;
 use super::merge::{MergeError, Three};
 use super::meta::{Meta, Millis, Nonce, SecretHash, Standing};
 use super::record::Record;
+use super::slot::drop_aside;
+use super::{FieldError, OpenError};
 use crate::cascade::protocol::Change;
 use crate::session::{FieldSpec, Schema, Session};
 use crate::tier::Version;
@@ -43,7 +44,7 @@ pub struct Patch {
     /// The session's schema.
     pub schema: &'static Schema,
     /// Brings a record that another version of the program wrote up to the present one.
-    pub migrate: fn(&Record) -> Result<Record, FieldError>,
+    pub migrate: fn(&Record) -> Result<Record, OpenError>,
     /// The changed fields.
     pub changes: Changes,
     /// Of the secret that the request came with.
@@ -65,6 +66,8 @@ pub struct Patch {
 pub enum Refusal {
     /// The session has another secret now.
     Superseded,
+    /// The record, as another request has written it, cannot be opened.
+    Open(Arc<OpenError>),
     /// Two writers of a field are not to be reconciled, or cannot be.
     Field(Arc<FieldError>, /* by its strategy */ bool),
     /// The record would be too large. Sizes in bytes.
@@ -136,6 +139,9 @@ impl Changes {
             let theirs = record.field(change.spec.name);
             let value = reconcile(schema, change.spec, change.base.as_ref(), theirs, &change.ours)?;
             record.set_field(change.spec.name, value);
+            if change.spec.or_default {
+                drop_aside(record, change.spec.name);
+            }
         }
         Ok(())
     }
@@ -180,22 +186,31 @@ fn default(schema: &'static Schema, spec: &'static FieldSpec) -> Result<Bytes, F
 }
 
 /// The record as the present program writes it.
-pub fn migrate<T: Session>(record: &Record) -> Result<Record, FieldError> {
+pub fn migrate<T: Session>(record: &Record) -> Result<Record, OpenError> {
     let schema = T::SCHEMA;
     let mut migrated = record.clone();
-    if (record.version, record.fingerprint) == (schema.version, schema.fingerprint) {
+    let same = (record.version, record.fingerprint) == (schema.version, schema.fingerprint);
+    if same && !schema.fields.iter().any(|spec| spec.or_default) {
         return Ok(migrated);
     }
     let fields = T::open(record)?;
     for (index, spec) in schema.fields.iter().enumerate() {
         let Some(slot) = T::slot(&fields, index) else { continue };
-        if let (false, Some(base)) = (slot.is_stored(), slot.base()) {
-            migrated.set_field(spec.name, base.clone());
+        match slot.base() {
+            _ if slot.is_stored() => {}
+            Some(base) => migrated.set_field(spec.name, base.clone()),
+            // It did not decode, and goes aside.
+            None => _ = migrated.remove_field(spec.name),
         }
-        if record.version < schema.version {
-            for name in spec.was {
-                migrated.remove_field(name);
-            }
+        match slot.aside() {
+            Some((name, Some(bytes))) => migrated.set_field(name, bytes.clone()),
+            Some((name, None)) => _ = migrated.remove_field(name),
+            None => {}
+        }
+    }
+    if record.version < schema.version {
+        for name in schema.gone() {
+            migrated.remove_field(name);
         }
     }
     for name in schema.removed {
@@ -251,7 +266,7 @@ impl Change<Record> for Patch {
         if standing == Standing::Superseded {
             return Err(Refusal::Superseded);
         }
-        let mut record = (self.migrate)(to).map_err(|error| Refusal::Field(Arc::new(error), false))?;
+        let mut record = (self.migrate)(to).map_err(|error| Refusal::Open(Arc::new(error)))?;
         self.changes.apply(self.schema, &mut record)?;
         self.rotate(&mut record.meta, standing);
         self.finish(record)

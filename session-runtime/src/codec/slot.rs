@@ -1,12 +1,20 @@
 //! One field of an open session: its value, the bytes it came from, and whether it was touched.
 
-use bytes::Bytes;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+mod aside;
+mod field;
+mod lazy;
+mod special;
 
-use super::record::Record;
-use super::{EncodeError, FieldError, cbor};
-use crate::session::{FieldSpec, Schema};
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::{EncodeError, FieldError};
+use aside::Aside;
+pub(crate) use aside::drop_aside;
+pub use field::{Field, FieldDefault, FieldFlash, Previous, upgrade_first, upgrade_then};
+pub use lazy::LazySlot;
+pub use special::{Copier, Redacted, Shown, ShownAny, ShownDebug, ViaClone, ViaCodec};
 
 /// A field, whatever its type, as a commit sees it.
 pub trait AnySlot {
@@ -14,34 +22,59 @@ pub trait AnySlot {
     fn is_touched(&self) -> bool;
 
     /// The bytes that the value had when the record was opened, as the present version would write them; `None` where
-    /// the record had no such field.
+    /// the record had no such field, or none that decodes.
     fn base(&self) -> Option<&Bytes>;
 
     /// Whether [`base`](Self::base) is what the record holds under the field's present name. It is not after an
-    /// upgrade or a rename.
+    /// upgrade or a rename, nor where `on_invalid = default` stepped in.
     fn is_stored(&self) -> bool;
 
     /// The value's bytes.
     fn encode(&self) -> Result<Bytes, EncodeError>;
+
+    /// What the record should hold beside the field when it is written: under this name, these bytes, or nothing.
+    ///
+    /// `on_invalid = default` keeps the bytes that did not decode here. No field can have such a name: it is no
+    /// identifier.
+    fn aside(&self) -> Option<(&str, Option<&Bytes>)> {
+        None
+    }
 }
 
 /// A field that is decoded when the record is opened.
-#[derive(Debug)]
-pub struct Slot<T> {
+pub struct Slot<T: 'static> {
+    field: &'static Field<T>,
     value: T,
     base: Option<Bytes>,
     stored: bool,
     touched: bool,
+    aside: Option<Box<Aside>>,
 }
 
 impl<T> Slot<T> {
     /// A field that no record holds yet.
-    pub fn fresh(value: T) -> Self {
+    pub fn fresh(field: &'static Field<T>) -> Self {
+        Self::new(field, field.default_value())
+    }
+
+    /// A field that an earlier version's struct was turned into.
+    pub fn migrated(field: &'static Field<T>, value: T) -> Result<Self, FieldError> {
+        let base = field.encode(&value).map_err(|error| field.error("encode", error))?;
+        Ok(Self {
+            base: Some(base),
+            stored: false,
+            ..Self::new(field, value)
+        })
+    }
+
+    fn new(field: &'static Field<T>, value: T) -> Self {
         Self {
+            field,
             value,
             base: None,
             stored: true,
             touched: false,
+            aside: None,
         }
     }
 
@@ -61,35 +94,47 @@ impl<T> Slot<T> {
         self.touched = true;
         self.value = value;
     }
-}
 
-impl<T: DeserializeOwned> Slot<T> {
-    /// Decodes the field out of `record`; `default` where the record has none.
-    pub fn open(
-        record: &Record,
-        schema: &'static Schema,
-        spec: &'static FieldSpec,
-        default: impl FnOnce() -> T,
-    ) -> Result<Self, FieldError> {
-        let (bytes, stored) = match record.field(spec.name) {
-            Some(bytes) => (bytes, true),
-            None => match spec.was.iter().find_map(|name| record.field(name)) {
-                Some(bytes) => (bytes, false),
-                None => return Ok(Self::fresh(default())),
-            },
-        };
-        let value =
-            cbor::from_slice(bytes).map_err(|error| FieldError::new(schema.name, spec.name, "decode", error))?;
-        Ok(Self {
-            value,
-            base: Some(bytes.clone()),
-            stored,
-            touched: false,
-        })
+    /// The value alone.
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
+    /// To copy the value, whether or not its type is `Clone`.
+    pub fn copier(&self) -> Copier<'_, T> {
+        Copier::new(self)
     }
 }
 
-impl<T: Serialize> AnySlot for Slot<T> {
+impl<T: FieldFlash> Slot<T> {
+    /// Adds one.
+    pub fn push(&mut self, item: T::Item) {
+        self.touched = true;
+        self.value.flash_push(item);
+    }
+
+    /// Takes all that there are; touches nothing where there are none.
+    pub fn take(&mut self) -> T {
+        if self.value.flash_is_empty() {
+            return T::default();
+        }
+        self.touched = true;
+        std::mem::take(&mut self.value)
+    }
+}
+
+/// The session, the field and its state. Never the value, which may be a secret.
+impl<T> fmt::Debug for Slot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("field", self.field)
+            .field("stored", &self.stored)
+            .field("touched", &self.touched)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> AnySlot for Slot<T> {
     fn is_touched(&self) -> bool {
         self.touched
     }
@@ -103,6 +148,10 @@ impl<T: Serialize> AnySlot for Slot<T> {
     }
 
     fn encode(&self) -> Result<Bytes, EncodeError> {
-        cbor::to_vec(&self.value).map(Bytes::from)
+        self.field.encode(&self.value)
+    }
+
+    fn aside(&self) -> Option<(&str, Option<&Bytes>)> {
+        self.aside.as_ref().map(|aside| aside.to_write())
     }
 }

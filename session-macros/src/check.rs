@@ -1,0 +1,228 @@
+//! The rules that no single word can break: one function a rule.
+
+use std::collections::HashMap;
+
+use proc_macro2::Span;
+use syn::Ident;
+use syn::spanned::Spanned;
+
+use crate::ast::{Field, Kind, Session};
+use crate::attr::twice;
+use crate::ctxt::Ctxt;
+
+pub(crate) fn check(ctxt: &Ctxt, session: &Session<'_>) {
+    check_generics(ctxt, session);
+    check_name(ctxt, session);
+    check_version(ctxt, session);
+    check_previous(ctxt, session);
+    check_fingerprint(ctxt, session);
+    check_reserved(ctxt, session);
+    check_accessors(ctxt, session);
+    check_stored_names(ctxt, session);
+    for field in &session.fields {
+        check_flash(ctxt, field);
+        check_upgrades(ctxt, session, field);
+    }
+}
+
+/// The schema is a static, and a record does not say which types it was written with.
+fn check_generics(ctxt: &Ctxt, session: &Session<'_>) {
+    let generics = &session.input.generics;
+    if !generics.params.is_empty() {
+        ctxt.error_at(
+            generics,
+            "a session cannot be generic: what is stored has one schema; name the types in the fields",
+        );
+    } else if let Some(clause) = &generics.where_clause {
+        ctxt.error_at(clause, "a session has no `where` clause, since it cannot be generic");
+    }
+}
+
+/// RFC 6265, section 4.1.1: the name of a cookie is a token as in RFC 2616, section 2.2.
+fn check_name(ctxt: &Ctxt, session: &Session<'_>) {
+    let is_token = |char: char| char.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(char);
+    if !session.name.is_empty() && session.name.chars().all(is_token) {
+        return;
+    }
+    let message = format!(
+        "the name of a cookie is an RFC 6265 token, \"{}\" is none: letters, digits and any of !#$%&'*+-.^_`|~",
+        session.name.escape_debug()
+    );
+    match &session.name_at {
+        Some(name) => ctxt.error_at(name, message),
+        None => ctxt.error_at(
+            &session.input.ident,
+            format!("{message}; give it one with `#[session(name = \"...\")]`"),
+        ),
+    }
+}
+
+/// 0 is what a program that has never heard of versions would write.
+fn check_version(ctxt: &Ctxt, session: &Session<'_>) {
+    if session.version == 0 {
+        ctxt.error_at(&session.version_at, "versions count from 1");
+    }
+}
+
+/// The first version has none before it. That the one named is the one just before is for the expansion to see.
+fn check_previous(ctxt: &Ctxt, session: &Session<'_>) {
+    if let Some((word, _)) = &session.previous
+        && session.version <= 1
+    {
+        let message = "there is no version before 1; raise this struct's to `version = 2`, or leave out `previous`";
+        ctxt.error_at(word, message);
+    }
+}
+
+/// Two binaries that write the same version must write the same thing.
+fn check_fingerprint(ctxt: &Ctxt, session: &Session<'_>) {
+    let Some(expected) = &session.expected else { return };
+    if expected.value != session.fingerprint {
+        ctxt.error_at(
+            &expected.lit,
+            format!(
+                "the fields are not those of version {}: raise `version` if records of it are stored, and write \
+                 `fingerprint = {:#018x}`",
+                session.version, session.fingerprint
+            ),
+        );
+    }
+}
+
+/// Methods of `TypedSession`, and of every type, which would be found before an accessor.
+const RESERVED: &[&str] = &[
+    "is_new",
+    "rotate",
+    "destroy",
+    "expires_at",
+    "commit",
+    "into_detached",
+    "snapshot",
+    "into",
+    "try_into",
+    "borrow",
+    "borrow_mut",
+    "type_id",
+];
+
+/// A `TypedSession` dereferences to the accessors, so that its own methods come first.
+fn check_reserved(ctxt: &Ctxt, session: &Session<'_>) {
+    for (field, accessor) in accessors(session) {
+        if RESERVED.contains(&&*accessor.to_string()) {
+            ctxt.error(
+                accessor_span(field),
+                format!(
+                    "the accessor `{accessor}` would be hidden by the method of the same name; give the accessors of \
+                     this field another name with `#[session(accessor = \"...\")]`"
+                ),
+            );
+        }
+    }
+}
+
+/// The fields `a` and `a_mut` both want a method `a_mut`.
+fn check_accessors(ctxt: &Ctxt, session: &Session<'_>) {
+    let mut taken: HashMap<String, &Field<'_>> = HashMap::new();
+    for (field, accessor) in accessors(session) {
+        let Some(first) = taken.insert(accessor.to_string(), field) else {
+            continue;
+        };
+        let collides = |with: &Field<'_>| {
+            format!(
+                "the accessor `{accessor}` belongs to the field `{}` as well; give the accessors of one of the two \
+                 another name with `#[session(accessor = \"...\")]`",
+                with.ident
+            )
+        };
+        ctxt.error(accessor_span(first), collides(field));
+        ctxt.error(accessor_span(field), collides(first));
+    }
+}
+
+fn accessors<'a>(session: &'a Session<'a>) -> impl Iterator<Item = (&'a Field<'a>, Ident)> {
+    let of = |field: &'a Field<'a>| field.accessors().into_iter().map(move |accessor| (field, accessor));
+    session.fields.iter().flat_map(of)
+}
+
+fn accessor_span(field: &Field<'_>) -> Span {
+    field
+        .accessor_at
+        .as_ref()
+        .map_or_else(|| field.ident.span(), Spanned::span)
+}
+
+/// A name in records means one field, now and in every version before.
+fn check_stored_names(ctxt: &Ctxt, session: &Session<'_>) {
+    let mut named: HashMap<String, Span> = session
+        .fields
+        .iter()
+        .map(|field| (field.name(), field.ident.span()))
+        .collect();
+    let earlier = session.fields.iter().flat_map(|field| &field.was);
+    for name in earlier.chain(&session.removed) {
+        if let Some(first) = named.insert(name.value(), name.span()) {
+            ctxt.error(first, format!("the name \"{}\" is here first", name.value()));
+            ctxt.error_at(
+                name,
+                format!(
+                    "the name \"{}\" is here again, and a name in records means one field",
+                    name.value()
+                ),
+            );
+        }
+    }
+}
+
+/// A flash field starts empty and is reconciled by what each request added and took.
+fn check_flash(ctxt: &Ctxt, field: &Field<'_>) {
+    if !matches!(field.kind, Kind::Flash) {
+        return;
+    }
+    if let Some((word, _)) = &field.merge {
+        ctxt.error_at(
+            word,
+            "`flash` says how two writers are reconciled; take `merge` off the field",
+        );
+    }
+    if let Some((word, _)) = &field.default {
+        ctxt.error_at(word, "a `flash` field starts empty; take `default` off the field");
+    }
+}
+
+/// A step leads from one version to a later one, and there is one from each.
+fn check_upgrades(ctxt: &Ctxt, session: &Session<'_>, field: &Field<'_>) {
+    if let (Some((word, _)), Some(upgrade)) = (&session.previous, field.upgrades.first()) {
+        ctxt.error_at(
+            &upgrade.at,
+            "a record of an earlier version is read through `previous`, never field by field: put the step into \
+             `From`, or leave out `previous`",
+        );
+        ctxt.error_at(word, "records of earlier versions are read through this");
+        return;
+    }
+    for (at, upgrade) in field.upgrades.iter().enumerate() {
+        if upgrade.version == 0 {
+            ctxt.error_at(&upgrade.at, "versions count from 1");
+        } else if upgrade.version >= session.version {
+            ctxt.error_at(
+                &upgrade.at,
+                format!(
+                    "`upgrade` names the version that wrote the old type, and this struct is version {} itself; raise \
+                     it with `#[session(version = {})]`",
+                    session.version,
+                    upgrade.version.saturating_add(1)
+                ),
+            );
+        }
+        if let Some(before) = at.checked_sub(1).and_then(|at| field.upgrades.get(at))
+            && before.version == upgrade.version
+        {
+            twice(
+                ctxt,
+                &format!("upgrade({}, ...)", upgrade.version),
+                &before.at,
+                &upgrade.at,
+            );
+        }
+    }
+}

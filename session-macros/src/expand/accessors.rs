@@ -1,0 +1,259 @@
+//! The companion struct: a slot for each field, and the methods that reach into it.
+
+use std::collections::HashSet;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::{Attribute, Ident, Type};
+
+use crate::ast::{self, Field, Kind, Session};
+
+/// `struct ShopFields`.
+pub(crate) fn companion(session: &Session<'_>) -> TokenStream {
+    let (krate, companion, vis) = (session.krate(), &session.companion, &session.input.vis);
+    let doc = format!(
+        "The fields of a [`{}`] session, each with its accessors.",
+        session.input.ident.unraw()
+    );
+    let slots = session.fields.iter().map(|field| {
+        let (slot, ty) = (field.slot(), &field.syn.ty);
+        let holder = match field.kind {
+            Kind::Lazy => quote!(LazySlot),
+            Kind::Eager | Kind::Flash => quote!(Slot),
+        };
+        quote!(#slot: #krate::__private::#holder<#ty>)
+    });
+    quote! {
+        #[doc = #doc]
+        #vis struct #companion {
+            #(#slots,)*
+        }
+    }
+}
+
+/// `impl ShopFields`.
+pub(crate) fn accessors(session: &Session<'_>) -> TokenStream {
+    let methods = session.fields.iter().flat_map(|field| methods(session, field));
+    let methods = methods.map(|(_, method)| method);
+    inherent(session, methods, &snapshot_value(session))
+}
+
+/// The same for a struct with mistakes: of two accessors with one name only the first, and no snapshot to speak of.
+pub(crate) fn stub(session: &Session<'_>) -> TokenStream {
+    let mut taken = HashSet::from(["snapshot".to_owned()]);
+    let methods = session.fields.iter().flat_map(|field| methods(session, field));
+    let methods = methods.filter(|(name, _)| taken.insert(name.to_string()));
+    inherent(
+        session,
+        methods.map(|(_, method)| method),
+        &quote!(::core::unreachable!()),
+    )
+}
+
+fn inherent(session: &Session<'_>, methods: impl Iterator<Item = TokenStream>, value: &TokenStream) -> TokenStream {
+    let companion = &session.companion;
+    let snapshot = snapshot(session, value);
+    quote! {
+        #[allow(dead_code)]
+        impl #companion {
+            #(#methods)*
+            #snapshot
+        }
+    }
+}
+
+/// What a field's accessors say about themselves, and who may call them.
+struct Method<'a> {
+    field: &'a Field<'a>,
+    carried: Vec<&'a Attribute>,
+}
+
+impl Method<'_> {
+    /// An accessor with the field's comment below `summary`.
+    fn write(
+        &self,
+        name: Ident,
+        summary: &str,
+        attrs: &TokenStream,
+        signature: &TokenStream,
+        body: &TokenStream,
+    ) -> (Ident, TokenStream) {
+        let (vis, carried) = (&self.field.syn.vis, &self.carried);
+        let text = quote! {
+            #[doc = #summary]
+            #[doc = ""]
+            #(#carried)*
+            #attrs
+            #[inline]
+            #vis fn #name #signature { #body }
+        };
+        (name, text)
+    }
+}
+
+/// The accessors of one field, each with its name.
+fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3] {
+    let krate = session.krate();
+    let (slot, ty, name) = (field.slot(), &field.syn.ty, field.name());
+    let carried = ast::docs(&field.syn.attrs)
+        .chain(field.syn.attrs.iter().filter(|attr| attr.path().is_ident("deprecated")))
+        .collect();
+    let method = Method { field, carried };
+    let [get, second, third] = field.accessors();
+    let none = quote!();
+    match field.kind {
+        Kind::Eager | Kind::Lazy => {
+            let (read, reads, change, changes) = if field.is_lazy() {
+                let errors = quote! {
+                    #[doc = ""]
+                    #[doc = "# Errors"]
+                    #[doc = "The stored bytes do not decode; they are left as they are."]
+                };
+                let result = quote!(::core::result::Result);
+                let error = quote!(#krate::__private::FieldError);
+                (
+                    quote!(#result<&#ty, #error>),
+                    errors.clone(),
+                    quote!(#result<&mut #ty, #error>),
+                    errors,
+                )
+            } else {
+                (quote!(&#ty), quote!(#[must_use]), quote!(&mut #ty), none.clone())
+            };
+            [
+                method.write(
+                    get,
+                    &format!("Reads `{name}`."),
+                    &reads,
+                    &quote!((&self) -> #read),
+                    &quote!(self.#slot.get()),
+                ),
+                method.write(
+                    second,
+                    &format!("Changes `{name}`; a value that is left as it was costs no write."),
+                    &changes,
+                    &quote!((&mut self) -> #change),
+                    &quote!(self.#slot.get_mut()),
+                ),
+                method.write(
+                    third,
+                    &format!("Replaces `{name}`."),
+                    &none,
+                    &quote!((&mut self, __value: #ty)),
+                    &quote!(self.#slot.set(__value)),
+                ),
+            ]
+        }
+        Kind::Flash => {
+            let item = flash_item(&krate, ty);
+            [
+                method.write(
+                    get,
+                    &format!("Looks at `{name}`, and leaves them there."),
+                    &quote!(#[must_use]),
+                    &quote!((&self) -> &#ty),
+                    &quote!(self.#slot.get()),
+                ),
+                method.write(
+                    second,
+                    &format!("Adds one to `{name}`, to be read once."),
+                    &none,
+                    &quote!((&mut self, __value: #item)),
+                    &quote!(self.#slot.push(__value)),
+                ),
+                method.write(
+                    third,
+                    &format!("Takes all of `{name}`."),
+                    &none,
+                    &quote!((&mut self) -> #ty),
+                    &quote!(self.#slot.take()),
+                ),
+            ]
+        }
+    }
+}
+
+/// `T` of `Vec<T>`, as it was written; behind an alias, only the trait knows.
+fn flash_item(krate: &TokenStream, ty: &Type) -> TokenStream {
+    if let Type::Path(path) = ty
+        && let Some(last) = path.path.segments.last()
+        && last.ident == "Vec"
+        && let syn::PathArguments::AngleBracketed(args) = &last.arguments
+        && let Some(syn::GenericArgument::Type(item)) = args.args.first()
+    {
+        return quote!(#item);
+    }
+    quote!(<#ty as #krate::__private::FieldFlash>::Item)
+}
+
+/// The struct, with a copy of each field.
+fn snapshot_value(session: &Session<'_>) -> TokenStream {
+    let ident = &session.input.ident;
+    let values = session.fields.iter().map(|field| {
+        let (ident, slot, try_lazy) = (field.ident, field.slot(), field.is_lazy().then(|| quote!(?)));
+        quote!(#ident: (&self.#slot.copier() #try_lazy).copy())
+    });
+    let value = quote!(#ident { #(#values,)* });
+    if has_lazy(session) {
+        return quote!(::core::result::Result::Ok(#value));
+    }
+    value
+}
+
+fn has_lazy(session: &Session<'_>) -> bool {
+    session.fields.iter().any(Field::is_lazy)
+}
+
+fn snapshot(session: &Session<'_>, value: &TokenStream) -> TokenStream {
+    let (krate, ident, vis) = (session.krate(), &session.input.ident, &session.input.vis);
+    let (output, attrs) = if has_lazy(session) {
+        let errors = quote! {
+            #[doc = ""]
+            #[doc = "# Errors"]
+            #[doc = "A lazy field does not decode."]
+        };
+        (
+            quote!(::core::result::Result<#ident, #krate::__private::FieldError>),
+            errors,
+        )
+    } else {
+        (quote!(#ident), quote!(#[must_use]))
+    };
+    quote! {
+        #[doc = "A copy of all fields as they are now, for a template."]
+        #attrs
+        #vis fn snapshot(&self) -> #output {
+            #[allow(unused_imports)]
+            use #krate::__private::{ViaClone as _, ViaCodec as _};
+            #value
+        }
+    }
+}
+
+/// `impl Debug for ShopFields`.
+pub(crate) fn debug(session: &Session<'_>) -> TokenStream {
+    let (krate, companion) = (session.krate(), &session.companion);
+    let name = companion.to_string();
+    let fields = session.fields.iter().map(|field| {
+        let (name, slot) = (field.name(), field.slot());
+        let value = match field.kind {
+            _ if field.secret => quote!(&#krate::__private::Redacted("[secret]")),
+            Kind::Lazy => quote!(&self.#slot),
+            Kind::Eager | Kind::Flash => quote!((&#krate::__private::Shown(self.#slot.get())).shown()),
+        };
+        quote!(__debug.field(#name, #value);)
+    });
+    quote! {
+        #[automatically_derived]
+        impl ::core::fmt::Debug for #companion {
+            fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                #[allow(unused_imports)]
+                use #krate::__private::{ShownAny as _, ShownDebug as _};
+                let mut __debug = __f.debug_struct(#name);
+                #(#fields)*
+                __debug.finish()
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a session says about itself: its schema, and which stores can serve it.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use crate::ast::{Field, Kind, Merge, Session};
+
+/// The schema, `Shop::TIERS`, and `impl ServedBy for Shop`.
+pub(crate) fn meta(session: &Session<'_>) -> TokenStream {
+    let schema = schema(session);
+    let tiers = inherent_tiers(session);
+    let served_by = served_by(session);
+    quote!(#schema #tiers #served_by)
+}
+
+fn schema(session: &Session<'_>) -> TokenStream {
+    let krate = session.krate();
+    let (name, version, fingerprint) = (&session.name, session.version, session.fingerprint);
+    let (tiers, removed) = (tiers(session), &session.removed);
+    let specs = session.fields.iter().map(|field| spec(session, field));
+    let (previous, previous_static) = match &session.previous {
+        None => (quote!(::core::option::Option::None), None),
+        Some((_, path)) => {
+            let ident = &session.input.ident;
+            let of = quote_spanned!(path.span()=> #krate::__private::Previous::<#ident>::of::<#path>(#version));
+            (
+                quote!(::core::option::Option::Some(__previous.schema())),
+                Some(quote!(static __previous: #krate::__private::Previous<#ident> = #of;)),
+            )
+        }
+    };
+    quote! {
+        static __schema: #krate::__private::Schema = #krate::__private::Schema {
+            name: #name,
+            version: #version,
+            fingerprint: #fingerprint,
+            tiers: #tiers,
+            fields: &[#(#specs,)*],
+            removed: &[#(#removed,)*],
+            previous: #previous,
+        };
+        #previous_static
+    }
+}
+
+fn spec(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
+    let krate = session.krate();
+    let (name, slot, was) = (field.name(), field.slot(), &field.was);
+    let (privileged, secret, or_default) = (field.privileged, field.secret, field.or_default);
+    let merge = merge(session, field);
+    quote! {
+        #krate::__private::FieldSpec {
+            name: #name,
+            was: &[#(#was,)*],
+            default: || #slot.encoded_default(),
+            merge: #merge,
+            privileged: #privileged,
+            secret: #secret,
+            or_default: #or_default,
+        }
+    }
+}
+
+fn merge(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
+    let krate = session.krate();
+    let ty = &field.syn.ty;
+    if let Kind::Flash = field.kind {
+        // What each added, minus what each took.
+        return quote_spanned!(ty.span()=> #krate::__private::merge::union::<#ty>);
+    }
+    let Some((_, merge)) = &field.merge else {
+        return quote!(#krate::__private::merge::last_write);
+    };
+    let name = match merge {
+        Merge::LastWrite => return quote!(#krate::__private::merge::last_write),
+        Merge::Reject => return quote!(#krate::__private::merge::reject),
+        Merge::With(path) => {
+            return quote_spanned!(path.span()=> |__three| #krate::__private::merge::with::<#ty>(__three, #path));
+        }
+        Merge::Add => quote!(add),
+        Merge::Max => quote!(max),
+        Merge::Min => quote!(min),
+        Merge::Union => quote!(union),
+        Merge::Entries => quote!(entries),
+        Merge::EntriesAdd => quote!(entries_add),
+    };
+    quote_spanned!(ty.span()=> #krate::__private::merge::#name::<#ty>)
+}
+
+/// The bits of `#[cascade(...)]`.
+fn tiers(session: &Session<'_>) -> TokenStream {
+    let krate = session.krate();
+    let mut bits = session.tiers.iter().map(|tier| {
+        let name = match &*tier.ident.to_string() {
+            "request" => quote!(REQUEST),
+            "memcache" => quote!(MEMCACHE),
+            _ => quote!(DATASTORE),
+        };
+        quote!(#krate::__private::Tiers::#name)
+    });
+    let first = bits.next().unwrap_or_else(|| quote!(#krate::__private::Tiers::empty()));
+    quote!(#first #(.union(#bits))*)
+}
+
+/// So that `Shop::TIERS` needs no trait in scope.
+fn inherent_tiers(session: &Session<'_>) -> TokenStream {
+    let (krate, ident, vis) = (session.krate(), &session.input.ident, &session.input.vis);
+    quote! {
+        #[allow(dead_code)]
+        impl #ident {
+            #[doc = "The tiers named in `#[cascade(...)]`."]
+            #vis const TIERS: #krate::__private::Tiers = __schema.tiers;
+        }
+    }
+}
+
+fn served_by(session: &Session<'_>) -> TokenStream {
+    let (krate, ident) = (session.krate(), &session.input.ident);
+    let bounds = session.tiers.iter().filter_map(|tier| match &*tier.ident.to_string() {
+        "memcache" => Some(quote!(#krate::__private::HasMemcache<#ident>)),
+        "datastore" => Some(quote!(#krate::__private::HasDatastore<#ident>)),
+        _ => None,
+    });
+    quote! {
+        #[automatically_derived]
+        impl<__S> #krate::__private::ServedBy<__S> for #ident
+        where
+            #(__S: #bounds,)*
+        {}
+    }
+}

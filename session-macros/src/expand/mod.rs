@@ -1,0 +1,32 @@
+//! What the derive writes: one file an impl.
+
+mod accessors;
+mod codec;
+pub(crate) mod fallback;
+mod meta;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::ast::Session;
+
+/// The companion struct and all impls.
+pub(crate) fn session(session: &Session<'_>) -> TokenStream {
+    let companion = accessors::companion(session);
+    let accessors = accessors::accessors(session);
+    let debug = accessors::debug(session);
+    let meta = meta::meta(session);
+    let codec = codec::codec(session);
+    quote! {
+        #companion
+
+        // The statics are called after the fields.
+        #[allow(non_upper_case_globals, deprecated)]
+        const _: () = {
+            #accessors
+            #debug
+            #meta
+            #codec
+        };
+    }
+}

@@ -1,0 +1,288 @@
+use std::error::Error;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::aside::Aside;
+use super::{LazySlot, Slot};
+use crate::codec::record::Record;
+use crate::codec::{DecodeError, EncodeError, FieldError, OpenError, cbor};
+use crate::session::{Schema, Session};
+
+/// A field's type that a new session can have a value of.
+#[diagnostic::on_unimplemented(
+    message = "a session's field needs a default, and `{Self}` has none",
+    label = "no default",
+    note = "put `#[session(default = ...)]` on the field, or implement `Default` for `{Self}`"
+)]
+pub trait FieldDefault: Sized {
+    /// The value in a new session.
+    fn field_default() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> FieldDefault for T {
+    fn field_default() -> Self {
+        Self::default()
+    }
+}
+
+/// A type that flash messages can be kept in.
+#[diagnostic::on_unimplemented(
+    message = "a flash field is a `Vec`, not `{Self}`",
+    label = "not a `Vec`",
+    note = "make it a `Vec<...>`, or take `flash` off the field"
+)]
+pub trait FieldFlash: Default {
+    /// One message.
+    type Item;
+
+    /// Adds a message.
+    fn flash_push(&mut self, item: Self::Item);
+
+    /// Whether there are none.
+    fn flash_is_empty(&self) -> bool;
+}
+
+impl<T> FieldFlash for Vec<T> {
+    type Item = T;
+
+    fn flash_push(&mut self, item: T) {
+        self.push(item);
+    }
+
+    fn flash_is_empty(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+type Boxed = Box<dyn Error + Send + Sync>;
+
+/// Why stored bytes gave no value, and at what.
+pub struct Failure {
+    doing: &'static str,
+    source: Boxed,
+}
+
+/// Brings bytes that a record of that version holds up to the present; `None` where no step is needed.
+type UpgradeFn<T> = fn(u32, &[u8]) -> Option<Result<T, Failure>>;
+
+/// The first step of an upgrade: decodes what the old version wrote.
+pub fn upgrade_first<A, B, E>(bytes: &[u8], step: impl FnOnce(A) -> Result<B, E>) -> Result<B, Failure>
+where
+    A: DeserializeOwned,
+    E: Into<Boxed>,
+{
+    let old = cbor::from_slice(bytes).map_err(|error| Failure {
+        doing: "decode",
+        source: error.into(),
+    })?;
+    upgrade_then(Ok(old), step)
+}
+
+/// A further step of an upgrade.
+pub fn upgrade_then<A, B, E>(old: Result<A, Failure>, step: impl FnOnce(A) -> Result<B, E>) -> Result<B, Failure>
+where
+    E: Into<Boxed>,
+{
+    step(old?).map_err(|error| Failure {
+        doing: "upgrade",
+        source: error.into(),
+    })
+}
+
+/// How a field of type `T` is opened and written; the derive makes a static of each.
+///
+/// The functions are taken once, in [`new`](Self::new): a type without serde is one mistake, and rustc says so once.
+pub struct Field<T: 'static> {
+    schema: &'static Schema,
+    index: usize,
+    default: fn() -> T,
+    decode: fn(&[u8]) -> Result<T, DecodeError>,
+    encode: fn(&T) -> Result<Vec<u8>, EncodeError>,
+    upgrade: Option<UpgradeFn<T>>,
+    or_default: bool,
+}
+
+impl<T> Field<T> {
+    /// The field at `index` of the schema.
+    pub const fn new(schema: &'static Schema, index: usize, default: fn() -> T) -> Self
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        Self {
+            schema,
+            index,
+            default,
+            decode: |bytes| cbor::from_slice(bytes),
+            encode: cbor::to_vec,
+            upgrade: None,
+            or_default: false,
+        }
+    }
+
+    /// `upgrade(...)`.
+    #[must_use]
+    pub const fn upgrade(self, upgrade: UpgradeFn<T>) -> Self {
+        Self {
+            upgrade: Some(upgrade),
+            ..self
+        }
+    }
+
+    /// `on_invalid = default`.
+    #[must_use]
+    pub const fn or_default(self) -> Self {
+        Self {
+            or_default: true,
+            ..self
+        }
+    }
+
+    /// What the default encodes to.
+    pub fn encoded_default(&self) -> Result<Vec<u8>, EncodeError> {
+        (self.encode)(&self.default_value())
+    }
+
+    pub(super) fn default_value(&self) -> T {
+        (self.default)()
+    }
+
+    pub(super) fn encode(&self, value: &T) -> Result<Bytes, EncodeError> {
+        (self.encode)(value).map(Bytes::from)
+    }
+
+    pub(super) fn decode_present(&self, bytes: &[u8]) -> Result<T, DecodeError> {
+        (self.decode)(bytes)
+    }
+
+    pub(super) fn error(&self, doing: &'static str, source: impl Into<Boxed>) -> FieldError {
+        FieldError::new(self.schema.name, self.name(), doing, source)
+    }
+
+    fn name(&self) -> &'static str {
+        self.schema.fields.get(self.index).map_or("", |spec| spec.name)
+    }
+
+    /// The field's bytes in the record, and whether they are under its present name.
+    fn find<'a>(&self, record: &'a Record) -> Option<(&'a Bytes, bool)> {
+        let spec = self.schema.fields.get(self.index)?;
+        let renamed = || spec.was.iter().find_map(|name| record.field(name));
+        match record.field(spec.name) {
+            Some(bytes) => Some((bytes, true)),
+            None => renamed().map(|bytes| (bytes, false)),
+        }
+    }
+
+    /// Decodes the field out of `record`; the default where the record has none.
+    pub fn open(&'static self, record: &Record) -> Result<Slot<T>, FieldError> {
+        let Some((version, bytes, aside)) = self.aside(record) else {
+            return self.open_stored(record);
+        };
+        // A binary that can read what another one had to set aside takes it up again.
+        let (slot, aside) = match self.slot(version, bytes, false) {
+            Ok(slot) => (slot, aside.recovered()),
+            Err(_) => (self.open_stored(record)?, aside),
+        };
+        Ok(Slot {
+            aside: slot.aside.or(Some(Box::new(aside))),
+            ..slot
+        })
+    }
+
+    fn open_stored(&'static self, record: &Record) -> Result<Slot<T>, FieldError> {
+        match self.find(record) {
+            Some((bytes, stored)) => self.open_bytes(record.version, bytes, stored),
+            None => Ok(Slot::fresh(self)),
+        }
+    }
+
+    /// The field, left undecoded where the record was written by a struct just like this one.
+    pub fn open_lazy(&'static self, record: &Record) -> Result<LazySlot<T>, FieldError> {
+        let same = (record.version, record.fingerprint) == (self.schema.version, self.schema.fingerprint);
+        match self.find(record) {
+            Some((bytes, true)) if same && self.aside(record).is_none() => {
+                Ok(LazySlot::undecoded(self, record.version, bytes.clone()))
+            }
+            _ => self.open(record).map(LazySlot::from),
+        }
+    }
+
+    fn aside<'a>(&self, record: &'a Record) -> Option<(u32, &'a Bytes, Aside)> {
+        self.or_default.then(|| Aside::find(record, self.name())).flatten()
+    }
+
+    /// A slot from bytes that a record of `version` holds; the default, where they do not decode and the field says so.
+    pub(super) fn open_bytes(&'static self, version: u32, bytes: &Bytes, stored: bool) -> Result<Slot<T>, FieldError> {
+        match self.slot(version, bytes, stored) {
+            Err(_) if self.or_default => Ok(Slot {
+                stored: false,
+                aside: Some(Box::new(Aside::keep(version, self.name(), bytes.clone()))),
+                ..Slot::fresh(self)
+            }),
+            other => other,
+        }
+    }
+
+    /// A slot from bytes that a record of `version` holds, upgraded as far as that version needs.
+    fn slot(&'static self, version: u32, bytes: &Bytes, stored: bool) -> Result<Slot<T>, FieldError> {
+        match self.upgrade.and_then(|upgrade| upgrade(version, bytes)) {
+            Some(Ok(value)) => Slot::migrated(self, value),
+            Some(Err(Failure { doing, source })) => Err(self.error(doing, source)),
+            None => {
+                let value = (self.decode)(bytes).map_err(|error| self.error("decode", error))?;
+                Ok(Slot {
+                    base: Some(bytes.clone()),
+                    stored,
+                    ..Slot::new(self, value)
+                })
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Field<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema.name, self.name())
+    }
+}
+
+/// The version before this one, which `previous = ...` names.
+pub struct Previous<T> {
+    schema: &'static Schema,
+    open: fn(&Record) -> Result<T, OpenError>,
+}
+
+impl<T> Previous<T> {
+    /// `P`, whose version must be the one just before `version`.
+    ///
+    /// # Panics
+    /// Where it is not; the derive calls this in a static, so that it is an error of the compiler.
+    #[must_use]
+    pub const fn of<P>(version: u32) -> Self
+    where
+        P: Session,
+        T: From<P>,
+    {
+        assert!(
+            P::SCHEMA.version == version.saturating_sub(1),
+            "a version is missing: `previous` must name the session of the version just before this one"
+        );
+        Self {
+            schema: P::SCHEMA,
+            open: |record| Ok(T::from(P::into_value(P::open(record)?)?)),
+        }
+    }
+
+    /// Its schema.
+    pub const fn schema(&self) -> &'static Schema {
+        self.schema
+    }
+
+    /// Opens a record of that version, or of one before it, and turns it into the present struct.
+    pub fn open(&self, record: &Record) -> Result<T, OpenError> {
+        (self.open)(record)
+    }
+}

@@ -1,0 +1,139 @@
+use std::fmt;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+use super::{AnySlot, Copier, Field, Slot};
+use crate::codec::{EncodeError, FieldError};
+
+/// A field that is decoded when it is first looked at.
+///
+/// Only bytes that a struct just like this one wrote are left undecoded; anything older is brought up to date, and any
+/// mistake found, when the record is opened.
+pub struct LazySlot<T: 'static> {
+    field: &'static Field<T>,
+    raw: Option<(u32, Bytes)>,
+    slot: OnceLock<Slot<T>>,
+}
+
+impl<T> LazySlot<T> {
+    /// A field that no record holds yet.
+    pub fn fresh(field: &'static Field<T>) -> Self {
+        Slot::fresh(field).into()
+    }
+
+    /// A field that an earlier version's struct was turned into.
+    pub fn migrated(field: &'static Field<T>, value: T) -> Result<Self, FieldError> {
+        Slot::migrated(field, value).map(Self::from)
+    }
+
+    pub(super) fn undecoded(field: &'static Field<T>, version: u32, bytes: Bytes) -> Self {
+        Self {
+            field,
+            raw: Some((version, bytes)),
+            slot: OnceLock::new(),
+        }
+    }
+
+    fn decoded(&self) -> Result<&Slot<T>, FieldError> {
+        if let Some(slot) = self.slot.get() {
+            return Ok(slot);
+        }
+        let slot = match &self.raw {
+            Some((version, bytes)) => self.field.open_bytes(*version, bytes, true)?,
+            None => Slot::fresh(self.field),
+        };
+        Ok(self.slot.get_or_init(|| slot))
+    }
+
+    /// The value.
+    pub fn get(&self) -> Result<&T, FieldError> {
+        self.decoded().map(Slot::get)
+    }
+
+    /// The value, to be changed.
+    pub fn get_mut(&mut self) -> Result<&mut T, FieldError> {
+        let field = self.field;
+        self.decoded()?;
+        let slot = self.slot.get_mut();
+        slot.map(Slot::get_mut)
+            .ok_or_else(|| field.error("decode", "its value was lost"))
+    }
+
+    /// Replaces the value; the one before it is not decoded for that.
+    pub fn set(&mut self, value: T) {
+        if let Some(slot) = self.slot.get_mut() {
+            slot.set(value);
+            return;
+        }
+        let base = self.raw.take().map(|(_, bytes)| bytes);
+        self.slot = OnceLock::from(Slot {
+            base,
+            touched: true,
+            ..Slot::new(self.field, value)
+        });
+    }
+
+    /// The value alone.
+    pub fn into_value(self) -> Result<T, FieldError> {
+        self.decoded()?;
+        let field = self.field;
+        let slot = self.slot.into_inner();
+        slot.map(Slot::into_value)
+            .ok_or_else(|| field.error("decode", "its value was lost"))
+    }
+
+    /// To copy the value, whether or not its type is `Clone`.
+    pub fn copier(&self) -> Result<Copier<'_, T>, FieldError> {
+        self.decoded().map(Slot::copier)
+    }
+}
+
+impl<T> From<Slot<T>> for LazySlot<T> {
+    fn from(slot: Slot<T>) -> Self {
+        Self {
+            field: slot.field,
+            raw: None,
+            slot: slot.into(),
+        }
+    }
+}
+
+/// The session, the field and its state. Never the value, which may be a secret.
+impl<T> fmt::Debug for LazySlot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazySlot")
+            .field("field", self.field)
+            .field("decoded", &self.slot.get().is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> AnySlot for LazySlot<T> {
+    fn is_touched(&self) -> bool {
+        self.slot.get().is_some_and(AnySlot::is_touched)
+    }
+
+    fn base(&self) -> Option<&Bytes> {
+        match self.slot.get() {
+            Some(slot) => slot.base(),
+            None => self.raw.as_ref().map(|(_, bytes)| bytes),
+        }
+    }
+
+    fn is_stored(&self) -> bool {
+        self.slot.get().is_none_or(AnySlot::is_stored)
+    }
+
+    fn encode(&self) -> Result<Bytes, EncodeError> {
+        match (self.slot.get(), &self.raw) {
+            (Some(slot), _) => slot.encode(),
+            (None, Some((_, bytes))) => Ok(bytes.clone()),
+            (None, None) => self.field.encoded_default().map(Bytes::from),
+        }
+    }
+
+    fn aside(&self) -> Option<(&str, Option<&Bytes>)> {
+        self.slot.get().and_then(AnySlot::aside)
+    }
+}

@@ -1,0 +1,66 @@
+//! What a handler can do with the fields of a session.
+
+use serde::{Deserialize, Serialize};
+use session_runtime::{Session, Tiers};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Line {
+    sku: String,
+}
+
+/// A type that is neither `Clone` nor `Debug`.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+struct Plain(u8);
+
+#[derive(Session)]
+#[session(name = "shop", version = 1)]
+#[cascade(memcache, datastore)]
+struct Shop {
+    lines: Vec<Line>,
+    #[session(merge = add)]
+    visits: u64,
+    #[session(privileged, secret)]
+    user: Option<u64>,
+    #[session(default = Plain(7))]
+    plain: Plain,
+    note: Option<String>,
+}
+
+#[test]
+fn a_field_is_read_changed_and_replaced() {
+    let mut shop = Shop::fresh();
+    shop.lines_mut().push(Line { sku: "a".into() });
+    *shop.visits_mut() += 1;
+    shop.set_note(Some("note".into()));
+    assert_eq!(shop.lines().len(), 1);
+    assert_eq!(shop.visits(), &1);
+    assert_eq!(shop.note().as_deref(), Some("note"));
+    assert_eq!(shop.user(), &None);
+}
+
+#[test]
+fn a_snapshot_needs_no_clone() {
+    let mut shop = Shop::fresh();
+    shop.plain_mut().0 += 1;
+    shop.set_visits(3);
+    let Shop { plain, visits, .. } = shop.snapshot();
+    assert!(plain == Plain(8));
+    assert_eq!(visits, 3);
+}
+
+#[test]
+fn debug_shows_values_but_no_secrets() {
+    let mut shop = Shop::fresh();
+    shop.set_user(Some(4_242));
+    assert_eq!(
+        format!("{shop:?}"),
+        "ShopFields { lines: [], visits: 0, user: [secret], plain: .., note: None }"
+    );
+}
+
+#[test]
+fn the_tiers_are_a_const() {
+    const TIERS: Tiers = Shop::TIERS;
+    assert_eq!(TIERS, Tiers::MEMCACHE | Tiers::DATASTORE);
+    assert_eq!(TIERS, <Shop as Session>::TIERS);
+}
