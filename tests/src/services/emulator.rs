@@ -80,7 +80,10 @@ impl Emulator {
     /// Where the emulator is installed and does not come up.
     pub fn start(flavour: Flavour) -> Option<Self> {
         for (program, how) in [
-            ("gcloud", "https://cloud.google.com/sdk/docs/install, with the emulator's component"),
+            (
+                "gcloud",
+                "https://cloud.google.com/sdk/docs/install, with the emulator's component",
+            ),
             ("java", "a Java runtime, 21 or later"),
             ("setsid", "util-linux"),
         ] {
@@ -170,9 +173,7 @@ impl Running {
                 .args(["datastore", "start", "--no-store-on-disk", "--consistency=1.0"])
                 .arg(format!("--project={PROJECT}"))
                 .arg(format!("--data-dir={}", dir.display())),
-            Flavour::FirestoreInDatastoreMode => {
-                command.args(["firestore", "start", "--database-mode=datastore-mode"])
-            }
+            Flavour::FirestoreInDatastoreMode => command.args(["firestore", "start", "--database-mode=datastore-mode"]),
         };
         command
             .arg(format!("--host-port={address}"))

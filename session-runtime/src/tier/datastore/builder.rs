@@ -41,7 +41,9 @@ pub enum SetupError {
     #[error("not the name of a project or database: {0:?}")]
     BadName(String),
     /// The address is no `host:port`, or TLS could not be set up.
-    #[error("cannot connect to {address}: give DATASTORE_EMULATOR_HOST as host:port, without it the machine needs CA certificates")]
+    #[error(
+        "cannot connect to {address}: give DATASTORE_EMULATOR_HOST as host:port, without it the machine needs CA certificates"
+    )]
     Connection {
         /// What was to be connected to.
         address: String,

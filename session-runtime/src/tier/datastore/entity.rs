@@ -143,10 +143,7 @@ fn entity(key: Key, value: &Bytes, expires_at: SystemTime) -> Entity {
     Entity {
         key: Some(key),
         properties: HashMap::from([
-            (
-                VALUE.to_owned(),
-                property(ValueType::BlobValue(value.to_vec()), true),
-            ),
+            (VALUE.to_owned(), property(ValueType::BlobValue(value.to_vec()), true)),
             (
                 EXPIRES_AT.to_owned(),
                 property(ValueType::TimestampValue(timestamp(expires_at)), false),
@@ -189,20 +186,14 @@ impl Found {
 
 /// Versions are strictly positive; anything else is a malformed answer.
 pub(super) fn version(version: i64) -> Option<Version> {
-    u64::try_from(version)
-        .ok()
-        .filter(|version| *version > 0)
-        .map(Version)
+    u64::try_from(version).ok().filter(|version| *version > 0).map(Version)
 }
 
 /// The time rounded up to the microseconds that Datastore keeps, so that no TTL policy comes early, and clamped to the
 /// years that it knows.
 pub(super) fn timestamp(time: SystemTime) -> Timestamp {
     let (seconds, nanos) = match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(since) => (
-            i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-            since.subsec_nanos(),
-        ),
+        Ok(since) => (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos()),
         Err(before) => {
             let until = before.duration();
             let seconds = i64::try_from(until.as_secs()).map_or(i64::MIN, |seconds| -seconds);

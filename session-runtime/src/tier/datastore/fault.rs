@@ -78,12 +78,9 @@ fn fate_of_verdict(code: Code) -> Fate {
         Code::ResourceExhausted => Fate::NotApplied,
         Code::Aborted => Fate::Aborted,
         Code::AlreadyExists => Fate::Exists,
-        Code::NotFound | Code::FailedPrecondition => Fate::Precondition,
-        Code::InvalidArgument
-        | Code::PermissionDenied
-        | Code::Unauthenticated
-        | Code::Unimplemented
-        | Code::OutOfRange => Fate::Refused,
+        // InvalidArgument: both emulators' answer to a base greater than the record's version.
+        Code::NotFound | Code::FailedPrecondition | Code::InvalidArgument => Fate::Precondition,
+        Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented | Code::OutOfRange => Fate::Refused,
         Code::Ok
         | Code::Cancelled
         | Code::Unknown
@@ -118,6 +115,7 @@ mod tests {
             (Code::AlreadyExists, Fate::Exists),
             (Code::NotFound, Fate::Precondition),
             (Code::FailedPrecondition, Fate::Precondition),
+            (Code::InvalidArgument, Fate::Precondition),
             (Code::ResourceExhausted, Fate::NotApplied),
             (Code::PermissionDenied, Fate::Refused),
             (Code::Unavailable, Fate::Lost),

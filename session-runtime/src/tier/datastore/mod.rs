@@ -187,13 +187,7 @@ impl DurableTier for Datastore {
         self.write(Change { key, act }).await
     }
 
-    async fn update(
-        &self,
-        key: &str,
-        base: Version,
-        value: Bytes,
-        expires_at: SystemTime,
-    ) -> Result<Write, TierError> {
+    async fn update(&self, key: &str, base: Version, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
         let act = Act::Update(base, value, expires_at);
         self.write(Change { key, act }).await
     }

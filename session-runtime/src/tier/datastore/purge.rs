@@ -41,7 +41,11 @@ pub(super) async fn purge_expired(datastore: &Datastore, now: SystemTime, limit:
                 Fate::Refused | Fate::Precondition => TierErrorKind::Refused,
                 _ => TierErrorKind::Unavailable,
             };
-            return if purged == 0 { Err(fault.into_error("purge", kind)) } else { Ok(purged) };
+            return if purged == 0 {
+                Err(fault.into_error("purge", kind))
+            } else {
+                Ok(purged)
+            };
         }
         // A short batch was the last; one of which nothing could be deleted would only come again.
         if names < batch || deleted == 0 {
