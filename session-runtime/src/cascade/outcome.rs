@@ -124,8 +124,8 @@ pub enum LoadError {
         session: &'static str,
     },
     /// A field does not decode, or a newer binary wrote the record. What is stored was not touched.
-    #[error("the session `{session}` does not decode")]
-    Field {
+    #[error("the session `{session}` cannot be opened: {source}")]
+    Open {
         /// The session's name.
         session: &'static str,
         /// Which field, and why.

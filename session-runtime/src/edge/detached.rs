@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::entry::Entry;
 use super::typed;
 use crate::cascade::{Commit, CommitError, LoadError};
-use crate::codec::FieldError;
+use crate::codec::{FieldError, OpenError};
 use crate::session::Session;
 
 /// A session that outlives its request: [`TypedSession::into_detached`](super::TypedSession::into_detached).
@@ -54,7 +54,7 @@ impl<T: Session> Detached<T> {
         self.part();
         self.entry.fold::<T>(&self.fields);
         self.entry.load_anew().await?;
-        let unreadable = |source: FieldError| LoadError::Field {
+        let unreadable = |source: OpenError| LoadError::Open {
             session: T::SCHEMA.name,
             source: Arc::new(source),
         };

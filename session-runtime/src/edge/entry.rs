@@ -11,7 +11,7 @@ use super::cookie::{self, Presented, Ticket};
 use super::options::CookieOptions;
 use crate::cascade::store::{Done, Known, Shared, nonce};
 use crate::cascade::{Commit, CommitError, CommitReport, LoadError, LoadReport, protocol::Goal};
-use crate::codec::FieldError;
+use crate::codec::OpenError;
 use crate::codec::meta::{Meta, SecretHash, Standing};
 use crate::codec::patch::{Changes, Patch, Refusal, Rotation, migrate};
 use crate::codec::record::Record;
@@ -69,7 +69,7 @@ impl Visit {
 pub(crate) struct Entry {
     pub(crate) store: Arc<Shared>,
     schema: &'static Schema,
-    migrate: fn(&Record) -> Result<Record, FieldError>,
+    migrate: fn(&Record) -> Result<Record, OpenError>,
     /// The cookie's name.
     pub(crate) cookie: String,
     presented: Presented,
@@ -183,7 +183,7 @@ impl Entry {
     }
 
     /// The fields as they are now: as loaded, with what this request changed already.
-    pub(crate) fn open<T: Session>(&self) -> Result<T::Fields, FieldError> {
+    pub(crate) fn open<T: Session>(&self) -> Result<T::Fields, OpenError> {
         let state = self.lock();
         let mut record = match (&state.loaded, state.changes.is_empty()) {
             (Some(Loaded::Known(known)), true) => return T::open(&known.record),

@@ -62,7 +62,7 @@ async fn load<T: Session>(parts: &Parts) -> Result<TypedSession<T>, SessionRejec
     entry.load().await?;
     let opened = TypedSession::open(Arc::clone(&entry));
     opened.map_err(|source| {
-        LoadError::Field {
+        LoadError::Open {
             session,
             source: Arc::new(source),
         }

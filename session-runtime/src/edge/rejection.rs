@@ -64,7 +64,7 @@ impl IntoResponse for SessionRejection {
 /// | [`Gone`](CommitError::Gone), [`Conflict`](CommitError::Conflict) | 409 |
 /// | [`TooLarge`](CommitError::TooLarge) | 413 |
 /// | [`Unavailable`](CommitError::Unavailable), [`Unknown`](CommitError::Unknown) | 503 with `Retry-After` |
-/// | [`Field`](CommitError::Field) | 500 |
+/// | [`Field`](CommitError::Field), [`Open`](CommitError::Open) | 500 |
 impl IntoResponse for CommitError {
     fn into_response(self) -> Response {
         match &self {
@@ -80,7 +80,7 @@ impl IntoResponse for CommitError {
                 );
                 unavailable(&self)
             }
-            Self::Field { .. } => {
+            Self::Field { .. } | Self::Open { .. } => {
                 tracing::error!(
                     error = &self as &dyn std::error::Error,
                     "a session could not be written"

@@ -36,7 +36,7 @@ fn word(outcome: &Result<Commit, CommitError>) -> &'static str {
         Err(CommitError::Unavailable { .. }) => "unavailable",
         Err(CommitError::Unknown { .. }) => "unknown",
         Err(CommitError::TooLarge { .. }) => "too-large",
-        Err(CommitError::Field { .. }) => "field",
+        Err(CommitError::Field { .. } | CommitError::Open { .. }) => "refused",
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::detached::Detached;
 use super::entry::Entry;
 use crate::cascade::{Commit, CommitError};
-use crate::codec::FieldError;
+use crate::codec::OpenError;
 use crate::session::Session;
 
 /// The session of a request, as an extractor: the accessors of `T`'s fields, and the life of the session itself.
@@ -24,7 +24,7 @@ pub struct TypedSession<T: Session> {
 }
 
 impl<T: Session> TypedSession<T> {
-    pub(super) fn open(entry: Arc<Entry>) -> Result<Self, FieldError> {
+    pub(super) fn open(entry: Arc<Entry>) -> Result<Self, OpenError> {
         Ok(Self {
             fields: entry.open::<T>()?,
             entry,
@@ -74,7 +74,7 @@ impl<T: Session> TypedSession<T> {
 
 /// Commits the changes in `fields`, and opens them anew.
 pub(super) async fn commit<T: Session>(fields: &mut T::Fields, entry: &Arc<Entry>) -> Result<Commit, CommitError> {
-    let unreadable = |source| CommitError::Field {
+    let unreadable = |source| CommitError::Open {
         session: T::SCHEMA.name,
         source: Arc::new(source),
     };

@@ -4,6 +4,8 @@
 //! writers of a session. Both carry bytes that they need not understand. What they must promise is checked by the
 //! crate's conformance suite, which runs on a tier of anyone's making.
 
+#[cfg(feature = "datastore")]
+pub mod datastore;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub(crate) mod erased;

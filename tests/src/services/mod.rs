@@ -1,5 +1,6 @@
 //! The servers that tests run against: started by the test run itself, on free ports, and stopped with it.
 
+pub mod emulator;
 pub mod memcached;
 
 use std::process::{Child, Command};
