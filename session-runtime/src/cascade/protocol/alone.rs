@@ -1,6 +1,8 @@
 //! The protocol of `#[cascade(memcache)]`: the cache is the authority, and what it evicts is lost.
 
-use super::{Action, Change, Committed, Created, Event, Failure, Goal, Item, Loaded, Machine, Source, Step};
+use super::{
+    Action, Change, Committed, Created, Event, Failure, Found, Goal, Item, Loaded, Machine, Place, Source, Step,
+};
 use crate::codec::meta::Millis;
 use crate::tier::{Swap, Token};
 
@@ -19,7 +21,18 @@ impl<R> Machine<R> for CacheLoad {
 
     fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, Loaded<R>> {
         let found = match event {
-            Event::Got(Some((Item::Value { version, record, .. }, token))) => Some((version, record, Some(token))),
+            Event::Got(Some((
+                Item::Value {
+                    version,
+                    asked_at,
+                    record,
+                },
+                token,
+            ))) => Some(Found {
+                version,
+                record,
+                place: Some(Place { token, asked_at }),
+            }),
             Event::Got(_) => None,
             _ => return Step::End(Loaded::Unavailable),
         };
