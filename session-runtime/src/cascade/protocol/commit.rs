@@ -36,10 +36,8 @@ pub struct Commit<R, C> {
     attempts: u32,
     /// Whether every fence so far is known to have been put up.
     fenced: bool,
-    /// Whether an earlier durable write may have landed, or may yet.
-    unknown: bool,
-    /// Whether that was so when the last fence went up: then what landed may have done so before it.
-    blurred: bool,
+    /// The first attempt whose durable write may have landed, or may yet.
+    unknown: Option<u32>,
     asked_at: Millis,
     state: State<R>,
 }
@@ -119,8 +117,7 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
             record,
             attempts: 0,
             fenced: true,
-            unknown: false,
-            blurred: false,
+            unknown: None,
             asked_at: Millis::default(),
             state: State::Fencing,
         }
@@ -135,7 +132,7 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
 
     fn fence(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
         if self.attempts == ATTEMPTS {
-            return Self::fail(if self.unknown {
+            return Self::fail(if self.unknown.is_some() {
                 Failure::Unknown
             } else {
                 Failure::Contended
@@ -146,7 +143,6 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
             return self.again(|this| this.write(now));
         }
         self.state = State::Fencing;
-        self.blurred = self.unknown;
         self.again(|this| match &this.hidden {
             Some((place, _)) => Action::Swap(place.token, this.item(Some(this.base))),
             None => Action::Set(this.item(None)),
@@ -206,7 +202,7 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
         match (write, self.goal) {
             (Write::Done(version), Goal::Change) => {
                 // It was this very write, whatever became of those before.
-                self.blurred = false;
+                self.unknown = None;
                 self.changed(version, self.record.clone(), now)
             }
             (Write::Done(_) | Write::Missing, Goal::Destroy) => self.destroyed(now),
@@ -221,13 +217,12 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
             if !self.change.may_destroy(&theirs) {
                 return Self::fail(Failure::Gone);
             }
-            self.unknown &= version == self.base;
-            self.base = version;
+            self.rebase(version);
             return self.fence(now);
         }
         match self.change.has_landed(&theirs) {
             Some(true) => return self.changed(version, theirs, now),
-            None if self.unknown => return Self::fail(Failure::Unknown),
+            None if self.unknown.is_some() => return Self::fail(Failure::Unknown),
             Some(false) | None => {}
         }
         if version != self.base {
@@ -235,11 +230,22 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
                 Ok(merged) => merged,
                 Err(error) => return Self::fail(Failure::Refused(error)),
             };
+        }
+        self.rebase(version);
+        self.fence(now)
+    }
+
+    fn rebase(&mut self, version: Version) {
+        if version != self.base {
             self.base = version;
             // What was sent on the old base can no longer land.
-            self.unknown = false;
+            self.unknown = None;
         }
-        self.fence(now)
+    }
+
+    /// Whether what landed did so behind the fence that is up, and not behind one before it.
+    fn is_exact(&self) -> bool {
+        self.fenced && self.unknown.is_none_or(|attempt| attempt == self.attempts)
     }
 
     fn changed(&mut self, version: Version, record: R, now: Millis) -> Step<R, Committed<R, C::Error>> {
@@ -259,7 +265,7 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
             return Step::End(self.end(word, true));
         }
         let mut settle = match (&word, self.hidden.take()) {
-            (Word::Changed(version, record), _) if self.fenced && !self.blurred => {
+            (Word::Changed(version, record), _) if self.is_exact() => {
                 Settle::publish(self.fence, *version, self.asked_at, record.clone())
             }
             (Word::Changed(..), _) => Settle::hide(self.fence),
@@ -318,7 +324,7 @@ impl<R: Clone, C: Change<R>> Machine<R> for Commit<R, C> {
             (State::Fencing, event) => self.fenced(&event, now),
             (State::Writing, Event::Wrote(write)) => self.wrote(write, now),
             (State::Writing, Event::DurableUnknown) => {
-                self.unknown = true;
+                self.unknown.get_or_insert(self.attempts);
                 self.read(now)
             }
             (State::Reading, Event::Found(Some((version, theirs)))) => self.found(version, theirs, now),
@@ -330,8 +336,8 @@ impl<R: Clone, C: Change<R>> Machine<R> for Commit<R, C> {
                 let step = settle.on(event, now);
                 self.settling(settle, word, step)
             }
-            (State::Writing, Event::DurableFull) if !self.unknown => self.settle(Word::TooLarge, now),
-            (State::Writing | State::Reading, _) if self.unknown => Self::fail(Failure::Unknown),
+            (State::Writing, Event::DurableFull) if self.unknown.is_none() => self.settle(Word::TooLarge, now),
+            (State::Writing | State::Reading, _) if self.unknown.is_some() => Self::fail(Failure::Unknown),
             (State::Writing | State::Reading, _) => self.settle(Word::Unavailable, now),
         }
     }
