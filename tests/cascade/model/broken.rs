@@ -1,0 +1,1 @@
+//! What breaks without each part of the protocol.
