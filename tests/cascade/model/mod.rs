@@ -11,7 +11,7 @@ mod holds;
 mod record;
 mod world;
 
-use stateright::{Checker, Model, Property};
+use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use session_runtime::cascade::protocol::{Action, Event, Item};
 use session_runtime::codec::meta::{Millis, Nonce};
@@ -315,8 +315,8 @@ impl Model for Setting {
                 let litter = matches!(world.cache, Some((Item::Fence { .. } | Item::Lease(_), _)));
                 !(quiet && litter)
             }),
-            Property::eventually(ENDS, |_, world: &World| world.actors.is_empty() || world.broken.is_some()),
-            Property::sometimes(WORKS, |_, world: &World| world.actors.is_empty() && world.broken.is_none()),
+            Property::eventually(ENDS, |_, world: &World| world.is_over() || world.broken.is_some()),
+            Property::sometimes(WORKS, |_, world: &World| world.known && world.is_over()),
         ]
     }
 }
@@ -354,11 +354,11 @@ impl Setting {
     fn explore(self, name: &str) -> Vec<&'static str> {
         let started = std::time::Instant::now();
         let model = self.clone();
-        let checker = self.checker().spawn_bfs().join();
+        let checker = self.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
         let states = checker.unique_state_count();
         println!("{name}: {states} states in {:.1?}", started.elapsed());
         let mut failed: Vec<_> = checker.discoveries().into_keys().filter(|found| *found != WORKS).collect();
-        if checker.discovery(WORKS).is_none() {
+        if failed.is_empty() && checker.discovery(WORKS).is_none() {
             failed.push(WORKS);
         }
         failed.sort_unstable();

@@ -186,6 +186,12 @@ impl World {
 }
 
 impl World {
+    /// Whether everyone is done; where no cookie went out, nobody can come.
+    pub(super) fn is_over(&self) -> bool {
+        let waits = |actor: &Actor| !self.known && actor.stage == super::actor::Stage::Idle;
+        self.actors.iter().all(waits)
+    }
+
     /// Brings what has no order into one, so that states that differ in nothing else are one.
     pub(super) fn tidy(&mut self) {
         self.actors.sort_by_cached_key(|actor| (actor.who, actor.rank()));
