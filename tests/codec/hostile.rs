@@ -261,7 +261,7 @@ fn what_is_written_at_the_limit_is_read_and_nothing_deeper_is_written() {
 #[test]
 fn the_deepest_value_of_the_hungriest_types_fits_a_worker_s_stack() {
     #[derive(Debug, Serialize, Deserialize)]
-    struct Layered(Option<Box<Vec<Layered>>>);
+    struct Layered(Option<Vec<Layered>>);
 
     let arrays = nested(&[0x81], MAX_DEPTH, &[], &[]);
     let untagged: Untagged = cbor::from_slice(&[&arrays[..], &[0x00]].concat()).unwrap();
