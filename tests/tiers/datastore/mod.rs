@@ -11,6 +11,7 @@ use session_tests::services;
 use session_tests::services::emulator::{self, Emulator, PROJECT};
 use tokio::task::JoinSet;
 
+mod answers;
 mod faults;
 
 const HOUR: Duration = Duration::from_hours(1);
