@@ -1,3 +1,4 @@
 //! Tests of the derive.
 
 mod accessors;
+mod ui;
