@@ -4,9 +4,9 @@
 pub mod cascade;
 pub mod clock;
 pub mod codec;
+pub mod conformance;
 pub mod keys;
 pub mod session;
-pub mod conformance;
 pub mod tier;
 
 pub use codec::merge;
@@ -20,8 +20,8 @@ pub use tier::Tiers;
 pub mod __private {
     pub use crate::codec::record::Record;
     pub use crate::codec::slot::{
-        AnySlot, Field, FieldDefault, FieldFlash, LazySlot, Previous, Redacted, Shown, ShownAny, ShownDebug, Slot,
-        ViaClone, ViaCodec, upgrade_first, upgrade_then,
+        AnySlot, Field, FieldDefault, LazySlot, Previous, Redacted, Shown, ShownAny, ShownDebug, Slot, ViaClone,
+        ViaCodec, field, upgrade_first, upgrade_then,
     };
     pub use crate::codec::{FieldError, OpenError, merge};
     pub use crate::session::{FieldSpec, HasDatastore, HasMemcache, Schema, ServedBy, Session};

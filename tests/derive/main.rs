@@ -1,4 +1,5 @@
 //! Tests of the derive.
 
 mod accessors;
+mod evolution;
 mod ui;

@@ -10,7 +10,7 @@ struct Shop {
     #[session(merge = entries)]
     lines: Vec<u8>,
     #[session(merge = max)]
-    tags: Vec<u8>,
+    tags: std::collections::HashMap<u8, u8>,
 }
 
 fn main() {}
