@@ -143,10 +143,8 @@ impl<'a> Session<'a> {
 
     /// The path to the runtime.
     pub(crate) fn krate(&self) -> TokenStream {
-        match &self.krate {
-            Some(path) => path.to_token_stream(),
-            None => quote!(::session_runtime),
-        }
+        let default = || quote!(::session_runtime);
+        self.krate.as_ref().map_or_else(default, ToTokens::to_token_stream)
     }
 
     /// The same, to stand before what should be underlined together with it.
@@ -312,16 +310,12 @@ fn on_invalid_default(ctxt: &Ctxt, item: &Item) -> Option<()> {
 
 fn accessor_name(ctxt: &Ctxt, item: &Item, field: &Ident) -> Option<Ident> {
     let name = item.string(ctxt, "\"name\"")?;
-    match name.parse_with(Ident::parse) {
-        Ok(mut ident) => {
-            ident.set_span(field.span());
-            Some(ident)
-        }
-        Err(_) => {
-            ctxt.error_at(name, "the name of an accessor is an identifier, such as \"cart\"");
-            None
-        }
-    }
+    let Ok(mut ident) = name.parse_with(Ident::parse) else {
+        ctxt.error_at(name, "the name of an accessor is an identifier, such as \"cart\"");
+        return None;
+    };
+    ident.set_span(field.span());
+    Some(ident)
 }
 
 fn named_fields<'a>(ctxt: &Ctxt, input: &'a DeriveInput) -> Vec<&'a syn::Field> {

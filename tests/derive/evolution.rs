@@ -20,10 +20,10 @@ mod v1 {
     #[derive(Session)]
     #[session(name = "shop", version = 1)]
     #[cascade(datastore)]
-    pub struct Shop {
-        pub visits: u8,
-        pub comment: Option<String>,
-        pub price: String,
+    pub(super) struct Shop {
+        pub(super) visits: u8,
+        pub(super) comment: Option<String>,
+        pub(super) price: String,
     }
 }
 
@@ -34,36 +34,32 @@ mod v1_grown {
     #[derive(Session)]
     #[session(name = "shop", version = 1, removed("price"))]
     #[cascade(datastore)]
-    pub struct Shop {
-        pub visits: u8,
+    pub(super) struct Shop {
+        pub(super) visits: u8,
         #[session(was = "comment")]
-        pub note: Option<String>,
+        pub(super) note: Option<String>,
         #[session(default = 3)]
-        pub stars: u8,
+        pub(super) stars: u8,
     }
 }
 
 /// Two type changes later.
 mod v3 {
-    use std::num::{ParseIntError, TryFromIntError};
-
     use session_runtime::Session;
 
     #[derive(Session)]
     #[session(name = "shop", version = 3)]
     #[cascade(datastore)]
-    pub struct Shop {
-        pub visits: u8,
+    pub(super) struct Shop {
+        pub(super) visits: u8,
         #[session(was("note", "comment"))]
-        pub remark: Option<String>,
+        pub(super) remark: Option<String>,
         #[session(upgrade(2, super::narrow), upgrade(1, super::parse))]
-        pub price: u32,
+        pub(super) price: u32,
     }
-
-    const _: fn(String) -> Result<u64, ParseIntError> = super::parse;
-    const _: fn(u64) -> Result<u32, TryFromIntError> = super::narrow;
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "a step is handed the old value")]
 fn parse(old: String) -> Result<u64, ParseIntError> {
     old.parse()
 }
@@ -314,10 +310,10 @@ mod tolerant {
     #[derive(Session)]
     #[session(name = "shop", version = 1)]
     #[cascade(datastore)]
-    pub struct Shop {
+    pub(super) struct Shop {
         #[session(on_invalid = default, merge = add, default = 9)]
-        pub visits: u8,
-        pub comment: Option<String>,
+        pub(super) visits: u8,
+        pub(super) comment: Option<String>,
     }
 }
 
@@ -374,13 +370,14 @@ mod mended {
     #[derive(Session)]
     #[session(name = "shop", version = 2)]
     #[cascade(datastore)]
-    pub struct Shop {
+    pub(super) struct Shop {
         #[session(on_invalid = default, upgrade(1, super::length))]
-        pub visits: u8,
-        pub comment: Option<String>,
+        pub(super) visits: u8,
+        pub(super) comment: Option<String>,
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "a step is handed the old value")]
 fn length(old: String) -> Result<u8, TryFromIntError> {
     old.len().try_into()
 }
@@ -400,11 +397,11 @@ mod lazy {
     #[derive(Debug, PartialEq, Session)]
     #[session(name = "shop", version = 1)]
     #[cascade(datastore)]
-    pub struct Shop {
+    pub(super) struct Shop {
         #[session(lazy)]
-        pub visits: u8,
+        pub(super) visits: u8,
         #[session(lazy, on_invalid = default, default = 9)]
-        pub stars: u8,
+        pub(super) stars: u8,
     }
 }
 

@@ -30,12 +30,15 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
         Kind::Eager | Kind::Flash => quote!(open),
     });
     let tries = session.fields.iter().map(|field| field.is_lazy().then(|| quote!(?)));
-    let older = match &session.previous {
-        Some(_) => quote!(return ::core::result::Result::Ok(
-            <Self as #krate::__private::Session>::from_value(__previous.open(__record)?)?
-        );),
-        None => quote!(),
-    };
+    let older = session.previous.as_ref().map(|_| {
+        quote! {
+            if __record.version < __schema.version {
+                return ::core::result::Result::Ok(
+                    <Self as #krate::__private::Session>::from_value(__previous.open(__record)?)?
+                );
+            }
+        }
+    });
     quote! {
         #(#statics)*
 
@@ -52,7 +55,8 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             fn open(
                 __record: &#krate::__private::Record,
             ) -> ::core::result::Result<#companion, #krate::__private::OpenError> {
-                if __schema.is_older(__record)? { #older }
+                __schema.refuse_newer(__record)?;
+                #older
                 ::core::result::Result::Ok(#companion { #(#slots: #typed.#opens(__record)?,)* })
             }
 
@@ -85,10 +89,8 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
 fn field_static(session: &Session<'_>, at: usize, field: &Field<'_>) -> TokenStream {
     let krate = session.krate();
     let (typed, ty) = (field.typed(), &field.syn.ty);
-    let default = match &field.default {
-        Some((_, expr)) => quote!(#expr),
-        None => quote_spanned!(ty.span()=> <#ty as #krate::__private::FieldDefault>::field_default()),
-    };
+    let own = || quote_spanned!(ty.span()=> <#ty as #krate::__private::FieldDefault>::field_default());
+    let default = field.default.as_ref().map_or_else(own, |(_, expr)| quote!(#expr));
     let upgrade = (!field.upgrades.is_empty()).then(|| upgrade(session, field));
     let or_default = field.or_default.then(|| quote!(.or_default()));
     quote! {

@@ -118,16 +118,18 @@ fn inherent_tiers(session: &Session<'_>) -> TokenStream {
 
 fn served_by(session: &Session<'_>) -> TokenStream {
     let (krate, ident) = (session.krate(), &session.input.ident);
-    let bounds = session.tiers.iter().filter_map(|tier| match &*tier.ident.to_string() {
-        "memcache" => Some(quote!(#krate::__private::HasMemcache<#ident>)),
-        "datastore" => Some(quote!(#krate::__private::HasDatastore<#ident>)),
-        _ => None,
-    });
+    let bounds: Vec<_> = session
+        .tiers
+        .iter()
+        .filter_map(|tier| match &*tier.ident.to_string() {
+            "memcache" => Some(quote!(#krate::__private::HasMemcache<#ident>)),
+            "datastore" => Some(quote!(#krate::__private::HasDatastore<#ident>)),
+            _ => None,
+        })
+        .collect();
+    let bounds = (!bounds.is_empty()).then(|| quote!(where __S: #(#bounds)+*));
     quote! {
         #[automatically_derived]
-        impl<__S> #krate::__private::ServedBy<__S> for #ident
-        where
-            #(__S: #bounds,)*
-        {}
+        impl<__S> #krate::__private::ServedBy<__S> for #ident #bounds {}
     }
 }
