@@ -48,6 +48,14 @@ pub struct CascadeStore<M = WithMemcache, D = WithDatastore> {
 impl<T, D> HasMemcache<T> for CascadeStore<WithMemcache, D> {}
 impl<T, M> HasDatastore<T> for CascadeStore<M, WithDatastore> {}
 
+/// Nothing is one of these. With one impl alone, the compiler would take a handler's session for a promise about the
+/// store, and blame the store where it is handed over; with a second, it waits for the store, and then names the
+/// handler, its session, and the tier that is missing.
+pub trait Never {}
+
+impl<T, D: Never> HasMemcache<T> for CascadeStore<NoMemcache, D> {}
+impl<T, M: Never> HasDatastore<T> for CascadeStore<M, NoDatastore> {}
+
 impl<M, D> Clone for CascadeStore<M, D> {
     fn clone(&self) -> Self {
         Self {
