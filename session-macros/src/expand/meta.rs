@@ -26,13 +26,13 @@ fn schema(session: &Session<'_>) -> TokenStream {
             let (span, krate_at) = (path.span(), session.krate_at(path.span()));
             let of = quote_spanned!(span=> #krate_at::__private::Previous::<#ident>::of::<#path>(#version));
             (
-                quote!(::core::option::Option::Some(__previous.schema())),
-                Some(quote!(static __previous: #krate::__private::Previous<#ident> = #of;)),
+                quote!(::core::option::Option::Some(__PREVIOUS.schema())),
+                Some(quote!(static __PREVIOUS: #krate::__private::Previous<#ident> = #of;)),
             )
         }
     };
     quote! {
-        static __schema: #krate::__private::Schema = #krate::__private::Schema {
+        static __SCHEMA: #krate::__private::Schema = #krate::__private::Schema {
             name: #name,
             version: #version,
             fingerprint: #fingerprint,
@@ -108,10 +108,9 @@ fn tiers(session: &Session<'_>) -> TokenStream {
 fn inherent_tiers(session: &Session<'_>) -> TokenStream {
     let (krate, ident, vis) = (session.krate(), &session.input.ident, &session.input.vis);
     quote! {
-        #[allow(dead_code)]
         impl #ident {
             #[doc = "The tiers named in `#[cascade(...)]`."]
-            #vis const TIERS: #krate::__private::Tiers = __schema.tiers;
+            #vis const TIERS: #krate::__private::Tiers = __SCHEMA.tiers;
         }
     }
 }
