@@ -5,16 +5,30 @@ pub mod cascade;
 pub mod clock;
 pub mod codec;
 pub mod conformance;
+#[cfg(feature = "axum")]
+pub mod edge;
 pub mod keys;
 pub mod session;
 pub mod tier;
 
+pub use cascade::{BuildError, Builder, CascadeStore, Commit, CommitError, LoadError};
 pub use codec::merge;
+#[cfg(feature = "axum")]
+pub use edge::{
+    CookieOptions, Detached, RouterExt, SameSite, SessionLayer, SessionRejection, SessionState, StatefulRouterExt,
+    TypedSession,
+};
 pub use keys::{KeyError, KeyRing};
 pub use session::{Schema, ServedBy, Session};
 #[doc = include_str!("derive.md")]
 pub use session_macros::Session;
 pub use tier::Tiers;
+#[cfg(feature = "datastore")]
+pub use tier::datastore::Datastore;
+#[cfg(feature = "embedded")]
+pub use tier::embedded::{LocalCache, LocalFile};
+#[cfg(feature = "memcache")]
+pub use tier::memcache::Memcache;
 
 /// What the derive's code refers to. Not for use by hand, and free to change in any release.
 #[doc(hidden)]

@@ -1,3 +1,14 @@
-//! Tests of the codec.
+//! Tests of the codec: published vectors, round trips with ciborium as the oracle, hostile bytes, merging.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the functions that tests share fail as tests do"
+)]
 
+mod deterministic;
+mod errors;
+mod hostile;
 mod merge;
+mod properties;
+mod samples;
+mod vectors;

@@ -1,3 +1,11 @@
 //! What the tests share.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "it is all test code: what goes wrong here fails the test"
+)]
 
+pub mod proxy;
 pub mod services;

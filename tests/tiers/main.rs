@@ -1,4 +1,6 @@
 //! Tests of the tiers.
 
+#[cfg(feature = "datastore")]
+mod datastore;
 mod embedded;
 mod memcache;

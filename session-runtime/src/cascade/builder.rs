@@ -53,7 +53,9 @@ pub enum BuildError {
         address: &'static str,
     },
     /// An address is set, and what it takes to reach it is not compiled in.
-    #[error("{address} is set, but the feature `{feature}` of session-runtime is not compiled in: turn it on, or unset {address}")]
+    #[error(
+        "{address} is set, but the feature `{feature}` of session-runtime is not compiled in: turn it on, or unset {address}"
+    )]
     NotCompiledIn {
         /// The variable that is set.
         address: &'static str,
@@ -61,7 +63,9 @@ pub enum BuildError {
         feature: &'static str,
     },
     /// No address is set for a tier, and there is nothing to take its place.
-    #[error("{address} is not set, and the feature `embedded` of session-runtime, which would do without, is not compiled in")]
+    #[error(
+        "{address} is not set, and the feature `embedded` of session-runtime, which would do without, is not compiled in"
+    )]
     NoTier {
         /// The variable that is not set.
         address: &'static str,
@@ -105,18 +109,40 @@ impl<M, D> Builder<M, D> {
     /// The tier that sessions call `memcache`: [`Memcache`](crate::tier::memcache::Memcache),
     /// [`LocalCache`](crate::tier::embedded::LocalCache), or one of your own.
     pub fn memcache(self, tier: impl CacheTier) -> Builder<WithMemcache, D> {
-        Builder { cache: Some(Arc::new(tier)), ..self.retyped() }
+        Builder {
+            cache: Some(Arc::new(tier)),
+            ..self.retyped()
+        }
     }
 
     /// The tier that sessions call `datastore`: [`LocalFile`](crate::tier::embedded::LocalFile), Google Cloud
     /// Datastore, or one of your own.
     pub fn datastore(self, tier: impl DurableTier) -> Builder<M, WithDatastore> {
-        Builder { durable: Some(Arc::new(tier)), ..self.retyped() }
+        Builder {
+            durable: Some(Arc::new(tier)),
+            ..self.retyped()
+        }
     }
 
     fn retyped<M2, D2>(self) -> Builder<M2, D2> {
-        let Self { keys, cache, durable, clock, policy, purge, tiers: _ } = self;
-        Builder { keys, cache, durable, clock, policy, purge, tiers: PhantomData }
+        let Self {
+            keys,
+            cache,
+            durable,
+            clock,
+            policy,
+            purge,
+            tiers: _,
+        } = self;
+        Builder {
+            keys,
+            cache,
+            durable,
+            clock,
+            policy,
+            purge,
+            tiers: PhantomData,
+        }
     }
 
     /// How long a session lives without being used (default: 20 minutes). A use is noted at most once per tenth of it.
@@ -181,9 +207,26 @@ impl<M, D> Builder<M, D> {
     /// The store. Must be called within a tokio runtime.
     #[expect(clippy::unused_async, reason = "a tier may have to be asked here one day")]
     pub async fn build(self) -> Result<CascadeStore<M, D>, BuildError> {
-        let Self { keys, cache, durable, clock, policy, purge, tiers: _ } = self;
+        let Self {
+            keys,
+            cache,
+            durable,
+            clock,
+            policy,
+            purge,
+            tiers: _,
+        } = self;
         check(&policy)?;
-        Ok(CascadeStore::new(Rooms { cache, durable, keys, clock, policy }, purge))
+        Ok(CascadeStore::new(
+            Rooms {
+                cache,
+                durable,
+                keys,
+                clock,
+                policy,
+            },
+            purge,
+        ))
     }
 }
 
@@ -197,13 +240,21 @@ fn check(policy: &Policy) -> Result<(), BuildError> {
     ];
     for (option, value, remedy) in times {
         if value < Duration::from_secs(1) {
-            return Err(BuildError::Option { option, value: format!("{value:?}"), remedy });
+            return Err(BuildError::Option {
+                option,
+                value: format!("{value:?}"),
+                remedy,
+            });
         }
     }
     let prefix = &policy.key_prefix;
     if prefix.len() > 200 || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
         let remedy = "it must be at most 200 bytes of printable ASCII without spaces";
-        return Err(BuildError::Option { option: "key_prefix", value: format!("{prefix:?}"), remedy });
+        return Err(BuildError::Option {
+            option: "key_prefix",
+            value: format!("{prefix:?}"),
+            remedy,
+        });
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::codec::meta::{Meta, Millis};
 use crate::codec::record::{Record, RecordError};
 use crate::keys::KeyRing;
 use crate::tier::erased::{AnyCache, AnyDurable};
-use crate::tier::{TierError, TierErrorKind, Version};
+use crate::tier::{TierError, TierErrorKind, Tiers, Version};
 
 /// The tiers with what it takes to use them.
 pub(crate) struct Rooms {
@@ -48,6 +48,12 @@ impl Rooms {
         self.clock.now().into()
     }
 
+    /// The distributed tiers that there are.
+    pub(crate) fn tiers(&self) -> Tiers {
+        let has = |tier: Tiers, is: bool| if is { tier } else { Tiers::empty() };
+        has(Tiers::MEMCACHE, self.cache.is_some()) | has(Tiers::DATASTORE, self.durable.is_some())
+    }
+
     /// When a session ends if it is not used again.
     pub(crate) fn expires_at(&self, meta: &Meta) -> Millis {
         meta.renewed.after(self.policy.idle).min(meta.deadline)
@@ -79,7 +85,9 @@ impl Rooms {
             Action::Get => self.get(key).await,
             Action::Add(item) => {
                 let (value, ttl) = self.item(key, &item);
-                Ok(Event::Added(self.cache()?.add(key, value, ttl).await.map_err(Failed::Cache)?))
+                Ok(Event::Added(
+                    self.cache()?.add(key, value, ttl).await.map_err(Failed::Cache)?,
+                ))
             }
             Action::Set(item) => {
                 let (value, ttl) = self.item(key, &item);
@@ -88,23 +96,38 @@ impl Rooms {
             }
             Action::Swap(token, item) => {
                 let (value, ttl) = self.item(key, &item);
-                Ok(Event::Swapped(self.cache()?.swap(key, token, value, ttl).await.map_err(Failed::Cache)?))
+                Ok(Event::Swapped(
+                    self.cache()?
+                        .swap(key, token, value, ttl)
+                        .await
+                        .map_err(Failed::Cache)?,
+                ))
             }
-            Action::Remove(token) => {
-                Ok(Event::Swapped(self.cache()?.remove(key, token).await.map_err(Failed::Cache)?))
-            }
+            Action::Remove(token) => Ok(Event::Swapped(
+                self.cache()?.remove(key, token).await.map_err(Failed::Cache)?,
+            )),
             Action::Read => Ok(Event::Found(self.read(key, trouble).await?)),
             Action::Insert(record) => {
                 let (value, expires_at) = self.record(key, &record);
-                Ok(Event::Wrote(self.durable()?.insert(key, value, expires_at).await.map_err(Failed::Durable)?))
+                Ok(Event::Wrote(
+                    self.durable()?
+                        .insert(key, value, expires_at)
+                        .await
+                        .map_err(Failed::Durable)?,
+                ))
             }
             Action::Update(base, record) => {
                 let (value, expires_at) = self.record(key, &record);
-                Ok(Event::Wrote(self.durable()?.update(key, base, value, expires_at).await.map_err(Failed::Durable)?))
+                Ok(Event::Wrote(
+                    self.durable()?
+                        .update(key, base, value, expires_at)
+                        .await
+                        .map_err(Failed::Durable)?,
+                ))
             }
-            Action::Delete(base) => {
-                Ok(Event::Wrote(self.durable()?.delete(key, base).await.map_err(Failed::Durable)?))
-            }
+            Action::Delete(base) => Ok(Event::Wrote(
+                self.durable()?.delete(key, base).await.map_err(Failed::Durable)?,
+            )),
         }
     }
 
@@ -118,7 +141,11 @@ impl Rooms {
             return Ok(Event::Got(Some((item, cached.token))));
         }
         // Out of the way first, or it would keep the place from being filled; then it counts as a miss.
-        tracing::warn!(tier = cache.name(), "an item in the cache is not authentic: it was removed");
+        super::metrics::not_authentic();
+        tracing::warn!(
+            tier = cache.name(),
+            "an item in the cache is not authentic: it was removed"
+        );
         cache.remove(key, cached.token).await.map_err(Failed::Cache)?;
         Ok(Event::Got(None))
     }
@@ -142,18 +169,22 @@ impl Rooms {
 
     fn item(&self, key: &str, item: &Item<Record>) -> (Bytes, Duration) {
         let ttl = match item {
-            Item::Value { record, .. } => {
-                self.expires_at(&record.meta).since(self.now()).max(Duration::from_secs(1))
-            }
+            Item::Value { record, .. } => self
+                .expires_at(&record.meta)
+                .since(self.now())
+                .max(Duration::from_secs(1)),
             Item::Lease(_) => LEASE_TTL,
-            Item::Fence(_) => self.durable.as_ref().map_or(LEASE_TTL, |tier| tier.max_write_delay()) + FENCE_MARGIN,
+            Item::Fence { .. } => self.durable.as_ref().map_or(LEASE_TTL, |tier| tier.max_write_delay()) + FENCE_MARGIN,
             Item::Tombstone => TOMBSTONE_TTL,
         };
         (envelope::wrap(&self.keys, key, &item::encode(item)), ttl)
     }
 
     fn record(&self, key: &str, record: &Record) -> (Bytes, SystemTime) {
-        (envelope::wrap(&self.keys, key, &record.encode()), self.expires_at(&record.meta).into())
+        (
+            envelope::wrap(&self.keys, key, &record.encode()),
+            self.expires_at(&record.meta).into(),
+        )
     }
 
     fn cache(&self) -> Result<&dyn AnyCache, Failed> {
@@ -161,7 +192,9 @@ impl Rooms {
     }
 
     fn durable(&self) -> Result<&dyn AnyDurable, Failed> {
-        self.durable.as_deref().ok_or_else(|| Failed::Durable(absent("datastore")))
+        self.durable
+            .as_deref()
+            .ok_or_else(|| Failed::Durable(absent("datastore")))
     }
 }
 

@@ -10,7 +10,11 @@ const KEYS: &str = "SESSION_KEYS";
 const MEMCACHE: &str = "MEMCACHE_SERVERS";
 const STORE_PATH: &str = "SESSION_STORE_PATH";
 /// Each of these alone says that there is a Datastore to be reached; the first of them that is set is named in errors.
-const DATASTORE: [&str; 3] = ["DATASTORE_EMULATOR_HOST", "DATASTORE_PROJECT_ID", "GOOGLE_CLOUD_PROJECT"];
+const DATASTORE: [&str; 3] = [
+    "DATASTORE_EMULATOR_HOST",
+    "DATASTORE_PROJECT_ID",
+    "GOOGLE_CLOUD_PROJECT",
+];
 /// Where an embedded store is kept if nobody says.
 const DEFAULT_PATH: &str = "sessions.redb";
 
@@ -33,7 +37,11 @@ impl Builder {
     /// As [`CascadeStore::embedded`], to be given more options.
     #[cfg(feature = "embedded")]
     pub async fn embedded(path: impl AsRef<Path>, keys: KeyRing) -> Result<Whole, BuildError> {
-        local_file(CascadeStore::builder(keys).memcache(crate::tier::embedded::LocalCache::new()), path.as_ref()).await
+        local_file(
+            CascadeStore::builder(keys).memcache(crate::tier::embedded::LocalCache::new()),
+            path.as_ref(),
+        )
+        .await
     }
 
     /// A store that the environment describes. A tier without an address is an embedded one.
@@ -87,7 +95,10 @@ fn key_beside(store: &Path) -> Result<KeyRing, BuildError> {
     let mut path = store.as_os_str().to_owned();
     path.push(".key");
     let path = PathBuf::from(path);
-    let failed = |source| BuildError::KeyFile { path: path.display().to_string(), source };
+    let failed = |source| BuildError::KeyFile {
+        path: path.display().to_string(),
+        source,
+    };
     match std::fs::read_to_string(&path) {
         Ok(keys) => return Ok(KeyRing::from_base64(&keys)?),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -118,9 +129,7 @@ fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
 }
 
 #[cfg(any(feature = "memcache", feature = "embedded", feature = "datastore"))]
-fn tier_error(
-    tier: &'static str,
-) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> BuildError {
+fn tier_error(tier: &'static str) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> BuildError {
     move |source| BuildError::Tier { tier, source }
 }
 
@@ -132,7 +141,10 @@ fn memcache(builder: Builder) -> Result<Builder<WithMemcache>, BuildError> {
 
 #[cfg(not(feature = "memcache"))]
 fn memcache(_: Builder) -> Result<Builder<WithMemcache>, BuildError> {
-    Err(BuildError::NotCompiledIn { address: MEMCACHE, feature: "memcache" })
+    Err(BuildError::NotCompiledIn {
+        address: MEMCACHE,
+        feature: "memcache",
+    })
 }
 
 #[cfg(feature = "embedded")]
@@ -154,7 +166,10 @@ async fn datastore(builder: Builder<WithMemcache>, _: &'static str) -> Result<Wh
 
 #[cfg(not(feature = "datastore"))]
 async fn datastore(_: Builder<WithMemcache>, address: &'static str) -> Result<Whole, BuildError> {
-    Err(BuildError::NotCompiledIn { address, feature: "datastore" })
+    Err(BuildError::NotCompiledIn {
+        address,
+        feature: "datastore",
+    })
 }
 
 #[cfg(feature = "embedded")]
@@ -163,7 +178,9 @@ async fn local_file(builder: Builder<WithMemcache>, path: &Path) -> Result<Whole
     // Opening a file that was not closed properly checks it, which takes its time.
     let opened = tokio::task::spawn_blocking(move || crate::tier::embedded::LocalFile::open(path)).await;
     let failed = tier_error("datastore");
-    let tier = opened.map_err(|error| failed(error.into()))?.map_err(|error| failed(error.into()))?;
+    let tier = opened
+        .map_err(|error| failed(error.into()))?
+        .map_err(|error| failed(error.into()))?;
     let every = super::policy::Policy::default().purge_every;
     Ok(builder.datastore(tier).purge_every(every))
 }

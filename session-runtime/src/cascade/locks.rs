@@ -24,9 +24,19 @@ pub(crate) struct Turn<'a> {
 impl Locks {
     /// Waits for the turn to write `key`.
     pub(crate) async fn turn(&self, key: &str) -> Turn<'_> {
-        let seat = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key.to_owned()).or_default());
+        let seat = Arc::clone(
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(key.to_owned())
+                .or_default(),
+        );
         // Made before the wait, so that a writer who gives up leaves nothing behind.
-        let mut turn = Turn { locks: self, key: key.to_owned(), seat: None };
+        let mut turn = Turn {
+            locks: self,
+            key: key.to_owned(),
+            seat: None,
+        };
         turn.seat = Some(seat.lock_owned().await);
         turn
     }

@@ -5,11 +5,12 @@ mod driver;
 mod environment;
 mod item;
 mod locks;
+pub(crate) mod metrics;
 mod outcome;
 mod policy;
 pub mod protocol;
 pub(crate) mod store;
 
-pub use builder::{Builder, BuildError};
+pub use builder::{BuildError, Builder};
 pub use outcome::{Commit, CommitError, CommitReport, LoadError, LoadReport};
 pub use store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};

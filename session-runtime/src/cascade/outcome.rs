@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::protocol::Source;
-use crate::codec::{FieldError, OpenError};
 use crate::codec::record::RecordError;
+use crate::codec::{FieldError, OpenError};
 use crate::tier::TierError;
 
 /// How a commit ended well. The change is in the authority in every case but the first; they differ in the cache.
@@ -124,8 +124,8 @@ pub enum LoadError {
         session: &'static str,
     },
     /// A field does not decode, or a newer binary wrote the record. What is stored was not touched.
-    #[error("the session `{session}` does not decode")]
-    Field {
+    #[error("the session `{session}` cannot be opened: {source}")]
+    Open {
         /// The session's name.
         session: &'static str,
         /// Which field, and why.

@@ -12,16 +12,17 @@ use tokio_util::task::TaskTracker;
 
 use super::driver::{Rooms, Stored, Trouble};
 use super::locks::Locks;
+use super::metrics;
 use super::outcome::{Commit, CommitError, LoadError, LoadReport};
-use super::protocol::{self,
-    CacheCommit, CacheCreate, CacheLoad, Change, Committed, Create, Created, Failure, Goal, Item, Load, Loaded, Settle,
-    Source,
+use super::protocol::{
+    self, CacheCommit, CacheCreate, CacheLoad, Change, Committed, Create, Created, Failure, Found, Goal, Load, Loaded,
+    Place, Settle, Source,
 };
 use crate::codec::meta::{Meta, Millis, Nonce};
 use crate::codec::patch::{Patch, Refusal};
 use crate::codec::record::Record;
 use crate::session::{HasDatastore, HasMemcache};
-use crate::tier::{TierError, Tiers, Token, Version};
+use crate::tier::{TierError, Tiers, Version};
 
 /// Says of a [`CascadeStore`] that it has the memcache tier.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +50,10 @@ impl<T, M> HasDatastore<T> for CascadeStore<M, WithDatastore> {}
 
 impl<M, D> Clone for CascadeStore<M, D> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), tiers: PhantomData }
+        Self {
+            shared: Arc::clone(&self.shared),
+            tiers: PhantomData,
+        }
     }
 }
 
@@ -75,7 +79,14 @@ impl<M, D> CascadeStore<M, D> {
         if purge {
             shared.purge_from_time_to_time();
         }
-        Self { shared, tiers: PhantomData }
+        Self::from_shared(shared)
+    }
+
+    pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            tiers: PhantomData,
+        }
     }
 
     /// Deletes at most `limit` expired sessions from the durable tier; tells how many. Google Cloud Datastore does it
@@ -103,7 +114,8 @@ impl<M, D> CascadeStore<M, D> {
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) version: Version,
-    pub(crate) token: Option<Token>,
+    /// Where it lay in the cache, if it was found there.
+    pub(crate) place: Option<Place>,
     pub(crate) record: Record,
 }
 
@@ -139,12 +151,23 @@ impl Shared {
     ) -> Result<(Option<Known>, LoadReport), LoadError> {
         let started = Instant::now();
         let (loaded, trouble) = if tiers.contains(Tiers::DATASTORE) {
-            let load = Load::new(tiers.contains(Tiers::MEMCACHE), nonce(), self.rooms.policy.max_staleness);
+            let load = Load::new(
+                tiers.contains(Tiers::MEMCACHE),
+                nonce(),
+                self.rooms.policy.max_staleness,
+            );
             self.rooms.run(key, load).await
         } else {
             self.rooms.run(key, CacheLoad).await
         };
-        let Loaded::Known { found, source, degraded, fill } = loaded else {
+        let Loaded::Known {
+            found,
+            source,
+            degraded,
+            fill,
+        } = loaded
+        else {
+            metrics::loaded(session, None, false, started.elapsed());
             return Err(load_error(session, trouble));
         };
         let report = LoadReport {
@@ -153,7 +176,8 @@ impl Shared {
             degraded,
             took: started.elapsed(),
         };
-        let found = found.map(|(version, record, token)| Known { version, token, record });
+        let found = found.map(|Found { version, record, place }| Known { version, place, record });
+        metrics::loaded(session, Some(source), degraded, report.took);
         if let Some(expired) = found.as_ref().filter(|known| self.has_expired(&known.record.meta)) {
             self.forget(tiers, key, expired.version);
             return Ok((None, report));
@@ -167,21 +191,9 @@ impl Shared {
 
     /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.
     pub(crate) async fn create(
-        self: &Arc<Self>,
-        tiers: Tiers,
-        patch: Patch,
-        meta: Meta,
-        next: impl FnMut() -> Option<String> + Send + 'static,
-    ) -> Result<Done, CommitError> {
-        let session = patch.schema.name;
-        let shared = Arc::clone(self);
-        self.in_own_task(session, async move { shared.create_here(tiers, &patch, meta, next).await }).await
-    }
-
-    async fn create_here(
         &self,
         tiers: Tiers,
-        patch: &Patch,
+        patch: Patch,
         meta: Meta,
         mut next: impl FnMut() -> Option<String> + Send,
     ) -> Result<Done, CommitError> {
@@ -194,13 +206,27 @@ impl Shared {
             let (created, trouble) = if tiers.contains(Tiers::DATASTORE) {
                 self.rooms.run(&key, Create::new(record.clone(), patch.clone())).await
             } else {
-                self.rooms.run(&key, CacheCreate::new(record.clone(), patch.clone())).await
+                self.rooms
+                    .run(&key, CacheCreate::new(record.clone(), patch.clone()))
+                    .await
             };
             match created {
                 Created::Done(version) => {
-                    return Ok(Done { commit: Commit::Coherent, known: Some(Known { version, token: None, record }) });
+                    return Ok(Done {
+                        commit: Commit::Coherent,
+                        known: Some(Known {
+                            version,
+                            place: None,
+                            record,
+                        }),
+                    });
                 }
-                Created::Unavailable => return Err(CommitError::Unavailable { session, source: trouble.tier }),
+                Created::Unavailable => {
+                    return Err(CommitError::Unavailable {
+                        session,
+                        source: trouble.tier,
+                    });
+                }
                 Created::TooLarge => return Err(too_large(session, &trouble)),
                 Created::StartOver => source = trouble.tier,
             }
@@ -208,23 +234,9 @@ impl Shared {
         Err(CommitError::Unknown { session, source })
     }
 
-    /// Commits a patch to a session, or destroys it. A task of its own does it, which no client that hangs up can cut
-    /// short.
+    /// Commits a patch to a session, or destroys it. To be run [in a task of its own](Self::in_own_task).
     pub(crate) async fn commit(
         self: &Arc<Self>,
-        tiers: Tiers,
-        goal: Goal,
-        key: String,
-        known: Known,
-        patch: Patch,
-    ) -> Result<Done, CommitError> {
-        let session = patch.schema.name;
-        let shared = Arc::clone(self);
-        self.in_own_task(session, async move { shared.commit_here(tiers, goal, &key, known, patch).await }).await
-    }
-
-    async fn commit_here(
-        self: Arc<Self>,
         tiers: Tiers,
         goal: Goal,
         key: &str,
@@ -236,31 +248,50 @@ impl Shared {
         if let Some(latest) = turn.latest().filter(|latest| latest.version > known.version) {
             known = latest.clone();
         }
+        let Known {
+            version,
+            place,
+            record: loaded,
+        } = known;
         let record = match goal {
-            Goal::Change => patch.apply(&known.record).map_err(|refusal| refused(session, refusal))?,
-            Goal::Destroy => known.record,
+            Goal::Change => patch.apply(&loaded).map_err(|refusal| refused(session, refusal))?,
+            Goal::Destroy => loaded.clone(),
         };
         let fence = nonce();
-        let (committed, trouble) = match (tiers.contains(Tiers::DATASTORE), known.token) {
-            (false, Some(token)) => self.rooms.run(key, CacheCommit::new(goal, patch, record, token)).await,
-            (false, None) => self.rooms.run(key, CacheCommit::new(goal, patch, record, Token(0))).await,
-            (true, _) => {
-                let cache = tiers.contains(Tiers::MEMCACHE);
-                self.rooms.run(key, protocol::Commit::new(goal, patch, known.version, record, cache, fence)).await
+        let (committed, trouble) = if tiers.contains(Tiers::DATASTORE) {
+            let cache = tiers.contains(Tiers::MEMCACHE);
+            let mut commit = protocol::Commit::new(goal, patch, version, record, cache, fence);
+            if let Some(place) = place.filter(|_| cache) {
+                commit = commit.over(place, loaded);
             }
+            self.rooms.run(key, commit).await
+        } else {
+            let token = place.map(|place| place.token);
+            self.rooms.run(key, CacheCommit::new(goal, patch, record, token)).await
         };
         let now = self.rooms.now();
         match committed {
-            Committed::Changed { version, record, fenced, settled } => {
-                let known = Known { version, token: None, record };
+            Committed::Changed {
+                version,
+                record,
+                fenced,
+                settled,
+            } => {
+                let known = Known {
+                    version,
+                    place: None,
+                    record,
+                };
                 turn.leave(tiers.contains(Tiers::DATASTORE).then(|| known.clone()));
-                let item = || Item::Value { version, asked_at: now, record: known.record.clone() };
-                let commit = self.outcome(key, fenced, settled, fence, item, now);
-                Ok(Done { commit, known: Some(known) })
+                let commit = self.outcome(key, fenced, settled, || Settle::hide(fence), now);
+                Ok(Done {
+                    commit,
+                    known: Some(known),
+                })
             }
             Committed::Destroyed { fenced, settled } => {
                 turn.leave(None);
-                let commit = self.outcome(key, fenced, settled, fence, || Item::Tombstone, now);
+                let commit = self.outcome(key, fenced, settled, Settle::bury, now);
                 Ok(Done { commit, known: None })
             }
             Committed::Failed(failure) => {
@@ -276,8 +307,7 @@ impl Shared {
         key: &str,
         fenced: bool,
         settled: bool,
-        fence: Nonce,
-        item: impl FnOnce() -> Item<Record>,
+        settle: impl FnOnce() -> Settle<Record>,
         now: Millis,
     ) -> Commit {
         match (fenced, settled) {
@@ -285,7 +315,7 @@ impl Shared {
             (true, false) => Commit::Degraded,
             (false, false) => {
                 let until = now.after(self.rooms.policy.max_staleness);
-                self.invalidate_later(key.to_owned(), Settle::new(fence, item()), until);
+                self.invalidate_later(key.to_owned(), settle(), until);
                 Commit::Unfenced { until: until.into() }
             }
         }
@@ -300,6 +330,7 @@ impl Shared {
             tracing::warn!("too many invalidations are pending: one is left to the bound on staleness");
             return;
         }
+        metrics::invalidations(self.invalidations.load(Ordering::Relaxed));
         let pending = Pending(Arc::clone(&self.invalidations));
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -328,16 +359,20 @@ impl Shared {
         self.tasks.spawn(async move {
             let Some(durable) = &shared.rooms.durable else { return };
             if let Err(error) = durable.delete(&key, version).await {
-                tracing::debug!(error = &error as &dyn std::error::Error, "an expired session was not deleted");
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "an expired session was not deleted"
+                );
             }
         });
     }
 
-    async fn in_own_task(
+    /// Runs a commit where no client that hangs up can cut it short, and within its time.
+    pub(crate) async fn in_own_task(
         &self,
         session: &'static str,
-        work: impl Future<Output = Result<Done, CommitError>> + Send + 'static,
-    ) -> Result<Done, CommitError> {
+        work: impl Future<Output = Result<Commit, CommitError>> + Send + 'static,
+    ) -> Result<Commit, CommitError> {
         let limit = self.rooms.policy.commit_timeout;
         let task = self.tasks.spawn(async move { tokio::time::timeout(limit, work).await });
         match task.await {
@@ -387,7 +422,10 @@ impl Shared {
                         Ok(BATCH) => {}
                         Ok(_) => break,
                         Err(error) => {
-                            tracing::warn!(error = &error as &dyn std::error::Error, "expired sessions were not purged");
+                            tracing::warn!(
+                                error = &error as &dyn std::error::Error,
+                                "expired sessions were not purged"
+                            );
                             break;
                         }
                     }
@@ -402,11 +440,10 @@ struct Pending(Arc<AtomicUsize>);
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let before = self.0.fetch_sub(1, Ordering::Relaxed);
+        metrics::invalidations(before.saturating_sub(1));
     }
 }
-
-
 
 pub(crate) fn nonce() -> Nonce {
     Nonce(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)))
@@ -415,8 +452,14 @@ pub(crate) fn nonce() -> Nonce {
 fn load_error(session: &'static str, trouble: Trouble) -> LoadError {
     match trouble.stored {
         Some(Stored::NotAuthentic) => LoadError::NotAuthentic { session },
-        Some(Stored::NoRecord(error)) => LoadError::Record { session, source: Arc::new(error) },
-        None => LoadError::Unavailable { session, source: trouble.tier },
+        Some(Stored::NoRecord(error)) => LoadError::Record {
+            session,
+            source: Arc::new(error),
+        },
+        None => LoadError::Unavailable {
+            session,
+            source: trouble.tier,
+        },
     }
 }
 
@@ -424,21 +467,33 @@ fn failed(session: &'static str, failure: Failure<Refusal>, trouble: Trouble) ->
     match failure {
         Failure::Gone => CommitError::Gone { session },
         Failure::Refused(refusal) => refused(session, refusal),
-        Failure::Contended => CommitError::Conflict { session, field: None, source: None },
-        Failure::Unavailable => CommitError::Unavailable { session, source: trouble.tier },
-        Failure::Unknown => CommitError::Unknown { session, source: trouble.tier },
+        Failure::Contended => CommitError::Conflict {
+            session,
+            field: None,
+            source: None,
+        },
+        Failure::Unavailable => CommitError::Unavailable {
+            session,
+            source: trouble.tier,
+        },
+        Failure::Unknown => CommitError::Unknown {
+            session,
+            source: trouble.tier,
+        },
         Failure::TooLarge => too_large(session, &trouble),
     }
 }
 
-fn refused(session: &'static str, refusal: Refusal) -> CommitError {
+pub(crate) fn refused(session: &'static str, refusal: Refusal) -> CommitError {
     match refusal {
         Refusal::Superseded => CommitError::Gone { session },
         Refusal::TooLarge { size, limit } => CommitError::TooLarge { session, size, limit },
         Refusal::Open(source) => CommitError::Open { session, source },
-        Refusal::Field(source, true) => {
-            CommitError::Conflict { session, field: Some(source.field()), source: Some(source) }
-        }
+        Refusal::Field(source, true) => CommitError::Conflict {
+            session,
+            field: Some(source.field()),
+            source: Some(source),
+        },
         Refusal::Field(source, false) => CommitError::Field { session, source },
     }
 }

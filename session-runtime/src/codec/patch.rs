@@ -107,9 +107,12 @@ impl Changes {
         self.0.is_empty()
     }
 
-    /// Whether a privileged field was changed.
-    pub fn is_privileged(&self) -> bool {
-        self.0.iter().any(|change| change.spec.privileged)
+    /// The name of a privileged field that was changed.
+    pub fn privileged(&self) -> Option<&'static str> {
+        self.0
+            .iter()
+            .find(|change| change.spec.privileged)
+            .map(|change| change.spec.name)
     }
 
     /// Adds `later`, which were made within the same request on top of these, or beside them.

@@ -52,7 +52,7 @@ impl Options {
             pass_time: None,
             largest_value: 1 << 20,
             contenders: 8,
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         }
     }
 

@@ -15,7 +15,7 @@ use super::{Options, Violation};
 use crate::tier::{TierError, TierErrorKind};
 
 /// A lifetime that no rule outlives.
-pub(super) const LONG: Duration = Duration::from_secs(3600);
+pub(super) const LONG: Duration = Duration::from_hours(1);
 
 /// What a rule works with.
 pub(super) struct Probe<'a, T> {
@@ -79,7 +79,7 @@ pub(super) async fn check(
 }
 
 /// `what` must be `expected`.
-pub(super) fn expect<V: PartialEq + fmt::Debug>(what: &str, found: V, expected: V) -> Outcome {
+pub(super) fn expect<V: Copy + PartialEq + fmt::Debug>(what: &str, found: V, expected: V) -> Outcome {
     if found == expected {
         return Ok(());
     }
@@ -145,7 +145,9 @@ pub(super) fn blob(len: usize) -> Bytes {
     let mut state = 0_u8;
     let next = |at: usize| {
         // Walks through all bytes, in an order that changes from one 256 to the next.
-        state = state.wrapping_mul(5).wrapping_add(if at % 256 == 0 { 2 } else { 1 });
+        state = state
+            .wrapping_mul(5)
+            .wrapping_add(if at.is_multiple_of(256) { 2 } else { 1 });
         state
     };
     (0..len).map(next).collect::<Vec<u8>>().into()

@@ -4,6 +4,8 @@
 //! writers of a session. Both carry bytes that they need not understand. What they must promise is checked by the
 //! crate's conformance suite, which runs on a tier of anyone's making.
 
+#[cfg(feature = "datastore")]
+pub mod datastore;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub(crate) mod erased;
@@ -146,7 +148,7 @@ pub trait DurableTier: Send + Sync + 'static {
     /// The longest time between a call and the moment at which a write of it can still be applied, even one whose
     /// caller was told nothing. A fence in the cache outlives it.
     fn max_write_delay(&self) -> Duration {
-        Duration::from_mins(1)
+        Duration::from_secs(60)
     }
 
     /// The record under `key`, as of the latest write that was acknowledged to anyone (a strongly consistent read).

@@ -7,7 +7,8 @@ use serde::de::{
 
 use super::de::Deserializer;
 use super::error::{DecodeError, DecodeKind};
-use super::head::{self, BREAK, Head};
+use super::head::{BREAK, Head};
+use super::reader::mismatch;
 use super::{TAGGED, UNTAGGED};
 
 type Result<T, E = DecodeError> = std::result::Result<T, E>;
@@ -124,7 +125,7 @@ impl<'a, 'de> Enum<'a, 'de> {
 
     fn content<T>(self, read: impl FnOnce(&mut Deserializer<'de>) -> Result<T>) -> Result<T> {
         if !self.has_content {
-            return Err(head::mismatch(self.at, "a map of one entry", self.head));
+            return Err(mismatch(self.at, "a map of one entry", self.head));
         }
         let at = self.deserializer.reader.position();
         let value = read(self.deserializer).map_err(|error| error.at(at))?;

@@ -7,7 +7,9 @@ use serde::de::{self, Visitor};
 
 use super::access::{Enum, Items, Tagged};
 use super::error::{DecodeError, DecodeKind};
-use super::head::{self, BIG_NEGATIVE, BIG_POSITIVE, FALSE, Head, Major, NULL, Reader, TRUE, UNDEFINED};
+use super::head::{BIG_NEGATIVE, BIG_POSITIVE, Head, Major, NULL, Reader, UNDEFINED};
+use super::integer::below_zero;
+use super::reader::mismatch;
 use super::{MAX_DEPTH, MAX_WRAPPERS, TAG_ENUM};
 
 type Result<T, E = DecodeError> = std::result::Result<T, E>;
@@ -72,68 +74,7 @@ impl<'de> Deserializer<'de> {
         if head.major == major {
             Ok(head)
         } else {
-            Err(head::mismatch(at, expected, head))
-        }
-    }
-
-    /// An integer as a magnitude, of the value when it is positive and of -1 minus the value when it is negative.
-    #[inline]
-    fn integer(&mut self) -> Result<(bool, u128)> {
-        let at = self.reader.position();
-        let head = self.reader.read_head()?;
-        match head.major {
-            Major::Unsigned => Ok((false, head.argument.into())),
-            Major::Negative => Ok((true, head.argument.into())),
-            Major::Tag => self.tagged_integer(head),
-            _ => Err(head::mismatch(at, "an integer", head)),
-        }
-    }
-
-    fn tagged_integer(&mut self, mut head: Head) -> Result<(bool, u128)> {
-        loop {
-            let negative = match (head.major, head.argument) {
-                (Major::Unsigned, n) => return Ok((false, n.into())),
-                (Major::Negative, n) => return Ok((true, n.into())),
-                (Major::Tag, BIG_POSITIVE) => Some(false),
-                (Major::Tag, BIG_NEGATIVE) => Some(true),
-                _ => None,
-            };
-            let at = self.reader.position();
-            if let Some(negative) = negative {
-                let head = self.reader.expect(Major::Bytes, "the bytes of an integer")?;
-                let bytes = self.reader.bytes_behind(head)?;
-                let significant = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
-                let digits = bytes.get(significant..).unwrap_or_default();
-                if digits.len() > 16 {
-                    return Err(DecodeError::new(at, DecodeKind::BigInteger));
-                }
-                return Ok((
-                    negative,
-                    digits.iter().fold(0, |number, byte| number << 8 | u128::from(*byte)),
-                ));
-            }
-            head = self.reader.read_head()?;
-            if !matches!(head.major, Major::Unsigned | Major::Negative | Major::Tag) {
-                return Err(head::mismatch(at, "an integer", head));
-            }
-        }
-    }
-
-    /// Shows an integer as the narrowest of the types that `i64` and `u64` readers understand.
-    #[inline]
-    fn visit_integer<V: Visitor<'de>>(&mut self, signed: bool, visitor: V) -> Result<V::Value> {
-        let at = self.reader.position();
-        let (negative, magnitude) = self.integer()?;
-        let narrow = u64::try_from(magnitude);
-        match (negative, narrow) {
-            (false, Ok(n)) if !signed => visitor.visit_u64(n),
-            (false, Ok(n)) => match i64::try_from(n) {
-                Ok(n) => visitor.visit_i64(n),
-                Err(_) => visitor.visit_u64(n),
-            },
-            (true, Ok(n)) if i64::try_from(n).is_ok() => visitor.visit_i64(!n.cast_signed()),
-            (false, Err(_)) => visitor.visit_u128(magnitude),
-            (true, _) => visitor.visit_i128(below_zero(at, magnitude)?),
+            Err(mismatch(at, expected, head))
         }
     }
 
@@ -191,15 +132,8 @@ impl<'de> Deserializer<'de> {
             (20, _) => visitor.visit_bool(false),
             (21, _) => visitor.visit_bool(true),
             (22 | 23, _) => visitor.visit_none(),
-            _ => Err(head::mismatch(at, "a value", head)),
+            _ => Err(mismatch(at, "a value", head)),
         }
-    }
-}
-
-fn below_zero(at: usize, magnitude: u128) -> Result<i128> {
-    match i128::try_from(magnitude) {
-        Ok(magnitude) => Ok(!magnitude),
-        Err(_) => Err(DecodeError::new(at, DecodeKind::BigInteger)),
     }
 }
 
@@ -223,10 +157,10 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         let head = self.reader.read_head()?;
         match head.major {
             Major::Unsigned => visitor.visit_u64(head.argument),
-            Major::Negative => {
-                self.reader = start;
-                self.visit_integer(true, visitor)
-            }
+            Major::Negative => match i64::try_from(head.argument) {
+                Ok(magnitude) => visitor.visit_i64(!magnitude),
+                Err(_) => visitor.visit_i128(!i128::from(head.argument)),
+            },
             Major::Bytes => self.visit_bytes(head, visitor),
             Major::Text => self.visit_text(head, visitor),
             Major::Array => self.visit_array(head, visitor),
@@ -288,7 +222,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         match (head.major, head.info) {
             (Major::Simple, 20) => visitor.visit_bool(false),
             (Major::Simple, 21) => visitor.visit_bool(true),
-            _ => Err(head::mismatch(at, "a boolean", head)),
+            _ => Err(mismatch(at, "a boolean", head)),
         }
     }
 
@@ -298,20 +232,20 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         let (at, head) = self.untagged_head()?;
         match head.float() {
             Some(value) => visitor.visit_f64(value),
-            None => Err(head::mismatch(at, "a float", head)),
+            None => Err(mismatch(at, "a float", head)),
         }
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let (at, head) = self.untagged_head()?;
         if head.major != Major::Text {
-            return Err(head::mismatch(at, "a text string of one character", head));
+            return Err(mismatch(at, "a text string of one character", head));
         }
         let text = self.reader.text_behind(head)?;
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
             (Some(only), None) => visitor.visit_char(only),
-            _ => Err(head::mismatch(at, "a text string of one character", head)),
+            _ => Err(mismatch(at, "a text string of one character", head)),
         }
     }
 
@@ -327,7 +261,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         match head.major {
             Major::Bytes => self.visit_bytes(head, visitor),
             Major::Array => self.visit_array(head, visitor),
-            _ => Err(head::mismatch(at, "a byte string", head)),
+            _ => Err(mismatch(at, "a byte string", head)),
         }
     }
 
@@ -337,7 +271,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         match head.major {
             Major::Text => self.visit_text(head, visitor),
             Major::Bytes => self.visit_bytes(head, visitor),
-            _ => Err(head::mismatch(at, "a name", head)),
+            _ => Err(mismatch(at, "a name", head)),
         }
     }
 
@@ -354,7 +288,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         let (at, head) = self.untagged_head()?;
         match (head.major, head.info) {
             (Major::Simple, 22 | 23) => visitor.visit_unit(),
-            _ => Err(head::mismatch(at, "null", head)),
+            _ => Err(mismatch(at, "null", head)),
         }
     }
 
@@ -379,7 +313,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
                 items.end()?;
                 Ok(value)
             }
-            _ => Err(head::mismatch(at, "an array", head)),
+            _ => Err(mismatch(at, "an array", head)),
         }
     }
 
@@ -429,7 +363,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
             Major::Map if head.is_indefinite() || head.argument == 1 => {
                 self.nested(|this| visitor.visit_enum(Enum::with_content(this, at, head)))
             }
-            _ => Err(head::mismatch(at, "a variant's name or a map of one entry", head)),
+            _ => Err(mismatch(at, "a variant's name or a map of one entry", head)),
         }
     }
 
@@ -443,5 +377,3 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         false
     }
 }
-
-const _: () = assert!(FALSE == 0xe0 | 20 && TRUE == 0xe0 | 21 && NULL == 0xe0 | 22 && UNDEFINED == 0xe0 | 23);

@@ -1,10 +1,8 @@
-//! The heads of CBOR items (RFC 8949, section 3): a cursor that reads them, functions that append them.
+//! The heads of CBOR items (RFC 8949, section 3): what they are, a cursor that reads them, functions that append them.
 
-use std::borrow::Cow;
-use std::fmt;
+use super::float;
 
-use super::error::{DecodeError, DecodeKind};
-use super::{MAX_DEPTH, float};
+pub use super::reader::Reader;
 
 /// What kind of item a head begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +28,7 @@ pub enum Major {
 
 impl Major {
     #[inline]
-    fn of(initial: u8) -> Self {
+    pub(super) fn of(initial: u8) -> Self {
         match initial >> 5 {
             0 => Self::Unsigned,
             1 => Self::Negative,
@@ -109,331 +107,6 @@ impl Head {
     }
 }
 
-/// A cursor over CBOR bytes. Lengths and counts are checked against the bytes that remain before they are handed out.
-#[derive(Clone, Copy)]
-pub struct Reader<'a> {
-    rest: &'a [u8],
-    total: usize,
-}
-
-impl fmt::Debug for Reader<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader")
-            .field("position", &self.position())
-            .field("total", &self.total)
-            .finish()
-    }
-}
-
-impl<'a> Reader<'a> {
-    /// A cursor before the first of `bytes`.
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            rest: bytes,
-            total: bytes.len(),
-        }
-    }
-
-    /// How many bytes have been read.
-    #[inline]
-    pub fn position(&self) -> usize {
-        self.total - self.rest.len()
-    }
-
-    /// How many bytes remain.
-    #[inline]
-    pub fn remaining(&self) -> usize {
-        self.rest.len()
-    }
-
-    /// Fails unless every byte has been read.
-    #[inline]
-    pub fn end(&self) -> Result<(), DecodeError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(self.error(DecodeKind::Trailing(self.rest.len())))
-        }
-    }
-
-    #[cold]
-    fn error(&self, kind: DecodeKind) -> DecodeError {
-        DecodeError::new(self.position(), kind)
-    }
-
-    #[inline]
-    pub(super) fn peek(&self) -> Option<u8> {
-        self.rest.first().copied()
-    }
-
-    /// Steps over the byte that [`peek`](Self::peek) has shown.
-    #[inline]
-    pub(super) fn advance(&mut self) {
-        self.rest = self.rest.get(1..).unwrap_or_default();
-    }
-
-    /// Reads the next head.
-    #[inline]
-    pub fn read_head(&mut self) -> Result<Head, DecodeError> {
-        let Some((&initial, rest)) = self.rest.split_first() else {
-            return Err(self.error(DecodeKind::End));
-        };
-        let (major, info) = (Major::of(initial), initial & 0x1f);
-        if info < 24 {
-            self.rest = rest;
-            return Ok(Head {
-                major,
-                info,
-                argument: info.into(),
-            });
-        }
-        self.read_long_head(initial)
-    }
-
-    #[inline]
-    fn read_long_head(&mut self, initial: u8) -> Result<Head, DecodeError> {
-        let (major, info) = (Major::of(initial), initial & 0x1f);
-        let rest = self.rest.get(1..).unwrap_or_default();
-        let (argument, rest) = match info {
-            24 => rest.split_first_chunk::<1>().map(|(n, rest)| (u64::from(n[0]), rest)),
-            25 => rest
-                .split_first_chunk::<2>()
-                .map(|(n, rest)| (u64::from(u16::from_be_bytes(*n)), rest)),
-            26 => rest
-                .split_first_chunk::<4>()
-                .map(|(n, rest)| (u64::from(u32::from_be_bytes(*n)), rest)),
-            27 => rest
-                .split_first_chunk::<8>()
-                .map(|(n, rest)| (u64::from_be_bytes(*n), rest)),
-            31 if !matches!(major, Major::Unsigned | Major::Negative | Major::Tag) => Some((0, rest)),
-            _ => return Err(self.error(DecodeKind::Head(initial))),
-        }
-        .ok_or_else(|| self.error(DecodeKind::End))?;
-        // Section 3.3: a simple value below 32 has no two-byte form.
-        if major == Major::Simple && info == 24 && argument < 32 {
-            return Err(self.error(DecodeKind::Head(initial)));
-        }
-        self.rest = rest;
-        Ok(Head { major, info, argument })
-    }
-
-    /// Reads a head of one kind.
-    #[inline]
-    pub(super) fn expect(&mut self, major: Major, expected: &'static str) -> Result<Head, DecodeError> {
-        let at = self.position();
-        let head = self.read_head()?;
-        if head.major == major {
-            Ok(head)
-        } else {
-            Err(mismatch(at, expected, head))
-        }
-    }
-
-    /// The content of the string whose definite head was just read.
-    #[inline]
-    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
-        match usize::try_from(length)
-            .ok()
-            .and_then(|length| self.rest.split_at_checked(length))
-        {
-            Some((taken, rest)) => {
-                self.rest = rest;
-                Ok(taken)
-            }
-            None => Err(self.error(DecodeKind::Length {
-                claimed: length,
-                remaining: self.rest.len(),
-            })),
-        }
-    }
-
-    /// The number of items, or of entries, behind the head of an array or a map; none when only a break will tell.
-    #[inline]
-    pub(super) fn count(&self, head: Head) -> Result<Option<usize>, DecodeError> {
-        if head.is_indefinite() {
-            return Ok(None);
-        }
-        // An item takes a byte at least, an entry two.
-        let most = if head.major == Major::Map {
-            self.rest.len() / 2
-        } else {
-            self.rest.len()
-        };
-        match usize::try_from(head.argument) {
-            Ok(count) if count <= most => Ok(Some(count)),
-            _ => Err(self.error(DecodeKind::Length {
-                claimed: head.argument,
-                remaining: self.rest.len(),
-            })),
-        }
-    }
-
-    /// Reads an unsigned integer.
-    pub fn uint(&mut self) -> Result<u64, DecodeError> {
-        self.expect(Major::Unsigned, "an unsigned integer")
-            .map(|head| head.argument)
-    }
-
-    /// Reads a tag's number; the item it is about follows.
-    pub fn tag(&mut self) -> Result<u64, DecodeError> {
-        self.expect(Major::Tag, "a tag").map(|head| head.argument)
-    }
-
-    /// Reads a text string of definite length.
-    pub fn text(&mut self) -> Result<&'a str, DecodeError> {
-        let at = self.position();
-        let head = self.expect(Major::Text, "a text string")?;
-        if head.is_indefinite() {
-            return Err(mismatch(at, "a text string of definite length", head));
-        }
-        self.take_text(head.argument)
-    }
-
-    /// Reads a byte string of definite length.
-    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
-        let at = self.position();
-        let head = self.expect(Major::Bytes, "a byte string")?;
-        if head.is_indefinite() {
-            return Err(mismatch(at, "a byte string of definite length", head));
-        }
-        self.take(head.argument)
-    }
-
-    /// Reads the head of an array of definite length: how many items follow, never more than bytes remain.
-    pub fn array(&mut self) -> Result<usize, DecodeError> {
-        self.definite(Major::Array, "an array", "an array of definite length")
-    }
-
-    /// Reads the head of a map of definite length: how many entries follow, never more than half the bytes that remain.
-    pub fn map(&mut self) -> Result<usize, DecodeError> {
-        self.definite(Major::Map, "a map", "a map of definite length")
-    }
-
-    /// Reads the head of an array of exactly `expected` items.
-    pub fn expect_array(&mut self, expected: usize) -> Result<(), DecodeError> {
-        let at = self.position();
-        let found = self.array()?;
-        if found == expected {
-            Ok(())
-        } else {
-            Err(DecodeError::new(at, DecodeKind::Count { expected, found }))
-        }
-    }
-
-    /// Steps over one item, whatever it is, and returns its bytes.
-    ///
-    /// # Errors
-    /// When the item is not well-formed (RFC 8949, appendix C) or nests deeper than [`MAX_DEPTH`].
-    pub fn skip(&mut self) -> Result<&'a [u8], DecodeError> {
-        let before = self.rest;
-        self.skip_within(MAX_DEPTH)?;
-        Ok(before.get(..before.len() - self.rest.len()).unwrap_or_default())
-    }
-
-    /// Steps over one item that nests at most `depth` deep, which also bounds the recursion.
-    pub(super) fn skip_within(&mut self, depth: u16) -> Result<(), DecodeError> {
-        let at = self.position();
-        let head = self.read_head()?;
-        if head.is_break() {
-            return Err(mismatch(at, "an item", head));
-        }
-        let items = match head.major {
-            Major::Unsigned | Major::Negative | Major::Simple => return Ok(()),
-            Major::Bytes | Major::Text if !head.is_indefinite() => return self.take(head.argument).map(drop),
-            Major::Bytes | Major::Text => {
-                while let Some(length) = self.chunk(head.major)? {
-                    self.take(length)?;
-                }
-                return Ok(());
-            }
-            Major::Tag => Some(1),
-            Major::Array => self.count(head)?,
-            Major::Map => self.count(head)?.map(|entries| 2 * entries),
-        };
-        let Some(depth) = depth.checked_sub(1) else {
-            return Err(DecodeError::new(at, DecodeKind::TooDeep));
-        };
-        if let Some(items) = items {
-            return (0..items).try_for_each(|_| self.skip_within(depth));
-        }
-        while self.peek() != Some(BREAK) {
-            self.skip_within(depth)?;
-            if head.major == Major::Map {
-                self.skip_within(depth)?;
-            }
-        }
-        self.advance();
-        Ok(())
-    }
-
-    fn definite(&mut self, major: Major, expected: &'static str, definite: &'static str) -> Result<usize, DecodeError> {
-        let at = self.position();
-        let head = self.expect(major, expected)?;
-        self.count(head)?.ok_or_else(|| mismatch(at, definite, head))
-    }
-
-    #[inline]
-    fn take_text(&mut self, length: u64) -> Result<&'a str, DecodeError> {
-        let at = self.position();
-        let bytes = self.take(length)?;
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(text),
-            Err(error) => Err(DecodeError::new(at + error.valid_up_to(), DecodeKind::Utf8)),
-        }
-    }
-
-    /// The text behind the head that was just read; borrowed unless it comes in chunks.
-    #[inline]
-    pub(super) fn text_behind(&mut self, head: Head) -> Result<Cow<'a, str>, DecodeError> {
-        if !head.is_indefinite() {
-            return self.take_text(head.argument).map(Cow::Borrowed);
-        }
-        let mut whole = String::new();
-        while let Some(length) = self.chunk(Major::Text)? {
-            whole.push_str(self.take_text(length)?);
-        }
-        Ok(Cow::Owned(whole))
-    }
-
-    /// The bytes behind the head that was just read; borrowed unless they come in chunks.
-    #[inline]
-    pub(super) fn bytes_behind(&mut self, head: Head) -> Result<Cow<'a, [u8]>, DecodeError> {
-        if !head.is_indefinite() {
-            return self.take(head.argument).map(Cow::Borrowed);
-        }
-        let mut whole = Vec::new();
-        while let Some(length) = self.chunk(Major::Bytes)? {
-            whole.extend_from_slice(self.take(length)?);
-        }
-        Ok(Cow::Owned(whole))
-    }
-
-    /// The length of the next chunk of a string of indefinite length; chunks do not nest (section 3.2.3).
-    fn chunk(&mut self, major: Major) -> Result<Option<u64>, DecodeError> {
-        let at = self.position();
-        let head = self.read_head()?;
-        if head.is_break() {
-            Ok(None)
-        } else if head.major == major && !head.is_indefinite() {
-            Ok(Some(head.argument))
-        } else {
-            Err(mismatch(at, "a chunk of the string or a break", head))
-        }
-    }
-}
-
-#[cold]
-#[inline(never)]
-pub(super) fn mismatch(at: usize, expected: &'static str, found: Head) -> DecodeError {
-    DecodeError::new(
-        at,
-        DecodeKind::Mismatch {
-            expected,
-            found: found.describe(),
-        },
-    )
-}
-
 /// Appends a head in its shortest form.
 #[inline]
 pub fn push_head(out: &mut Vec<u8>, major: Major, argument: u64) {
@@ -441,17 +114,17 @@ pub fn push_head(out: &mut Vec<u8>, major: Major, argument: u64) {
     #[expect(clippy::cast_possible_truncation, reason = "each arm has looked at the size")]
     match argument {
         0..=23 => out.push(kind | argument as u8),
-        24..=0xff => out.extend_from_slice(&[kind | 24, argument as u8]),
+        24..=0xff => out.extend_from_slice(&[kind | 0x18, argument as u8]),
         0x100..=0xffff => {
             let [a, b] = (argument as u16).to_be_bytes();
-            out.extend_from_slice(&[kind | 25, a, b]);
+            out.extend_from_slice(&[kind | 0x19, a, b]);
         }
         0x1_0000..=0xffff_ffff => {
             let [a, b, c, d] = (argument as u32).to_be_bytes();
-            out.extend_from_slice(&[kind | 26, a, b, c, d]);
+            out.extend_from_slice(&[kind | 0x1a, a, b, c, d]);
         }
         _ => {
-            out.push(kind | 27);
+            out.push(kind | 0x1b);
             out.extend_from_slice(&argument.to_be_bytes());
         }
     }

@@ -4,7 +4,7 @@ use serde::ser::{self, Serialize};
 
 use super::error::{EncodeError, EncodeKind};
 use super::head::{self, BIG_NEGATIVE, BIG_POSITIVE, FALSE, Major, NULL, TRUE};
-use super::ser_compound::{Map, Sequence};
+use super::ser_compound::{Entry, Map, Sequence};
 use super::{MAX_DEPTH, MAX_WRAPPERS, TAG_ENUM, TAGGED, UNTAGGED, float};
 
 type Result<T = (), E = EncodeError> = std::result::Result<T, E>;
@@ -13,18 +13,8 @@ pub(super) struct Serializer<'o> {
     pub(super) out: &'o mut Vec<u8>,
     /// Where the entries of the maps that are open lie in `out`; those of the innermost come last.
     pub(super) entries: Vec<Entry>,
-    /// Holds the entries of one map while they change places.
-    pub(super) scratch: Vec<u8>,
     pub(super) depth: u16,
     wrappers: u16,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Entry {
-    pub(super) key: usize,
-    pub(super) value: usize,
-    /// 0 until the value is written.
-    pub(super) end: usize,
 }
 
 impl<'o> Serializer<'o> {
@@ -32,7 +22,6 @@ impl<'o> Serializer<'o> {
         Self {
             out,
             entries: Vec::new(),
-            scratch: Vec::new(),
             depth: MAX_DEPTH,
             wrappers: MAX_WRAPPERS,
         }
@@ -97,6 +86,8 @@ impl<'o> Serializer<'o> {
         let head = self.out.len();
         head::push_map(self.out, claimed.unwrap_or(0));
         let first = self.entries.len();
+        // What is announced may be wrong, so that no more than a moderate room is taken on trust.
+        self.entries.reserve(claimed.unwrap_or(0).min(32));
         Ok(Map {
             serializer: self,
             head,

@@ -1,10 +1,12 @@
 //! Arrays and maps while they are written: heads that turn out right, entries in the order of their keys.
 
+use std::cmp::Ordering;
+
 use serde::ser::{self, Serialize};
 
 use super::error::{EncodeError, EncodeKind};
 use super::head::{self, Major};
-use super::ser::{Entry, Serializer};
+use super::ser::Serializer;
 
 type Result<T = (), E = EncodeError> = std::result::Result<T, E>;
 
@@ -83,24 +85,20 @@ impl Map<'_, '_> {
     fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result {
         let key = self.serializer.out.len();
         head::push_text(self.serializer.out, name);
-        let entry = Entry {
-            key,
-            value: self.serializer.out.len(),
-            end: 0,
-        };
+        let key_end = self.serializer.out.len();
         value.serialize(&mut *self.serializer)?;
-        let end = self.serializer.out.len();
-        self.serializer.entries.push(Entry { end, ..entry });
+        let entry = Entry::new(self.serializer.out, key, key_end, self.serializer.out.len());
+        self.serializer.entries.push(entry);
         Ok(())
     }
 
     fn finish(self) -> Result {
-        let Serializer {
-            out, entries, scratch, ..
-        } = &mut *self.serializer;
+        let Serializer { out, entries, .. } = &mut *self.serializer;
         let own = entries.get_mut(self.first..).unwrap_or_default();
-        sort(out, own, scratch)?;
         let written = own.len();
+        if !own.is_sorted_by(|a, b| a.compare(b, out).is_lt()) {
+            sort(out, own)?;
+        }
         entries.truncate(self.first);
         if written != self.claimed {
             correct_head(out, self.head, Major::Map, self.claimed, written);
@@ -110,27 +108,64 @@ impl Map<'_, '_> {
     }
 }
 
+/// Where an entry of a map lies in the output.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    /// The first bytes of the encoded key, zeros behind a shorter one. No item's encoding begins another's, so that
+    /// where two of them differ they are in the order of the keys.
+    prefix: u64,
+    key: usize,
+    key_end: usize,
+    /// 0 until the value is written.
+    end: usize,
+}
+
+impl Entry {
+    #[inline]
+    fn new(out: &[u8], key: usize, key_end: usize, end: usize) -> Self {
+        let prefix = match out.get(key..).and_then(<[u8]>::first_chunk::<8>) {
+            Some(bytes) if key_end - key >= 8 => u64::from_be_bytes(*bytes),
+            // What lies behind the key is cut off.
+            Some(bytes) => u64::from_be_bytes(*bytes) & !(u64::MAX >> (8 * (key_end - key))),
+            None => {
+                let mut bytes = [0; 8];
+                let key = out.get(key..key_end).unwrap_or_default();
+                bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+                u64::from_be_bytes(bytes)
+            }
+        };
+        Self {
+            prefix,
+            key,
+            key_end,
+            end,
+        }
+    }
+
+    #[inline]
+    fn compare(&self, other: &Self, out: &[u8]) -> Ordering {
+        self.prefix
+            .cmp(&other.prefix)
+            .then_with(|| out[self.key..self.key_end].cmp(&out[other.key..other.key_end]))
+    }
+}
+
 /// Puts entries that lie one behind the other at the end of `out` in the order of their encoded keys.
-fn sort(out: &mut Vec<u8>, entries: &mut [Entry], scratch: &mut Vec<u8>) -> Result {
-    fn key(bytes: &[u8], entry: Entry) -> &[u8] {
-        bytes.get(entry.key..entry.value).unwrap_or_default()
-    }
-    if entries.is_sorted_by(|a, b| key(out, *a) < key(out, *b)) {
-        return Ok(());
-    }
+fn sort(out: &mut Vec<u8>, entries: &mut [Entry]) -> Result {
     let Some(start) = entries.first().map(|first| first.key) else {
         return Ok(());
     };
-    entries.sort_unstable_by(|a, b| key(out, *a).cmp(key(out, *b)));
-    if !entries.is_sorted_by(|a, b| key(out, *a) < key(out, *b)) {
+    entries.sort_unstable_by(|a, b| a.compare(b, out));
+    if !entries.is_sorted_by(|a, b| a.compare(b, out).is_lt()) {
         return Err(EncodeError::new(EncodeKind::DuplicateKey));
     }
-    scratch.clear();
+    let end = out.len();
+    out.reserve(end - start);
     for entry in entries.iter() {
-        scratch.extend_from_slice(out.get(entry.key..entry.end).unwrap_or_default());
+        out.extend_from_within(entry.key..entry.end);
     }
-    out.truncate(start);
-    out.extend_from_slice(scratch);
+    out.copy_within(end.., start);
+    out.truncate(end);
     Ok(())
 }
 
@@ -196,13 +231,9 @@ impl ser::SerializeMap for Map<'_, '_> {
     type Error = EncodeError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result {
-        let before = self.serializer.out.len();
+        let start = self.serializer.out.len();
         key.serialize(&mut *self.serializer)?;
-        let entry = Entry {
-            key: before,
-            value: self.serializer.out.len(),
-            end: 0,
-        };
+        let entry = Entry::new(self.serializer.out, start, self.serializer.out.len(), 0);
         self.serializer.entries.push(entry);
         Ok(())
     }

@@ -39,8 +39,10 @@ impl Server {
         Ok(Self { pool })
     }
 
-    pub(super) fn resize(&self, pool_size: usize) {
-        self.pool.resize(pool_size);
+    /// The same server, with a new pool: deadpool's `resize` leaves an unused one as large as it was.
+    pub(super) fn with_pool_size(self, pool_size: usize) -> Self {
+        // The only error is a pool without a runtime, which `new` would have met.
+        Self::new(self.pool.manager().address.clone(), pool_size).unwrap_or(self)
     }
 
     /// A connection in step, waiting for one where all are in use. The caller bounds the wait.

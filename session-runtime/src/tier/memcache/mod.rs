@@ -122,10 +122,13 @@ impl Memcache {
 
     /// Bounds the connections to each server: 32 unless told, 1 at least. An operation that finds all in use waits.
     #[must_use]
-    pub fn with_pool_size(self, pool_size: usize) -> Self {
-        for server in self.servers.iter() {
-            server.value.resize(pool_size.max(1));
-        }
+    pub fn with_pool_size(mut self, pool_size: usize) -> Self {
+        let old = std::mem::replace(&mut self.servers, RendezvousNodes::new(Weights));
+        let resized = |node: KeyValueNode<String, Server>| {
+            let server = node.value.with_pool_size(pool_size.max(1));
+            KeyValueNode::new(node.key, server)
+        };
+        self.servers.extend(old.into_iter().map(resized));
         self
     }
 
@@ -164,6 +167,10 @@ impl Memcache {
             let mut connection = connection
                 .map_err(|elapsed| failure(TierErrorKind::Unavailable).with_source(elapsed))?
                 .map_err(|error| failure(TierErrorKind::Unavailable).with_source(error))?;
+            // A timeout polls once even when it is over: too late to send something whose reply nobody will wait for.
+            if deadline <= Instant::now() {
+                return Err(failure(TierErrorKind::Unavailable).with_source(io::Error::from(io::ErrorKind::TimedOut)));
+            }
             let exchange = timeout_at(deadline, connection.exchange(command, key, max_len)).await;
             let kind = if command.is_write() && connection.has_sent() {
                 TierErrorKind::Unknown

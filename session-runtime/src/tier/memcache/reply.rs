@@ -94,14 +94,18 @@ impl<'a> Reply<'a> {
     pub(super) fn approve(&mut self, bytes: &[u8]) -> Result<usize, Surprise> {
         match self.at {
             At::Header => {
-                let Some(end) = bytes.iter().take(MAX_LINE).position(|byte| *byte == b'\n') else {
+                let Some(end) = bytes.iter().take(MAX_LINE).position(u8::is_ascii_control) else {
                     let is_endless = bytes.len() >= MAX_LINE;
                     return if is_endless { Err(Surprise::EndlessLine) } else { Ok(0) };
                 };
-                let line = bytes.get(..end).and_then(|line| line.strip_suffix(b"\r"));
-                let line = line.and_then(|line| str::from_utf8(line).ok());
-                self.at = self.after_header(line.ok_or(Surprise::Unexpected)?)?;
-                Ok(end + 1)
+                let (line, end_of_line) = bytes.split_at(end);
+                match end_of_line {
+                    [b'\r'] => return Ok(0),
+                    [b'\r', b'\n', ..] => {}
+                    _ => return Err(Surprise::Unexpected),
+                }
+                self.at = self.after_header(str::from_utf8(line).map_err(|_| Surprise::Unexpected)?)?;
+                Ok(end + 2)
             }
             At::Body { left } => {
                 let taken = left.min(bytes.len());
@@ -145,8 +149,7 @@ impl<'a> Reply<'a> {
         if !is_error {
             return Err(Surprise::Unexpected);
         }
-        let printable = line.chars().filter(|char| !char.is_control());
-        Err(Surprise::Error(printable.take(MAX_ERROR).collect()))
+        Err(Surprise::Error(line.chars().take(MAX_ERROR).collect()))
     }
 }
 

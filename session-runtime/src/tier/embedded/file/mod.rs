@@ -43,6 +43,9 @@ const PURGE_AT_ONCE: usize = 256;
 ///
 /// After an I/O error, such as a full disk, the file is opened again at the next call, so that the tier recovers when
 /// the disk does.
+///
+/// Its calls want a tokio runtime with time enabled. A write that has waited for five seconds is refused rather than
+/// applied late; only a disk that hangs in the middle of one commit can delay one past that.
 #[derive(Clone)]
 pub struct LocalFile {
     // Before `writer`: the writer ends when the last sender is gone, and only then can it be waited for.
@@ -94,15 +97,14 @@ impl LocalFile {
     /// From the moment it is queued it is carried out whether or not anyone still waits, so a dropped future cuts
     /// nothing in half.
     async fn change(&self, doing: &'static str, change: Change) -> Answer {
-        let asked = Instant::now();
-        let until = asked + ANSWER_WITHIN;
+        let until = Instant::now() + ANSWER_WITHIN;
         let place = match timeout_at(until, self.requests.reserve()).await {
             Ok(Ok(place)) => place,
             Ok(Err(_)) => return Err(error(doing, TierErrorKind::Unavailable).with_source("the writer has ended")),
             Err(late) => return Err(error(doing, TierErrorKind::Unavailable).with_source(late)),
         };
         let (answer, answered) = oneshot::channel();
-        place.send(Request::new(doing, change, asked, answer));
+        place.send(Request::new(doing, change, answer));
         match timeout_at(until, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(lost)) => Err(error(doing, TierErrorKind::Unknown).with_source(lost)),

@@ -130,7 +130,7 @@ pub(super) struct Store {
 pub(super) enum Fault {
     #[error("the file is closed after an I/O error, and could not be opened again yet")]
     Closed,
-    #[error("writes are refused for a second after the disk refused one")]
+    #[error("writes are refused for a moment after the disk refused one")]
     Resting,
     #[error(transparent)]
     Storage(#[from] redb::Error),
@@ -166,8 +166,12 @@ impl Store {
 
     /// Whether the file can be used: after an I/O error redb refuses every call until it is opened again.
     pub(super) fn is_fit(&self) -> bool {
-        self.with(|database| table::counter(database).and_then(|_| Ok(drop(database.begin_write()?))))
-            .is_ok()
+        let tried = self.with(|database| {
+            table::counter(database)?;
+            database.begin_write()?.abort()?;
+            Ok(())
+        });
+        tried.is_ok()
     }
 
     pub(super) fn close(&self) {
@@ -185,10 +189,10 @@ impl Store {
 }
 
 fn open(path: &Path, access: Access) -> Result<Database, OpenError> {
-    let is_new = access == Access::Create && !path.exists();
     let file = open_file(path, access).map_err(|source| OpenError::io(path, source))?;
     let (is_empty, is_redb) = begins_as_redb(&file).map_err(|source| OpenError::io(path, source))?;
-    if !is_redb && !(is_empty && access == Access::Create) {
+    let may_be_made = is_empty && access == Access::Create;
+    if !is_redb && !may_be_made {
         return Err(OpenError::NotAStore {
             path: path.to_owned(),
             source: None,
@@ -208,8 +212,9 @@ fn open(path: &Path, access: Access) -> Result<Database, OpenError> {
             });
         }
     };
-    if is_new {
-        // The file's name must be on the disk before anything in the file is acknowledged.
+    if access == Access::Create {
+        // The file's name must be on the disk before anything in the file is acknowledged. Whoever made the file may
+        // have crashed before this, so it is done even where the file was there.
         sync_directory(path).map_err(|source| OpenError::io(path, source))?;
     }
     match contents {

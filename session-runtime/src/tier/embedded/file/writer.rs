@@ -1,11 +1,10 @@
 //! The one thread that writes, and how many writes share one fsync.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::error;
 use super::open::{Fault, Store};
@@ -20,9 +19,10 @@ const BATCH_BYTES: usize = 32 << 20;
 /// that a caller who was told nothing is rare, and shorter than the delay that the trait promises by far.
 const APPLY_WITHIN: Duration = Duration::from_secs(5);
 
-/// After the disk refused a write, further ones are refused unseen for so long: each attempt costs opening the file
-/// again, during which nobody can read it.
-const REST: Duration = Duration::from_secs(1);
+/// After the disk refused a write, further ones are refused unseen for so many times as long as the attempt took, at
+/// most [`LONGEST_REST`]: each attempt costs opening the file again, during which nobody can read it.
+const REST: u32 = 9;
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 pub(super) type Answer = Result<Outcome, TierError>;
 
@@ -36,11 +36,11 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn new(doing: &'static str, change: Change, asked: Instant, answer: oneshot::Sender<Answer>) -> Self {
+    pub(super) fn new(doing: &'static str, change: Change, answer: oneshot::Sender<Answer>) -> Self {
         Self {
             doing,
             change: Some(change),
-            asked,
+            asked: Instant::now(),
             answer: Some(answer),
         }
     }
@@ -85,10 +85,11 @@ pub(super) fn run(mut queue: Receiver<Request>, store: &Store) {
                 None
             };
         }
-        if Instant::now() < rest_until {
+        let began = Instant::now();
+        if began < rest_until {
             refuse(&mut batch, TierErrorKind::Unavailable, Fault::Resting);
         } else if !write(store, &mut batch) {
-            rest_until = Instant::now() + REST;
+            rest_until = Instant::now() + (began.elapsed() * REST).min(LONGEST_REST);
         }
     }
     store.close();

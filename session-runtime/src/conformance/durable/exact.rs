@@ -1,0 +1,165 @@
+//! What each call does to the record under a key, and the versions it gives.
+
+use super::{delete, done, holds, insert, is_absent, later, update};
+use crate::conformance::probe::{Outcome, Probe, ensure, expect, key, value};
+use crate::tier::{DurableTier, Version, Write};
+
+/// Versions that must each be larger than the one before.
+fn grows(what: &str, versions: &[Version]) -> Outcome {
+    let grows = versions
+        .iter()
+        .zip(versions.iter().skip(1))
+        .all(|(before, after)| before < after);
+    ensure(grows, &format!("the versions {what} to grow"), || {
+        format!("they were {versions:?}")
+    })
+}
+
+pub(super) async fn nothing_is_there_at_first<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+    let key = key();
+    is_absent(probe, "the record under a key never used", &key).await?;
+    let write = probe.tier.delete(&key, Version(1)).await?;
+    expect("a delete where nothing is", write, Write::Missing)
+}
+
+/// A session's id is taken by inserting it: two sessions must never share one.
+pub(super) async fn insert_only_creates<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+    let (key, first, second) = (key(), value("first"), value("second"));
+    let version = insert(probe, &key, &first).await?;
+    for value in [&second, &first] {
+        let write = probe.tier.insert(&key, value.clone(), later()).await?;
+        expect("an insert over a record", write, Write::Conflict)?;
+    }
+    let after = holds(probe, "the record after inserts that conflicted", &key, &first).await?;
+    expect("its version", after, version)?;
+    delete(probe, &key, version).await
+}
+
+/// The order of writers: everything the cascade promises rests on this one comparison.
+pub(super) async fn update_is_exact<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+    let (key, first, second) = (key(), value("first"), value("second"));
+    let base = insert(probe, &key, &first).await?;
+    let current = update(probe, &key, base, &second).await?;
+    for wrong in [base, Version(base.0.saturating_sub(1)), Version(current.0 + 1)] {
+        let write = probe.tier.update(&key, wrong, value("stale"), later()).await?;
+        expect(
+            "an update of a version that is not the current one",
+            write,
+            Write::Conflict,
+        )?;
+    }
+    let after = holds(probe, "the record after updates that conflicted", &key, &second).await?;
+    expect("its version", after, current)?;
+    delete(probe, &key, current).await
+}
+
+/// A put in place of an update brings destroyed sessions back.
+pub(super) async fn update_never_creates<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+    let (key, other) = (key(), key());
+    let version = insert(probe, &other, &value("other")).await?;
+    for base in [Version(0), Version(1), version] {
+        let write = probe.tier.update(&key, base, value("created"), later()).await?;
+        expect("an update where there is no record", write, Write::Missing)?;
+        is_absent(probe, "the record after an update of none", &key).await?;
+    }
+    delete(probe, &other, version).await
+}
+
+/// An unconditional delete would let a writer's commit, decided meanwhile, be acknowledged and then vanish.
+pub(super) async fn delete_is_exact<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+    let (key, first, second) = (key(), value("first"), value("second"));
+    let base = insert(probe, &key, &first).await?;
+    let current = update(probe, &key, base, &second).await?;
+    for wrong in [base, Version(current.0 + 1)] {
+        let write = probe.tier.delete(&key, wrong).await?;
+        expect(
+            "a delete of a version that is not the current one",
+            write,
+            Write::Conflict,
+        )?;
+        holds(probe, "the record after a delete that conflicted", &key, &second).await?;
+    }
+    let deleted = done(
+        "a delete of the current version",
+        probe.tier.delete(&key, current).await?,
+    )?;
+    ensure(
+        deleted >= current,
+        "a delete to tell the deleted version or a later one",
+        || format!("it told {deleted:?} for {current:?}"),
+    )?;
+    is_absent(probe, "the record after a delete", &key).await?;
+    let write = probe.tier.delete(&key, current).await?;
+    expect("a second delete", write, Write::Missing)
+}
+
+pub(super) async fn deleted_stays_dead<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+    let key = key();
+    let version = insert(probe, &key, &value("alive")).await?;
+    delete(probe, &key, version).await?;
+    for _ in 0..3 {
+        let write = probe.tier.update(&key, version, value("revived"), later()).await?;
+        expect("an update of a deleted record", write, Write::Missing)?;
+        is_absent(probe, "the record after it", &key).await?;
+    }
+    // Nor may it replace what was created under the same key since.
+    let new = value("new");
+    let created = insert(probe, &key, &new).await?;
+    let write = probe.tier.update(&key, version, value("revived"), later()).await?;
+    expect(
+        "an update of a version that was deleted before the record was created anew",
+        write,
+        Write::Conflict,
+    )?;
+    let write = probe.tier.delete(&key, version).await?;
+    expect("a delete of that version", write, Write::Conflict)?;
+    holds(probe, "the record that was created anew", &key, &new).await?;
+    delete(probe, &key, created).await
+}
+
+pub(super) async fn versions_agree<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+    let key = key();
+    let mut last = value("0");
+    let mut version = insert(probe, &key, &last).await?;
+    for _ in 0..5 {
+        let read = holds(probe, "the record after a write", &key, &last).await?;
+        expect("the version that a read shows", read, version)?;
+        last = value("next");
+        version = update(probe, &key, version, &last).await?;
+    }
+    delete(probe, &key, version).await
+}
+
+/// Two writers of the same content on one base would otherwise both be told that they were the one.
+pub(super) async fn equal_content_is_a_new_version<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+    let (key, same, at) = (key(), value("same"), later());
+    let mut versions = vec![done("an insert", probe.tier.insert(&key, same.clone(), at).await?)?];
+    for _ in 0..3 {
+        let Some(base) = versions.last().copied() else { break };
+        let write = probe.tier.update(&key, base, same.clone(), at).await?;
+        versions.push(done("an update with identical content", write)?);
+        grows("of identical content", &versions)?;
+        let write = probe.tier.update(&key, base, same.clone(), at).await?;
+        expect(
+            "a second update of the same base with identical content",
+            write,
+            Write::Conflict,
+        )?;
+    }
+    let version = holds(probe, "the record", &key, &same).await?;
+    delete(probe, &key, version).await
+}
+
+/// A version that comes again lets a writer from before the deletion take the new record for the old one.
+pub(super) async fn versions_outlive_the_record<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+    let (key, same) = (key(), value("same"));
+    let mut versions = Vec::new();
+    for _ in 0..3 {
+        let created = insert(probe, &key, &same).await?;
+        versions.push(created);
+        let updated = update(probe, &key, created, &same).await?;
+        versions.push(updated);
+        delete(probe, &key, updated).await?;
+    }
+    grows("of one key, across deletes", &versions)
+}

@@ -1,0 +1,71 @@
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use super::entry::Visit;
+use super::rejection::SessionRejection;
+use super::typed::TypedSession;
+use crate::cascade::{CascadeStore, LoadError};
+use crate::session::{ServedBy, Session};
+use crate::tier::Tiers;
+
+/// Says which store serves the sessions of a router whose state is your own, so that the tiers of a session are
+/// checked when the router is compiled.
+///
+/// ```
+/// use session_runtime::{CascadeStore, SessionState};
+///
+/// #[derive(Clone)]
+/// struct AppState {}
+///
+/// impl SessionState for AppState {
+///     type Store = CascadeStore;
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the router's state `{Self}` does not say which store serves its sessions",
+    label = "no session store",
+    note = "end the router with `.sessions(store)`, or write `impl SessionState for {Self} {{ type Store = CascadeStore; }}` and add `.session_layer(store)`"
+)]
+pub trait SessionState {
+    /// The type of the store that the router's layer has.
+    type Store;
+}
+
+impl<M, D> SessionState for CascadeStore<M, D> {
+    type Store = Self;
+}
+
+impl<S, T> FromRequestParts<S> for TypedSession<T>
+where
+    S: SessionState + Send + Sync,
+    T: ServedBy<S::Store>,
+{
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
+        load::<T>(parts).await
+    }
+}
+
+async fn load<T: Session>(parts: &Parts) -> Result<TypedSession<T>, SessionRejection> {
+    let session = T::SCHEMA.name;
+    let Some(visit) = parts.extensions.get::<Arc<Visit>>() else {
+        return Err(SessionRejection::NoLayer { session });
+    };
+    let missing = T::TIERS & Tiers::DISTRIBUTED & !visit.store.rooms.tiers();
+    if !missing.is_empty() {
+        return Err(SessionRejection::NoTier { session, missing });
+    }
+    let entry = visit.entry::<T>(&parts.headers);
+    entry.load().await?;
+    let opened = TypedSession::open(Arc::clone(&entry));
+    opened.map_err(|source| {
+        LoadError::Open {
+            session,
+            source: Arc::new(source),
+        }
+        .into()
+    })
+}

@@ -1,0 +1,117 @@
+use ::cookie::{Cookie, SameSite};
+use http::HeaderValue;
+
+/// The attributes of the cookies. The default is `__Host-` before the name, `Secure`, `HttpOnly`, `SameSite=Lax` and
+/// `Path=/`.
+///
+/// The combinations that browsers refuse (RFC 6265bis, section 4.1.3) cannot be made: the prefix goes where a domain
+/// or a path is set, or `Secure` is taken away.
+#[derive(Clone, Debug)]
+pub struct CookieOptions {
+    path: String,
+    domain: Option<String>,
+    secure: bool,
+    http_only: bool,
+    same_site: SameSite,
+    partitioned: bool,
+    session_only: bool,
+}
+
+impl Default for CookieOptions {
+    fn default() -> Self {
+        Self {
+            path: "/".to_owned(),
+            domain: None,
+            secure: true,
+            http_only: true,
+            same_site: SameSite::Lax,
+            partitioned: false,
+            session_only: false,
+        }
+    }
+}
+
+impl CookieOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The paths that get the cookie. Another than `/` gives up the `__Host-` prefix for `__Secure-`.
+    #[must_use]
+    pub fn with_path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Sends the cookie to the subdomains of `domain` too. Gives up the `__Host-` prefix for `__Secure-`.
+    #[must_use]
+    pub fn with_domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Lets the cookie travel over plain HTTP, without any prefix. For development where the browser does not take
+    /// `localhost` for secure; never for what the world can reach.
+    #[must_use]
+    pub fn without_secure(mut self) -> Self {
+        self.secure = false;
+        self
+    }
+
+    /// Lets scripts of the page read the cookie.
+    #[must_use]
+    pub fn without_http_only(mut self) -> Self {
+        self.http_only = false;
+        self
+    }
+
+    /// Which requests from other sites carry the cookie. `None` needs `Secure`.
+    #[must_use]
+    pub fn with_same_site(mut self, same_site: SameSite) -> Self {
+        self.same_site = same_site;
+        self
+    }
+
+    /// Gives each site that embeds this one a cookie of its own (CHIPS). Needs `Secure`.
+    #[must_use]
+    pub fn with_partitioned(mut self) -> Self {
+        self.partitioned = true;
+        self
+    }
+
+    /// Leaves `Max-Age` out: the cookie ends with the browser.
+    #[must_use]
+    pub fn without_max_age(mut self) -> Self {
+        self.session_only = true;
+        self
+    }
+
+    /// The cookie's name for a session of this name.
+    pub(crate) fn name(&self, session: &str) -> String {
+        let prefix = match (self.secure, self.path == "/" && self.domain.is_none()) {
+            (true, true) => "__Host-",
+            (true, false) => "__Secure-",
+            (false, _) => "",
+        };
+        format!("{prefix}{session}")
+    }
+
+    pub(super) fn header(&self, name: &str, value: String, max_age: i64) -> Option<HeaderValue> {
+        let mut cookie = Cookie::build((name.to_owned(), value))
+            .path(self.path.clone())
+            .secure(self.secure)
+            .http_only(self.http_only)
+            .same_site(self.same_site);
+        if let Some(domain) = &self.domain {
+            cookie = cookie.domain(domain.clone());
+        }
+        if self.partitioned {
+            cookie = cookie.partitioned(true);
+        }
+        if !self.session_only || max_age == 0 {
+            cookie = cookie.max_age(::cookie::time::Duration::seconds(max_age));
+        }
+        HeaderValue::try_from(cookie.to_string()).ok()
+    }
+}

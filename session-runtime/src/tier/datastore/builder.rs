@@ -1,0 +1,231 @@
+//! Where the records live, and how long a call may take.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gcloud_sdk::{GoogleAuthHeaders, GoogleEnvironment};
+
+use super::entity::Place;
+use super::rpc::{self, Rpc, Timeouts, UNSENT_TIMEOUT};
+use super::{Datastore, MAX_WRITE_DELAY, probe};
+use crate::clock::{Clock, SystemClock};
+use crate::tier::TierError;
+
+/// The service's address (its reference, "service endpoint").
+const SERVICE: &str = "https://datastore.googleapis.com";
+/// The scope of Datastore's own API (its reference, "authorization scopes").
+const SCOPE: &str = "https://www.googleapis.com/auth/datastore";
+
+/// Names the project, database, namespace and timeouts of a [`Datastore`].
+#[derive(Clone)]
+pub struct DatastoreBuilder {
+    project: Option<String>,
+    database: String,
+    namespace: String,
+    index_expires_at: bool,
+    emulator: Option<String>,
+    timeouts: Timeouts,
+    clock: Arc<dyn Clock>,
+}
+
+/// Why a [`Datastore`] could not be set up. Its text says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// No project was named, and none could be found out.
+    #[error(
+        "no Google Cloud project: set DATASTORE_PROJECT_ID or GOOGLE_CLOUD_PROJECT, or call `DatastoreBuilder::project`"
+    )]
+    NoProject,
+    /// The project's or database's name is nothing that Google gives out.
+    #[error("not the name of a project or database: {0:?}")]
+    BadName(String),
+    /// The address is no `host:port`, or TLS could not be set up.
+    #[error(
+        "cannot connect to {address}: give DATASTORE_EMULATOR_HOST as host:port, without it the machine needs CA certificates"
+    )]
+    Connection {
+        /// What was to be connected to.
+        address: String,
+        /// What was wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The timeouts leave room for a write later than any fence in the cache lives.
+    #[error(
+        "timeouts too long: one attempt and a whole call must be longer than nothing, and together shorter than {limit:?}"
+    )]
+    Timeouts {
+        /// What they must stay under, together.
+        limit: Duration,
+    },
+    /// There are no application default credentials, or they are malformed.
+    #[error(
+        "no Google credentials: run `gcloud auth application-default login`, set GOOGLE_APPLICATION_CREDENTIALS, \
+         or DATASTORE_EMULATOR_HOST for an emulator"
+    )]
+    Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The probe could not be run: the service is away, or refused.
+    #[error(
+        "the start-up probe of Datastore failed: check that the service or emulator runs, that project and database \
+         exist, and that the credentials may read and write entities (role roles/datastore.user)"
+    )]
+    Probe(#[source] TierError),
+    /// The backend applied a write whose `base_version` was stale.
+    #[error(
+        "this backend of Datastore ignores base_version, so that two writers of a session would overwrite each other: \
+         use the Datastore service, or a current emulator"
+    )]
+    IgnoresBaseVersion,
+}
+
+impl Default for DatastoreBuilder {
+    fn default() -> Self {
+        Self {
+            project: None,
+            database: String::new(),
+            namespace: String::new(),
+            index_expires_at: true,
+            emulator: None,
+            timeouts: Timeouts {
+                attempt: Duration::from_secs(5),
+                call: Duration::from_secs(15),
+            },
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl DatastoreBuilder {
+    /// What the environment names; see [`Datastore::from_env`].
+    pub fn from_env() -> Self {
+        let var = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            project: var("DATASTORE_PROJECT_ID").or_else(|| var("GOOGLE_CLOUD_PROJECT")),
+            emulator: var("DATASTORE_EMULATOR_HOST"),
+            ..Self::default()
+        }
+    }
+
+    /// The Google Cloud project. Default: that of the application default credentials, or of the machine.
+    #[must_use]
+    pub fn project(mut self, project: impl Into<String>) -> Self {
+        self.project = Some(project.into());
+        self
+    }
+
+    /// The database within the project. Default: `""`, the project's default database.
+    #[must_use]
+    pub fn database(mut self, database: impl Into<String>) -> Self {
+        self.database = database.into();
+        self
+    }
+
+    /// The namespace within the database. Default: `""`, the default namespace.
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// Whether `ExpiresAt` is indexed, which `purge_expired` needs and a TTL policy does not. Default: it is.
+    #[must_use]
+    pub fn index_expires_at(mut self, is_indexed: bool) -> Self {
+        self.index_expires_at = is_indexed;
+        self
+    }
+
+    /// An emulator at `host:port`, reached without TLS and without credentials. Default: the service.
+    #[must_use]
+    pub fn emulator(mut self, address: impl Into<String>) -> Self {
+        self.emulator = Some(address.into());
+        self
+    }
+
+    /// How long one attempt may take, which the service is told too. Default: 5 seconds.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.attempt = timeout;
+        self
+    }
+
+    /// How long a call may take with all its attempts and the pauses between them. Default: 15 seconds.
+    #[must_use]
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.call = timeout;
+        self
+    }
+
+    /// The clock that says whether a record that was met has expired. Default: the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Connects, and probes whether the backend honours `base_version` (five small calls; see the module).
+    ///
+    /// # Errors
+    /// Every [`SetupError`] ends the start: no project, no credentials, no service, or one that would lose writes.
+    pub async fn connect(self) -> Result<Datastore, SetupError> {
+        self.check_timeouts()?;
+        let project = match &self.project {
+            Some(project) => Some(project.clone()),
+            None if self.emulator.is_some() => None,
+            None => GoogleEnvironment::detect_google_project_id().await,
+        };
+        let place = Place {
+            project: project
+                .filter(|project| !project.is_empty())
+                .ok_or(SetupError::NoProject)?,
+            database: self.database,
+            namespace: self.namespace,
+            index_expires_at: self.index_expires_at,
+        };
+        let url = self.emulator.as_deref().map_or(SERVICE.to_owned(), emulator_url);
+        let channel = rpc::channel(&url).map_err(|source| SetupError::Connection {
+            address: url,
+            source: source.into(),
+        })?;
+        let credentials = match self.emulator {
+            Some(_) => None,
+            None => Some(Arc::new(
+                GoogleAuthHeaders::from_adc_with_scopes(vec![SCOPE.to_owned()])
+                    .await
+                    .map_err(|source| SetupError::Credentials(source.into()))?,
+            )),
+        };
+        let rpc = Rpc::new(channel, credentials, place, self.timeouts)?;
+        let datastore = Datastore { rpc, clock: self.clock };
+        probe::probe(&datastore).await?;
+        Ok(datastore)
+    }
+
+    /// A write is sent within the call's time, may lie in the socket's buffer for [`UNSENT_TIMEOUT`], and is worked on
+    /// for no longer than one attempt.
+    fn check_timeouts(&self) -> Result<(), SetupError> {
+        let Timeouts { attempt, call } = self.timeouts;
+        let limit = MAX_WRITE_DELAY.saturating_sub(UNSENT_TIMEOUT);
+        if attempt.is_zero() || call.is_zero() || attempt.saturating_add(call) > limit {
+            return Err(SetupError::Timeouts { limit });
+        }
+        Ok(())
+    }
+}
+
+fn emulator_url(address: &str) -> String {
+    let address = address.strip_prefix("http://").unwrap_or(address);
+    format!("http://{}", address.trim_end_matches('/'))
+}
+
+impl fmt::Debug for DatastoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatastoreBuilder")
+            .field("project", &self.project)
+            .field("database", &self.database)
+            .field("namespace", &self.namespace)
+            .field("emulator", &self.emulator)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,168 @@
+//! Round trips, with ciborium as the oracle in both directions.
+
+use std::fmt::Debug;
+
+use ciborium::Value;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use session_runtime::codec::cbor;
+
+use crate::deterministic::assert_deterministic;
+use crate::samples::{self, Borrowing};
+
+pub(crate) fn by_ciborium<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).unwrap();
+    bytes
+}
+
+/// The promises that hold of every value of every type.
+fn check<T>(value: &T) -> TestCaseResult
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let ours = cbor::to_vec(value).unwrap();
+    let theirs = by_ciborium(value);
+    prop_assert_eq!(&cbor::from_slice::<T>(&ours).unwrap(), value);
+    prop_assert_eq!(&ciborium::from_reader::<T, _>(&ours[..]).unwrap(), value);
+    prop_assert_eq!(&cbor::from_slice::<T>(&theirs).unwrap(), value);
+
+    // Only the order of entries may differ, and the way through a dynamic value ends in the same bytes.
+    let dynamic: Value = cbor::from_slice(&theirs).unwrap();
+    prop_assert_eq!(&dynamic, &ciborium::from_reader::<Value, _>(&theirs[..]).unwrap());
+    prop_assert_eq!(&cbor::to_vec(&dynamic).unwrap(), &ours);
+
+    assert_deterministic(&ours);
+    prop_assert_eq!(cbor::head::Reader::new(&ours).skip().unwrap(), &ours[..]);
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn scalars(value in samples::scalars()) {
+        check(&value)?;
+    }
+
+    #[test]
+    fn collections(value in samples::collections()) {
+        check(&value)?;
+    }
+
+    #[test]
+    fn enums(value in samples::shape()) {
+        check(&value)?;
+    }
+
+    #[test]
+    fn internally_tagged_enums(value in samples::internal()) {
+        check(&value)?;
+    }
+
+    #[test]
+    fn adjacently_tagged_enums(value in samples::adjacent()) {
+        check(&value)?;
+    }
+
+    #[test]
+    fn untagged_enums(value in samples::untagged()) {
+        check(&value)?;
+    }
+
+    #[test]
+    fn flattened_structs(value in samples::flattened()) {
+        check(&value)?;
+    }
+
+    #[test]
+    fn dynamic_values(value in samples::value()) {
+        let theirs = by_ciborium(&value);
+        prop_assert_eq!(&cbor::from_slice::<Value>(&theirs).unwrap(), &value);
+        // A dynamic map is equal only to one in the same order.
+        let ordered: Value = ciborium::from_reader(&cbor::to_vec(&value).unwrap()[..]).unwrap();
+        prop_assert_eq!(cbor::to_vec(&ordered).unwrap(), cbor::to_vec(&value).unwrap());
+        check(&ordered)?;
+    }
+
+    #[test]
+    fn borrowed_content(text in "\\PC*", bytes: Vec<u8>) {
+        let value = Borrowing { text: &text, bytes: &bytes, either: text.as_str().into() };
+        let theirs = by_ciborium(&value);
+        prop_assert_eq!(&cbor::from_slice::<Borrowing<'_>>(&theirs).unwrap(), &value);
+        let ours = cbor::to_vec(&value).unwrap();
+        let read: Borrowing<'_> = cbor::from_slice(&ours).unwrap();
+        prop_assert_eq!(&read, &value);
+        prop_assert!(matches!(read.either, std::borrow::Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn floats_keep_their_bits(bits: u64) {
+        let value = f64::from_bits(bits);
+        let read: f64 = cbor::from_slice(&cbor::to_vec(&value).unwrap()).unwrap();
+        prop_assert!(read.to_bits() == bits || (read.is_nan() && value.is_nan()));
+        prop_assert!(value.is_nan() || cbor::to_vec(&value).unwrap() == by_ciborium(&value));
+    }
+
+    #[test]
+    fn integers_beside_each_other(value: i128) {
+        let theirs = by_ciborium(&value);
+        prop_assert_eq!(&cbor::to_vec(&value).unwrap(), &theirs);
+        prop_assert_eq!(cbor::from_slice::<i64>(&theirs).ok(), i64::try_from(value).ok());
+        prop_assert_eq!(cbor::from_slice::<u128>(&theirs).ok(), u128::try_from(value).ok());
+    }
+
+    /// Whatever the bytes, what both read they read alike, and ours reads what ciborium reads to the end.
+    #[test]
+    fn arbitrary_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..48)) {
+        crate::hostile::compare_with_ciborium(&bytes);
+    }
+}
+
+#[test]
+fn every_half_float_is_read_and_written_as_it_is() {
+    for bits in 0..=u16::MAX {
+        let [high, low] = bits.to_be_bytes();
+        let encoded = [0xf9, high, low];
+        let ours: f64 = cbor::from_slice(&encoded).unwrap();
+        let theirs: f64 = ciborium::from_reader(&encoded[..]).unwrap();
+        assert!(
+            ours.to_bits() == theirs.to_bits() || (ours.is_nan() && theirs.is_nan()),
+            "{bits:#06x}"
+        );
+        let expected = if ours.is_nan() { [0xf9, 0x7e, 0x00] } else { encoded };
+        assert_eq!(cbor::to_vec(&ours).unwrap(), expected, "{bits:#06x}");
+    }
+}
+
+#[test]
+fn every_nan_has_one_encoding() {
+    for bits in [
+        0x7ff8_0000_0000_0000,
+        0xfff8_0000_0000_0000,
+        0x7ff0_0000_0000_0001,
+        0x7fff_ffff_ffff_ffff,
+    ] {
+        assert_eq!(cbor::to_vec(&f64::from_bits(bits)).unwrap(), [0xf9, 0x7e, 0x00]);
+    }
+    assert_eq!(cbor::to_vec(&f32::NAN).unwrap(), by_ciborium(&f64::NAN));
+}
+
+/// ciborium's own wrappers for tags keep their meaning.
+#[test]
+fn tags_that_a_type_asks_for_are_kept() {
+    use ciborium::tag::{Captured, Required};
+
+    let required = Required::<_, 32>("http://example.com".to_owned());
+    let bytes = cbor::to_vec(&required).unwrap();
+    assert_eq!(bytes, by_ciborium(&required));
+    assert_eq!(cbor::from_slice::<Required<String, 32>>(&bytes).unwrap(), required);
+    assert!(cbor::from_slice::<Required<String, 33>>(&bytes).is_err());
+    assert_eq!(cbor::from_slice::<Captured<String>>(&bytes).unwrap().0, Some(32));
+    assert_eq!(cbor::from_slice::<Captured<String>>(&bytes[2..]).unwrap().0, None);
+    assert_eq!(
+        cbor::from_slice::<String>(&bytes).unwrap(),
+        required.0,
+        "where none asks, a tag is passed over"
+    );
+}

@@ -1,0 +1,88 @@
+//! Any bytes, read as any shape: no panic; what is read can be written and read again; ciborium reads the same.
+#![no_main]
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use ciborium::Value;
+use libfuzzer_sys::fuzz_target;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use session_runtime::codec::cbor::{self, head::Reader};
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Shape {
+    Unit,
+    Newtype(Box<Option<Shape>>),
+    Tuple(i128, u128, char),
+    Struct { list: Vec<Shape>, map: HashMap<String, f32>, keys: BTreeMap<(i8, bool), ()> },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Internal {
+    A { x: i64, y: Option<Vec<u8>> },
+    B(BTreeMap<String, u64>),
+    C,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Untagged {
+    Integer(i64),
+    Float(f64),
+    Text(String),
+    List(Vec<Untagged>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Flattened {
+    id: u32,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Untagged>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Borrowing<'a> {
+    text: &'a str,
+    #[serde(borrow)]
+    either: Cow<'a, str>,
+}
+
+/// What was read has one encoding, and it reads back as what has that encoding.
+fn read<T: DeserializeOwned + Serialize>(bytes: &[u8]) {
+    let Ok(value) = cbor::from_slice::<T>(bytes) else { return };
+    // A key that came twice, and survives in a dynamic value, has no encoding.
+    let Ok(written) = cbor::to_vec(&value) else { return };
+    let again = cbor::from_slice::<T>(&written).expect("what was written is read");
+    assert_eq!(cbor::to_vec(&again).expect("it was written before"), written);
+    ciborium::from_reader::<T, _>(&written[..]).expect("ciborium reads what was written");
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut reader = Reader::new(bytes);
+    let well_formed = reader.skip().is_ok() && reader.end().is_ok();
+    assert_eq!(cbor::from_slice::<IgnoredAny>(bytes).is_ok(), well_formed);
+
+    let ours = cbor::from_slice::<Value>(bytes);
+    let mut rest = bytes;
+    let theirs = ciborium::from_reader::<Value, _>(&mut rest).ok().filter(|_| rest.is_empty());
+    match (ours, theirs) {
+        (Ok(ours), Some(theirs)) => assert_eq!(format!("{ours:?}"), format!("{theirs:?}")),
+        (Err(error), Some(_)) => assert!(!well_formed, "{error}"),
+        (Ok(_), None) => assert!(well_formed),
+        (Err(_), None) => {}
+    }
+
+    // A dynamic value keeps an integer that comes as a tagged byte string in chunks, as ciborium's does; once it has
+    // been written in one piece, it is an integer like any other.
+    if let Some(written) = cbor::from_slice::<Value>(bytes).ok().and_then(|value| cbor::to_vec(&value).ok()) {
+        read::<Value>(&written[..]);
+    }
+    read::<Shape>(bytes);
+    read::<Internal>(bytes);
+    read::<Untagged>(bytes);
+    read::<Flattened>(bytes);
+    read::<(u8, i16, u32, i64, String, [bool; 2])>(bytes);
+    let _ = cbor::from_slice::<Borrowing<'_>>(bytes);
+});

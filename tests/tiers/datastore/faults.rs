@@ -1,0 +1,126 @@
+//! Servers that are away, silent, or back again.
+
+use std::time::{Duration, Instant};
+
+use session_runtime::tier::datastore::{Datastore, SetupError};
+use session_runtime::tier::{DurableTier, TierErrorKind, Write};
+use session_tests::services::emulator::{Emulator, Flavour, PROJECT};
+
+use super::{builder, bytes, done, soon, stored};
+
+const ATTEMPT: Duration = Duration::from_secs(1);
+const CALL: Duration = Duration::from_millis(1_500);
+/// What a busy machine may add to a deadline.
+const SLACK: Duration = Duration::from_secs(3);
+
+#[tokio::test]
+async fn a_dead_server_is_unavailable_until_it_is_back() {
+    let Some(emulator) = Emulator::start(Flavour::Datastore) else {
+        return;
+    };
+    let tier = builder(&emulator).connect().await.unwrap();
+    let version = done(tier.insert("k", bytes("one"), soon()).await);
+
+    emulator.kill();
+    let kinds = [
+        tier.read("k").await.unwrap_err().kind(),
+        tier.insert("other", bytes("one"), soon()).await.unwrap_err().kind(),
+        tier.update("k", version, bytes("two"), soon())
+            .await
+            .unwrap_err()
+            .kind(),
+        tier.delete("k", version).await.unwrap_err().kind(),
+        tier.purge_expired(soon(), 10).await.unwrap_err().kind(),
+    ];
+    assert_eq!(kinds, [TierErrorKind::Unavailable; 5]);
+
+    emulator.restart();
+    assert_eq!(tier.read("k").await.unwrap(), None);
+    done(tier.insert("k", bytes("one"), soon()).await);
+}
+
+#[tokio::test]
+async fn a_silent_server_leaves_writes_unknown_and_reads_unavailable() {
+    let Some(emulator) = Emulator::start(Flavour::Datastore) else {
+        return;
+    };
+    // The first calls of a fresh emulator are slow; they are not to meet the short timeouts.
+    builder(&emulator).connect().await.unwrap();
+    let tier = builder(&emulator)
+        .attempt_timeout(ATTEMPT)
+        .call_timeout(CALL)
+        .connect()
+        .await
+        .unwrap();
+    let version = done(tier.insert("k", bytes("one"), soon()).await);
+
+    emulator.freeze();
+    let started = Instant::now();
+    assert_eq!(tier.read("k").await.unwrap_err().kind(), TierErrorKind::Unavailable);
+    assert!(started.elapsed() < CALL + SLACK);
+    let started = Instant::now();
+    let errors = [
+        tier.insert("other", bytes("one"), soon()).await.unwrap_err(),
+        tier.update("k", version, bytes("two"), soon()).await.unwrap_err(),
+        tier.delete("k", version).await.unwrap_err(),
+    ];
+    assert!(started.elapsed() < (ATTEMPT + SLACK) * 3);
+    for error in errors {
+        assert_eq!(error.kind(), TierErrorKind::Unknown, "{error}");
+    }
+
+    emulator.thaw();
+    // Whichever of the lost writes landed, the tier serves again, and at most one of the two on `version` did.
+    match tier.read("k").await.unwrap() {
+        Some(found) if found.version == version => assert_eq!(found, stored("one", version)),
+        Some(found) => {
+            assert_eq!(&found.value[..], b"two");
+            assert_eq!(tier.delete("k", version).await.unwrap(), Write::Conflict);
+        }
+        None => assert_eq!(
+            tier.update("k", version, bytes("two"), soon()).await.unwrap(),
+            Write::Missing
+        ),
+    }
+}
+
+#[tokio::test]
+async fn setting_up_without_a_server_says_what_to_do() {
+    // Port 1 of this machine: nobody listens there, and nobody may without being asked.
+    let error = Datastore::builder()
+        .project(PROJECT)
+        .emulator("127.0.0.1:1")
+        .connect()
+        .await
+        .unwrap_err();
+    let SetupError::Probe(cause) = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(cause.kind(), TierErrorKind::Unavailable);
+    assert!(
+        error.to_string().contains("check that the service or emulator runs"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn setting_up_without_a_project_says_what_to_do() {
+    let error = Datastore::builder()
+        .emulator("127.0.0.1:1")
+        .connect()
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("set DATASTORE_PROJECT_ID"), "{error}");
+}
+
+#[tokio::test]
+async fn timeouts_that_outlive_a_fence_are_refused() {
+    let error = Datastore::builder()
+        .project(PROJECT)
+        .emulator("127.0.0.1:1")
+        .call_timeout(Duration::from_secs(50))
+        .connect()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, SetupError::Timeouts { .. }), "{error:?}");
+}

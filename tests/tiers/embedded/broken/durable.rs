@@ -1,0 +1,253 @@
+//! Durable tiers with one fault each.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use session_runtime::conformance::{self, Options, Violation};
+use session_runtime::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
+
+use super::{LIMIT, too_large};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum DurableFault {
+    None,
+    InsertReplaces,
+    UpdateIgnoresTheBase,
+    UpdateInserts,
+    DeleteIgnoresTheBase,
+    DeleteLeavesAGhost,
+    SameContentSameVersion,
+    VersionsBeginAgain,
+    WriteTellsTheOldVersion,
+    UpdateLooksThenPuts,
+    InsertLooksThenPuts,
+    ReadsLag,
+    HidesTheExpired,
+    PurgesAll,
+    PurgesByTheFirstExpiry,
+    PurgesByTheWallClock,
+    PurgesWithoutLimit,
+    TooLargeIsRefused,
+    Hangs,
+}
+
+type Record = (Bytes, Version, SystemTime, SystemTime);
+
+struct BrokenFile {
+    fault: DurableFault,
+    records: Mutex<BTreeMap<String, Record>>,
+    /// What a replica that lags behind shows.
+    before: Mutex<BTreeMap<String, Record>>,
+    versions: AtomicU64,
+}
+
+impl BrokenFile {
+    fn is(&self, fault: DurableFault) -> bool {
+        self.fault == fault
+    }
+
+    fn found(&self, key: &str) -> Option<Record> {
+        self.records.lock().unwrap().get(key).cloned()
+    }
+
+    fn put(&self, key: &str, value: Bytes, expires_at: SystemTime) -> Write {
+        let mut records = self.records.lock().unwrap();
+        *self.before.lock().unwrap() = records.clone();
+        let old = records.get(key);
+        let old_version = old.map(|old| old.1);
+        let version = match old {
+            None if self.is(DurableFault::VersionsBeginAgain) => Version(1),
+            Some(old) if self.is(DurableFault::VersionsBeginAgain) => Version(old.1.0 + 1),
+            Some(old) if self.is(DurableFault::SameContentSameVersion) && old.0 == value => old.1,
+            _ => Version(self.versions.fetch_add(1, Ordering::SeqCst) + 1),
+        };
+        let first = old.map_or(expires_at, |old| old.3);
+        records.insert(key.to_owned(), (value, version, expires_at, first));
+        match old_version {
+            Some(old) if self.is(DurableFault::WriteTellsTheOldVersion) => Write::Done(old),
+            _ => Write::Done(version),
+        }
+    }
+}
+
+impl DurableTier for BrokenFile {
+    fn name(&self) -> &'static str {
+        "broken-file"
+    }
+
+    fn max_value_len(&self) -> usize {
+        LIMIT
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {
+        if self.is(DurableFault::Hangs) {
+            std::future::pending::<()>().await;
+        }
+        let found = if self.is(DurableFault::ReadsLag) && self.versions.load(Ordering::SeqCst).is_multiple_of(97) {
+            self.before.lock().unwrap().get(key).cloned()
+        } else {
+            self.found(key)
+        };
+        let hidden = |at: &SystemTime| self.is(DurableFault::HidesTheExpired) && *at < SystemTime::now();
+        Ok(found
+            .filter(|(_, _, at, _)| !hidden(at))
+            .map(|(value, version, ..)| Stored { value, version }))
+    }
+
+    async fn insert(&self, key: &str, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
+        if self.is(DurableFault::TooLargeIsRefused) && value.len() > LIMIT {
+            return Err(TierError::new("broken", "insert", TierErrorKind::Refused));
+        }
+        too_large(&value)?;
+        let is_free = self.found(key).is_none();
+        if self.is(DurableFault::InsertLooksThenPuts) {
+            tokio::task::yield_now().await;
+        }
+        if !is_free && !self.is(DurableFault::InsertReplaces) {
+            return Ok(Write::Conflict);
+        }
+        Ok(self.put(key, value, expires_at))
+    }
+
+    async fn update(&self, key: &str, base: Version, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
+        too_large(&value)?;
+        let found = self.found(key);
+        if self.is(DurableFault::UpdateLooksThenPuts) {
+            tokio::task::yield_now().await;
+        }
+        match found {
+            None if !self.is(DurableFault::UpdateInserts) => return Ok(Write::Missing),
+            Some(found) if found.1 != base && !self.is(DurableFault::UpdateIgnoresTheBase) => {
+                return Ok(Write::Conflict);
+            }
+            _ => {}
+        }
+        Ok(self.put(key, value, expires_at))
+    }
+
+    async fn delete(&self, key: &str, base: Version) -> Result<Write, TierError> {
+        match self.found(key) {
+            None => return Ok(Write::Missing),
+            Some(found) if found.1 != base && !self.is(DurableFault::DeleteIgnoresTheBase) => {
+                return Ok(Write::Conflict);
+            }
+            Some(_) => {}
+        }
+        if !self.is(DurableFault::DeleteLeavesAGhost) {
+            self.records.lock().unwrap().remove(key);
+        }
+        Ok(Write::Done(base))
+    }
+
+    async fn purge_expired(&self, now: SystemTime, limit: usize) -> Result<usize, TierError> {
+        let limit = if self.is(DurableFault::PurgesWithoutLimit) {
+            usize::MAX
+        } else {
+            limit
+        };
+        let mut records = self.records.lock().unwrap();
+        let now = if self.is(DurableFault::PurgesByTheWallClock) {
+            SystemTime::now()
+        } else {
+            now
+        };
+        let expired: Vec<String> = records
+            .iter()
+            .filter(|(_, (_, _, at, first))| match self.fault {
+                DurableFault::PurgesAll => true,
+                DurableFault::PurgesByTheFirstExpiry => *first < now,
+                _ => *at < now,
+            })
+            .map(|(key, _)| key.clone())
+            .take(limit)
+            .collect();
+        for key in &expired {
+            records.remove(key);
+        }
+        Ok(expired.len().min(100))
+    }
+}
+
+async fn check_durable(fault: DurableFault) -> Result<(), Violation> {
+    let tier = Arc::new(BrokenFile {
+        fault,
+        records: Mutex::default(),
+        before: Mutex::default(),
+        versions: AtomicU64::new(0),
+    });
+    conformance::durable_tier(&tier, &Options::new()).await
+}
+
+#[tokio::test]
+async fn every_fault_of_a_durable_tier_is_found_by_its_rule() {
+    use DurableFault as Fault;
+    check_durable(Fault::None).await.unwrap();
+    for (fault, rule) in [
+        (Fault::InsertReplaces, "insert creates, and never replaces"),
+        (
+            Fault::UpdateIgnoresTheBase,
+            "update replaces exactly the version that it is based on",
+        ),
+        (Fault::UpdateInserts, "update never creates"),
+        (
+            Fault::DeleteIgnoresTheBase,
+            "delete takes exactly the version that it is based on",
+        ),
+        (
+            Fault::DeleteLeavesAGhost,
+            "delete takes exactly the version that it is based on",
+        ),
+        (
+            Fault::SameContentSameVersion,
+            "every write gives a new version, even of identical content",
+        ),
+        (
+            Fault::VersionsBeginAgain,
+            "a late update cannot bring a deleted record back",
+        ),
+        (
+            Fault::WriteTellsTheOldVersion,
+            "update replaces exactly the version that it is based on",
+        ),
+        (
+            Fault::UpdateLooksThenPuts,
+            "of updates that race on one base, exactly one is done",
+        ),
+        (Fault::InsertLooksThenPuts, "of inserts that race, exactly one creates"),
+        (
+            Fault::HidesTheExpired,
+            "a record past its expires_at still conflicts with an insert",
+        ),
+        (Fault::PurgesAll, "purging takes only what has expired"),
+        (Fault::PurgesByTheFirstExpiry, "purging takes only what has expired"),
+        (Fault::PurgesByTheWallClock, "purging takes only what has expired"),
+        (Fault::PurgesWithoutLimit, "purging takes no more than its limit"),
+        (
+            Fault::TooLargeIsRefused,
+            "a value over the limit is refused as too large and changes nothing",
+        ),
+    ] {
+        let violation = check_durable(fault)
+            .await
+            .expect_err(&format!("{fault:?} went unnoticed"));
+        assert_eq!(violation.rule(), rule, "{fault:?}: {violation}");
+    }
+    // A read that lags is found by whichever rule meets it first.
+    check_durable(Fault::ReadsLag)
+        .await
+        .expect_err("a read that lags went unnoticed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_that_never_answers_is_found() {
+    let violation = check_durable(DurableFault::Hangs).await.unwrap_err();
+    assert_eq!(violation.expected(), "every call to end within a bounded time");
+    assert_eq!(
+        violation.to_string(),
+        "broken-file breaks the rule \"a key without a record reads as none\": expected every call to end within a \
+         bounded time, but nothing was heard for 60s"
+    );
+}

@@ -1,0 +1,152 @@
+//! A memcached that dies, comes back, or stands still.
+
+use session_runtime::tier::{CacheTier, Swap, TierErrorKind};
+use session_tests::proxy::Proxy;
+use session_tests::services::memcached::Memcached;
+
+use super::{TTL, join_all, tier, token, value};
+
+#[tokio::test]
+async fn a_restart_is_not_noticed_by_the_next_operation() {
+    let Some(mut server) = Memcached::start() else { return };
+    let tier = tier(server.address());
+    // Several connections, all of which the restart breaks.
+    let warm = join_all((0..4).map(|_| tier.get("k"))).await;
+    assert!(warm.iter().all(Result::is_ok));
+    server.restart();
+    assert_eq!(tier.get("k").await.unwrap(), None);
+    server.restart();
+    tier.set("k", "v".into(), TTL).await.unwrap();
+    assert_eq!(value(&tier, "k").await.unwrap(), "v");
+    server.restart();
+    assert!(tier.add("k", "w".into(), TTL).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_dead_server_is_unavailable_and_back_at_once() {
+    let Some(mut server) = Memcached::start() else { return };
+    let tier = tier(server.address());
+    tier.set("k", "v".into(), TTL).await.unwrap();
+    let token = token(&tier, "k").await;
+    server.kill();
+    let errors = [
+        tier.get("k").await.unwrap_err(),
+        tier.add("k", "v".into(), TTL).await.unwrap_err(),
+        tier.set("k", "v".into(), TTL).await.unwrap_err(),
+        tier.swap("k", token, "v".into(), TTL).await.unwrap_err(),
+        tier.remove("k", token).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(
+            error.kind(),
+            TierErrorKind::Unavailable,
+            "nothing was sent, so nothing can have been applied"
+        );
+        assert!(std::error::Error::source(&error).is_some());
+    }
+    server.restart();
+    assert_eq!(tier.get("k").await.unwrap(), None);
+}
+
+/// memcached counts its cas uniques from 1 in every life: without care, a token of the last one names a stranger.
+#[tokio::test]
+async fn a_token_does_not_outlive_the_server() {
+    let Some(mut server) = Memcached::start() else { return };
+    let tier = tier(server.address());
+    for _ in 0..3 {
+        tier.set("k", "before".into(), TTL).await.unwrap();
+        let stale = token(&tier, "k").await;
+        let unique = server.ask("mg k c\r\n").unwrap();
+        server.restart();
+        assert!(tier.add("k", "after".into(), TTL).await.unwrap());
+        assert_eq!(
+            server.ask("mg k c\r\n").unwrap(),
+            unique,
+            "the test needs the two to have the same cas unique"
+        );
+        assert_eq!(tier.swap("k", stale, "wrong".into(), TTL).await.unwrap(), Swap::Changed);
+        assert_eq!(tier.remove("k", stale).await.unwrap(), Swap::Changed);
+        assert_eq!(value(&tier, "k").await.unwrap(), "after");
+        server.restart();
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_server_costs_the_timeout_and_leaves_writes_open() {
+    let Some(server) = Memcached::start() else { return };
+    let tier = tier(server.address()).with_pool_size(1);
+    tier.set("k", "v".into(), TTL).await.unwrap();
+    let token = token(&tier, "k").await;
+    server.pause();
+    // From here on time jumps to the next deadline whenever nothing else can happen.
+    tokio::time::pause();
+    let started = tokio::time::Instant::now();
+    // Both at once on a pool of one connection: the first is sent and not answered, the second is never sent.
+    let both = join_all((0..2).map(|_| tier.set("k", "w".into(), TTL))).await;
+    let mut kinds = both.into_iter().map(|outcome| outcome.unwrap_err().kind());
+    assert_eq!(kinds.next(), Some(TierErrorKind::Unknown));
+    assert_eq!(kinds.next(), Some(TierErrorKind::Unavailable));
+    assert_eq!(started.elapsed().as_secs(), super::PATIENCE.as_secs());
+    tokio::time::resume();
+    server.resume();
+    // The write whose outcome was unknown was carried out after all: that is what `Unknown` warns of.
+    let is_swapped = tier.swap("k", token, "x".into(), TTL).await.unwrap();
+    assert_eq!(is_swapped, Swap::Changed);
+    assert_eq!(value(&tier, "k").await.unwrap(), "w");
+}
+
+#[tokio::test]
+async fn a_frozen_read_is_unavailable_and_is_not_tried_twice() {
+    let Some(server) = Memcached::start() else { return };
+    let proxy = Proxy::start(server.address()).await;
+    let tier = tier(proxy.address());
+    tier.set("k", "v".into(), TTL).await.unwrap();
+    server.pause();
+    tokio::time::pause();
+    let started = tokio::time::Instant::now();
+    assert_eq!(tier.get("k").await.unwrap_err().kind(), TierErrorKind::Unavailable);
+    assert_eq!(started.elapsed().as_secs(), super::PATIENCE.as_secs());
+    tokio::time::resume();
+    server.resume();
+    assert_eq!(proxy.connections(), 1);
+    assert_eq!(value(&tier, "k").await.unwrap(), "v");
+    assert_eq!(
+        proxy.connections(),
+        2,
+        "the connection that was left waiting is not used again"
+    );
+}
+
+#[tokio::test]
+async fn a_flush_is_a_miss() {
+    let Some(server) = Memcached::start() else { return };
+    let tier = tier(server.address());
+    tier.set("k", "v".into(), TTL).await.unwrap();
+    let token = token(&tier, "k").await;
+    server.flush();
+    assert_eq!(tier.get("k").await.unwrap(), None);
+    assert_eq!(tier.swap("k", token, "w".into(), TTL).await.unwrap(), Swap::Missing);
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_unavailable_until_it_is_accepted() {
+    let Some(server) = Memcached::start() else { return };
+    let mut proxy = Proxy::start(server.address()).await;
+    let tier = tier(proxy.address());
+    proxy.refuse().await;
+    assert_eq!(tier.get("k").await.unwrap_err().kind(), TierErrorKind::Unavailable);
+    assert_eq!(
+        tier.set("k", "v".into(), TTL).await.unwrap_err().kind(),
+        TierErrorKind::Unavailable
+    );
+    proxy.accept().await;
+    tier.set("k", "v".into(), TTL).await.unwrap();
+    proxy.refuse().await;
+    assert_eq!(
+        value(&tier, "k").await.unwrap(),
+        "v",
+        "a connection that is open is of no concern"
+    );
+    proxy.cut().await;
+    assert_eq!(tier.get("k").await.unwrap_err().kind(), TierErrorKind::Unavailable);
+}
