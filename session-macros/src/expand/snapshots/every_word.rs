@@ -110,7 +110,7 @@ const _: () = {
         name: "shop",
         version: 3u32,
         fingerprint: 1187599528575091879u64,
-        tiers: runtime::__private::Tiers::REQUEST,
+        tiers: Shop::TIERS,
         fields: &[
             runtime::__private::FieldSpec {
                 name: "visits",
@@ -145,7 +145,7 @@ const _: () = {
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]
-        const TIERS: runtime::__private::Tiers = __SCHEMA.tiers;
+        const TIERS: runtime::__private::Tiers = runtime::__private::Tiers::REQUEST;
     }
     #[automatically_derived]
     impl<__S> runtime::__private::ServedBy<__S> for Shop {}

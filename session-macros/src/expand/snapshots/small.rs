@@ -60,7 +60,7 @@ const _: () = {
         name: "shop",
         version: 1u32,
         fingerprint: 12895820931045694161u64,
-        tiers: ::session_runtime::__private::Tiers::MEMCACHE.union(::session_runtime::__private::Tiers::DATASTORE),
+        tiers: Shop::TIERS,
         fields: &[::session_runtime::__private::FieldSpec {
             name: "lines",
             was: &[],
@@ -75,7 +75,8 @@ const _: () = {
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]
-        pub const TIERS: ::session_runtime::__private::Tiers = __SCHEMA.tiers;
+        pub const TIERS: ::session_runtime::__private::Tiers =
+            ::session_runtime::__private::Tiers::MEMCACHE.union(::session_runtime::__private::Tiers::DATASTORE);
     }
     #[automatically_derived]
     impl<__S> ::session_runtime::__private::ServedBy<__S> for Shop where
