@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use session_runtime::cascade::protocol::{
-    self, Action, CacheCommit, CacheCreate, CacheLoad, Commit, Committed, Create, Created, Event, Failure, Fenced, Fill,
-    Found, Goal, Item, Loaded, Machine, Settle, Step,
+    self, Action, CacheCommit, CacheCreate, CacheLoad, Commit, Committed, Create, Created, Event, Failure, Fenced,
+    Fill, Found, Goal, Item, Loaded, Machine, Settle, Step,
 };
 use session_runtime::codec::meta::{Millis, Nonce};
 
@@ -105,7 +105,7 @@ impl Actor {
         }
         self.since = (world.seen, world.settled);
         if self.part == Part::Create {
-            let edit = Edit::new(self.who, self.part, &Rec::default());
+            let edit = Edit::new(self.who, self.part, &Rec::default(), setting.kept());
             let record = edit.made(&Rec::default());
             if setting.cache_only {
                 let mut machine = CacheCreate::new(record, edit);
@@ -141,11 +141,15 @@ impl Actor {
             Stage::Idle | Stage::Done => {}
             Stage::Load(Load::Cascade(mut load)) => {
                 let step = load.on(event, now);
-                self.go(step, Stage::Load(Load::Cascade(load)), |this, end| this.loaded(end, world, setting));
+                self.go(step, Stage::Load(Load::Cascade(load)), |this, end| {
+                    this.loaded(end, world, setting)
+                });
             }
             Stage::Load(Load::Alone(mut load)) => {
                 let step = load.on(event, now);
-                self.go(step, Stage::Load(Load::Alone(load)), |this, end| this.loaded(end, world, setting));
+                self.go(step, Stage::Load(Load::Alone(load)), |this, end| {
+                    this.loaded(end, world, setting)
+                });
             }
             Stage::Fill(mut fill) => {
                 let step = fill.on(event, now);
@@ -161,11 +165,15 @@ impl Actor {
             }
             Stage::Create(mut create) => {
                 let step = create.on(event, now);
-                self.go(step, Stage::Create(create), |this, end| this.created(end, world, setting));
+                self.go(step, Stage::Create(create), |this, end| {
+                    this.created(end, world, setting)
+                });
             }
             Stage::CacheCreate(mut create) => {
                 let step = create.on(event, now);
-                self.go(step, Stage::CacheCreate(create), |this, end| this.created(end, world, setting));
+                self.go(step, Stage::CacheCreate(create), |this, end| {
+                    this.created(end, world, setting)
+                });
             }
             Stage::Repair(mut settle, version) => {
                 let step = settle.on(event, now);
@@ -242,10 +250,16 @@ impl Actor {
             }
             return;
         }
-        let Some(Found { version, record, place }) = found else { return };
-        let edit = Edit::new(self.who, self.part, &record);
+        let Some(Found { version, record, place }) = found else {
+            return;
+        };
+        let edit = Edit::new(self.who, self.part, &record, setting.kept());
         let changed = edit.made(&record);
-        let goal = if self.part == Part::Destroy { Goal::Destroy } else { Goal::Change };
+        let goal = if self.part == Part::Destroy {
+            Goal::Destroy
+        } else {
+            Goal::Change
+        };
         let (step, stage) = if setting.cache_only {
             let Some(place) = place else { return };
             let mut commit = CacheCommit::new(goal, edit, changed, place.token);

@@ -50,6 +50,11 @@ enum Twist {
     SameKey,
 }
 
+/// Whether to explore the deep bound, which takes minutes: `SESSION_MODEL=deep`.
+fn is_deep() -> bool {
+    std::env::var("SESSION_MODEL").is_ok_and(|bound| bound == "deep")
+}
+
 /// What is explored.
 #[derive(Clone, Debug, Default)]
 struct Setting {
@@ -61,6 +66,8 @@ struct Setting {
     cache_only: bool,
     /// Whose cache calls all fail.
     cut: Option<u8>,
+    /// Whether a record keeps but one nonce.
+    forgetful: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +136,8 @@ impl Setting {
         }
         actor.conflicted |= self.twist == Twist::OneFence && event == Event::Wrote(Write::Conflict);
         actor.on(event, now, world, self);
-        if actor.conflicted && matches!(&actor.stage, Stage::Commit(_)) && actor.pending.as_ref().is_some_and(is_fence) {
+        if actor.conflicted && matches!(&actor.stage, Stage::Commit(_)) && actor.pending.as_ref().is_some_and(is_fence)
+        {
             actor.on(Event::WasSet, Millis(0), world, self);
         }
         if actor.stage != Stage::Done {
@@ -202,7 +210,10 @@ fn is_to_cache(action: &Action<Rec>) -> bool {
 }
 
 fn is_fence(action: &Action<Rec>) -> bool {
-    matches!(action, Action::Set(Item::Fence { .. }) | Action::Swap(_, Item::Fence { .. }))
+    matches!(
+        action,
+        Action::Set(Item::Fence { .. }) | Action::Swap(_, Item::Fence { .. })
+    )
 }
 
 impl Model for Setting {
@@ -218,7 +229,11 @@ impl Model for Setting {
             }
         };
         let mut next = 0;
-        let actors: Vec<Actor> = self.parts.iter().map(|part| Actor::new(number(part, &mut next), *part)).collect();
+        let actors: Vec<Actor> = self
+            .parts
+            .iter()
+            .map(|part| Actor::new(number(part, &mut next), *part))
+            .collect();
         let is_new = self.parts.contains(&Part::Create);
         let mut world = World::new((!is_new && !self.cache_only).then(Rec::default), actors, self.faults);
         world.known = !is_new;
@@ -265,7 +280,10 @@ impl Model for Setting {
             Move::Crash(index) => {
                 world.left.crashes -= 1;
                 let actor = world.actors.remove(index);
-                if let Some(action) = actor.pending.filter(|action| !is_to_cache(action) && *action != Action::Read) {
+                if let Some(action) = actor
+                    .pending
+                    .filter(|action| !is_to_cache(action) && *action != Action::Read)
+                {
                     world.late.push((actor.who, action));
                 }
             }
@@ -333,6 +351,10 @@ const ENDS: &str = "everyone finishes";
 const WORKS: &str = "everyone can finish";
 
 impl Setting {
+    fn kept(&self) -> usize {
+        if self.forgetful { 1 } else { 2 }
+    }
+
     /// The record as the authority has it.
     fn authority<'a>(&self, world: &'a World) -> Option<&'a Rec> {
         if !self.cache_only {
@@ -354,19 +376,25 @@ impl Setting {
     fn explore(self, name: &str) -> Vec<&'static str> {
         let started = std::time::Instant::now();
         let model = self.clone();
-        let checker = self.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-        let states = checker.unique_state_count();
+        let builder = self.checker().finish_when(HasDiscoveries::AnyFailures);
+        // Depth first holds few states at a time; breadth first finds the shortest counterexample.
+        let (states, mut found) = if is_deep() {
+            let checker = builder.spawn_dfs().join();
+            (checker.unique_state_count(), checker.discoveries())
+        } else {
+            let checker = builder.spawn_bfs().join();
+            (checker.unique_state_count(), checker.discoveries())
+        };
         println!("{name}: {states} states in {:.1?}", started.elapsed());
-        let mut failed: Vec<_> = checker.discoveries().into_keys().filter(|found| *found != WORKS).collect();
-        if failed.is_empty() && checker.discovery(WORKS).is_none() {
-            failed.push(WORKS);
+        let works = found.remove(WORKS).is_some();
+        let mut failed = Vec::new();
+        for (failure, path) in found {
+            println!("{name}: it does not hold that {failure}");
+            model.tell(path.into_vec());
+            failed.push(failure);
         }
-        failed.sort_unstable();
-        for failure in &failed {
-            if let Some(path) = checker.discovery(failure) {
-                println!("{name}: it does not hold that {failure}");
-                model.tell(path.into_vec());
-            }
+        if failed.is_empty() && !works {
+            failed.push(WORKS);
         }
         failed
     }

@@ -150,7 +150,10 @@ impl World {
         let held = |token: u64| {
             let holds = |action: &Action<Rec>| matches!(action, Action::Swap(t, _) | Action::Remove(t) if t.0 == token);
             self.cache.as_ref().is_some_and(|(_, t)| t.0 == token)
-                || self.actors.iter().any(|actor| actor.pending.as_ref().is_some_and(holds))
+                || self
+                    .actors
+                    .iter()
+                    .any(|actor| actor.pending.as_ref().is_some_and(holds))
                 || self.late.iter().any(|(_, action)| holds(action))
         };
         let token = (0..).find(|token| !held(*token)).unwrap_or_default();
