@@ -1,8 +1,9 @@
 //! What breaks without each part of the protocol: a model that could not see it would prove nothing.
 
 use super::record::Part::{Add, Create, Destroy, Read};
+use super::step::Twist;
 use super::world::Faults;
-use super::{ACKNOWLEDGED, BACK, DEAD, Setting, Twist, is_deep};
+use super::{ACKNOWLEDGED, BACK, DEAD, Setting, is_deep};
 
 #[track_caller]
 fn breaks(twist: Twist, promise: &'static str, mut setting: Setting) {

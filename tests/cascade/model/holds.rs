@@ -1,8 +1,12 @@
 //! What holds, and under which faults.
 
+use session_runtime::cascade::protocol::Item;
+use stateright::Model;
+
+use super::actor::How;
 use super::record::Part::{self, Add, Create, Destroy, Read, Rotate};
-use super::world::Faults;
-use super::{Setting, is_deep};
+use super::world::{Faults, World};
+use super::{Move, Setting, is_deep};
 
 const NONE: Faults = Faults {
     evictions: 0,
@@ -68,11 +72,11 @@ fn a_cache_that_forgets_anything_but_fences() {
     let parts: &[Part] = if is_deep() {
         &[Add, Add, Read(1), Read(1)]
     } else {
-        &[Add, Add, Read(1)]
+        &[Add, Read(1), Read(1)]
     };
     let faults = Faults {
         forgets: 1,
-        olds: u8::from(is_deep()),
+        olds: 1,
         ..NONE
     };
     holds("a cache that forgets anything but fences", strong(parts, faults));
@@ -110,7 +114,7 @@ fn a_durable_tier_that_is_down() {
 #[test]
 fn a_destroyer() {
     let parts: &[Part] = if is_deep() {
-        &[Destroy, Add, Add, Read(1)]
+        &[Destroy, Add, Read(1), Read(2)]
     } else {
         &[Destroy, Add, Read(1)]
     };
@@ -175,7 +179,7 @@ fn evictions_while_the_durable_tier_is_down() {
         )
     } else {
         (
-            &[Add, Add, Read(1)],
+            &[Add, Read(2)],
             Faults {
                 evictions: 1,
                 outages: 1,
@@ -204,7 +208,6 @@ fn a_cache_and_a_durable_tier_that_lose_answers() {
             Faults {
                 losses: 1,
                 silences: 1,
-                evictions: 1,
                 ..NONE
             },
         )
@@ -254,7 +257,7 @@ fn a_session_is_created_and_destroyed() {
 fn a_record_that_forgets_who_wrote() {
     let parts: &[Part] = if is_deep() { &[Add, Add, Add] } else { &[Add, Add] };
     let setting = Setting {
-        forgetful: true,
+        kept: Some(1),
         ..strong(parts, Faults { silences: 1, ..NONE })
     };
     holds("a record that forgets who wrote", setting);
@@ -288,4 +291,54 @@ fn the_cache_alone_forgets() {
         &[Create, Add, Destroy]
     };
     holds("the cache alone forgets", alone(parts, faults));
+}
+
+#[test]
+fn records_too_large_for_the_cache() {
+    let setting = Setting {
+        large: true,
+        ..strong(&[Add, Add, Read(1)], NONE)
+    };
+    holds("records too large for the cache", setting);
+}
+
+#[test]
+fn records_too_large_for_the_cache_alone() {
+    let setting = Setting {
+        large: true,
+        ..alone(&[Add, Destroy, Read(1)], Faults { losses: 1, ..NONE })
+    };
+    holds("records too large for the cache alone", setting);
+}
+
+/// The world after these moves of the only actor, which starts with the session in the cache.
+fn after(moves: &[How]) -> (World, World) {
+    let setting = strong(&[Add], Faults { outages: 1, ..NONE });
+    let before = setting.init_states().pop().unwrap();
+    let mut world = before.clone();
+    for how in moves {
+        world = setting.next_state(&world, Move::Step(0, *how)).unwrap();
+    }
+    (before, world)
+}
+
+#[test]
+fn a_commit_after_a_hit_takes_four_round_trips_and_one_durable_call() {
+    let (_, world) = after(&[How::Answered; 5]);
+    assert!(world.actors.is_empty());
+    assert_eq!(world.acknowledged, 0b10);
+    let (version, record) = world.durable.unwrap();
+    assert!(matches!(world.cache, Some((Item::Value { version: v, record: r, .. }, _)) if v == version && r == record));
+}
+
+#[test]
+fn a_writer_that_failed_puts_back_what_it_hid() {
+    use How::{Answered, Full, Refused};
+    for failure in [Refused, Full] {
+        let (before, world) = after(&[Answered, Answered, failure, Answered, Answered]);
+        assert!(world.actors.is_empty());
+        assert_eq!(world.denied, 0b10);
+        let item = |world: World| world.cache.map(|(item, _)| item);
+        assert_eq!(item(world), item(before));
+    }
 }
