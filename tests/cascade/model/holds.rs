@@ -112,6 +112,21 @@ fn a_durable_tier_that_is_down() {
 }
 
 #[test]
+fn a_durable_tier_that_is_silent_then_down() {
+    let parts: &[Part] = if is_deep() {
+        &[Add, Add, Read(2)]
+    } else {
+        &[Add, Read(2)]
+    };
+    let faults = Faults {
+        silences: 1,
+        outages: 1,
+        ..NONE
+    };
+    holds("a durable tier that is silent, then down", strong(parts, faults));
+}
+
+#[test]
 fn a_destroyer() {
     let parts: &[Part] = if is_deep() {
         &[Destroy, Add, Read(1), Read(2)]
@@ -183,6 +198,7 @@ fn evictions_while_the_durable_tier_is_down() {
             Faults {
                 evictions: 1,
                 outages: 1,
+                silences: 1,
                 ..NONE
             },
         )
