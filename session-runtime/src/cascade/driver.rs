@@ -173,7 +173,7 @@ impl Rooms {
                 .since(self.now())
                 .max(Duration::from_secs(1)),
             Item::Lease(_) => LEASE_TTL,
-            Item::Fence(_) => self.durable.as_ref().map_or(LEASE_TTL, |tier| tier.max_write_delay()) + FENCE_MARGIN,
+            Item::Fence { .. } => self.durable.as_ref().map_or(LEASE_TTL, |tier| tier.max_write_delay()) + FENCE_MARGIN,
             Item::Tombstone => TOMBSTONE_TTL,
         };
         (envelope::wrap(&self.keys, key, &item::encode(item)), ttl)

@@ -14,14 +14,14 @@ use super::driver::{Rooms, Stored, Trouble};
 use super::locks::Locks;
 use super::outcome::{Commit, CommitError, LoadError, LoadReport};
 use super::protocol::{
-    self, CacheCommit, CacheCreate, CacheLoad, Change, Committed, Create, Created, Failure, Goal, Item, Load, Loaded,
-    Settle, Source,
+    self, CacheCommit, CacheCreate, CacheLoad, Change, Committed, Create, Created, Failure, Found, Goal, Load, Loaded,
+    Place, Settle, Source,
 };
 use crate::codec::meta::{Meta, Millis, Nonce};
 use crate::codec::patch::{Patch, Refusal};
 use crate::codec::record::Record;
 use crate::session::{HasDatastore, HasMemcache};
-use crate::tier::{TierError, Tiers, Token, Version};
+use crate::tier::{TierError, Tiers, Version};
 
 /// Says of a [`CascadeStore`] that it has the memcache tier.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +113,8 @@ impl<M, D> CascadeStore<M, D> {
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) version: Version,
-    pub(crate) token: Option<Token>,
+    /// Where it lay in the cache, if it was found there.
+    pub(crate) place: Option<Place>,
     pub(crate) record: Record,
 }
 
@@ -173,7 +174,7 @@ impl Shared {
             degraded,
             took: started.elapsed(),
         };
-        let found = found.map(|(version, record, token)| Known { version, token, record });
+        let found = found.map(|Found { version, record, place }| Known { version, place, record });
         if let Some(expired) = found.as_ref().filter(|known| self.has_expired(&known.record.meta)) {
             self.forget(tiers, key, expired.version);
             return Ok((None, report));
@@ -212,7 +213,7 @@ impl Shared {
                         commit: Commit::Coherent,
                         known: Some(Known {
                             version,
-                            token: None,
+                            place: None,
                             record,
                         }),
                     });
@@ -244,29 +245,26 @@ impl Shared {
         if let Some(latest) = turn.latest().filter(|latest| latest.version > known.version) {
             known = latest.clone();
         }
+        let Known {
+            version,
+            place,
+            record: loaded,
+        } = known;
         let record = match goal {
-            Goal::Change => patch
-                .apply(&known.record)
-                .map_err(|refusal| refused(session, refusal))?,
-            Goal::Destroy => known.record,
+            Goal::Change => patch.apply(&loaded).map_err(|refusal| refused(session, refusal))?,
+            Goal::Destroy => loaded.clone(),
         };
         let fence = nonce();
-        let (committed, trouble) = match (tiers.contains(Tiers::DATASTORE), known.token) {
-            (false, Some(token)) => self.rooms.run(key, CacheCommit::new(goal, patch, record, token)).await,
-            (false, None) => {
-                self.rooms
-                    .run(key, CacheCommit::new(goal, patch, record, Token(0)))
-                    .await
+        let (committed, trouble) = if tiers.contains(Tiers::DATASTORE) {
+            let cache = tiers.contains(Tiers::MEMCACHE);
+            let mut commit = protocol::Commit::new(goal, patch, version, record, cache, fence);
+            if let Some(place) = place.filter(|_| cache) {
+                commit = commit.over(place, loaded);
             }
-            (true, _) => {
-                let cache = tiers.contains(Tiers::MEMCACHE);
-                self.rooms
-                    .run(
-                        key,
-                        protocol::Commit::new(goal, patch, known.version, record, cache, fence),
-                    )
-                    .await
-            }
+            self.rooms.run(key, commit).await
+        } else {
+            let token = place.map(|place| place.token);
+            self.rooms.run(key, CacheCommit::new(goal, patch, record, token)).await
         };
         let now = self.rooms.now();
         match committed {
@@ -278,16 +276,11 @@ impl Shared {
             } => {
                 let known = Known {
                     version,
-                    token: None,
+                    place: None,
                     record,
                 };
                 turn.leave(tiers.contains(Tiers::DATASTORE).then(|| known.clone()));
-                let item = || Item::Value {
-                    version,
-                    asked_at: now,
-                    record: known.record.clone(),
-                };
-                let commit = self.outcome(key, fenced, settled, fence, item, now);
+                let commit = self.outcome(key, fenced, settled, || Settle::hide(fence), now);
                 Ok(Done {
                     commit,
                     known: Some(known),
@@ -295,7 +288,7 @@ impl Shared {
             }
             Committed::Destroyed { fenced, settled } => {
                 turn.leave(None);
-                let commit = self.outcome(key, fenced, settled, fence, || Item::Tombstone, now);
+                let commit = self.outcome(key, fenced, settled, Settle::bury, now);
                 Ok(Done { commit, known: None })
             }
             Committed::Failed(failure) => {
@@ -311,8 +304,7 @@ impl Shared {
         key: &str,
         fenced: bool,
         settled: bool,
-        fence: Nonce,
-        item: impl FnOnce() -> Item<Record>,
+        settle: impl FnOnce() -> Settle<Record>,
         now: Millis,
     ) -> Commit {
         match (fenced, settled) {
@@ -320,7 +312,7 @@ impl Shared {
             (true, false) => Commit::Degraded,
             (false, false) => {
                 let until = now.after(self.rooms.policy.max_staleness);
-                self.invalidate_later(key.to_owned(), Settle::new(fence, item()), until);
+                self.invalidate_later(key.to_owned(), settle(), until);
                 Commit::Unfenced { until: until.into() }
             }
         }
