@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -249,12 +250,19 @@ impl Shared {
         goal: Goal,
         key: &str,
         mut known: Known,
-        patch: Patch,
+        mut patch: Patch,
     ) -> Result<Done, CommitError> {
         let session = patch.schema.name;
         let mut turn = self.locks.turn(key).await;
         if let Some(latest) = turn.latest().filter(|latest| latest.version > known.version) {
             known = latest.clone();
+            patch.base_commits = known.record.meta.commits;
+            // Of the parallel requests of a page, the first to get here has noted the use of all.
+            if goal == Goal::Change && patch.only_renews() && !self.is_due_for_renewal(&known.record.meta) {
+                turn.leave(Some(known.clone()));
+                let (commit, known) = (Commit::Clean, Some(known));
+                return Ok(Done { commit, known });
+            }
         }
         let Known {
             version,
@@ -263,6 +271,7 @@ impl Shared {
         } = known;
         let record = match goal {
             Goal::Change => patch.apply(&loaded).map_err(|refusal| refused(session, refusal))?,
+            Goal::Destroy if !patch.may_destroy(&loaded) => return Err(CommitError::Gone { session }),
             Goal::Destroy => loaded.clone(),
         };
         let fence = nonce();
@@ -375,18 +384,30 @@ impl Shared {
         });
     }
 
-    /// Runs a commit where no client that hangs up can cut it short, and within its time.
-    pub(crate) async fn in_own_task(
+    /// Runs a commit where no client that hangs up can cut it short. It has begun when this returns; an error is that
+    /// the runtime is shutting down.
+    pub(crate) fn in_own_task<W>(&self, work: W) -> JoinHandle<W::Output>
+    where
+        W: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks.spawn(work)
+    }
+
+    /// Runs a commit within its time.
+    pub(crate) async fn in_time(
         &self,
         session: &'static str,
-        work: impl Future<Output = Result<Commit, CommitError>> + Send + 'static,
+        work: impl Future<Output = Result<Commit, CommitError>>,
     ) -> Result<Commit, CommitError> {
-        let limit = self.rooms.policy.commit_timeout;
-        let task = self.tasks.spawn(async move { tokio::time::timeout(limit, work).await });
-        match task.await {
-            Ok(Ok(result)) => result,
-            // Too slow, or the runtime is shutting down.
-            Ok(Err(_)) | Err(_) => Err(CommitError::Unknown { session, source: None }),
+        let done = tokio::time::timeout(self.rooms.policy.commit_timeout, work).await;
+        done.unwrap_or(Err(CommitError::Unknown { session, source: None }))
+    }
+
+    /// Whether the durable tier answers, so that a commit that can wait does not hide what the cache holds for nothing.
+    pub(crate) async fn is_durable_up(&self, key: &str) -> bool {
+        match &self.rooms.durable {
+            Some(durable) => durable.read(key).await.is_ok(),
+            None => true,
         }
     }
 
