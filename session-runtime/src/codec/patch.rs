@@ -155,7 +155,8 @@ fn reconcile(
     theirs: Option<&Bytes>,
     ours: &Bytes,
 ) -> Result<Bytes, Refusal> {
-    if base == theirs || theirs == Some(ours) {
+    // Where theirs equals ours, two requests may each have added the same to the same.
+    if base == theirs {
         return Ok(ours.clone());
     }
     let or_default = |value: Option<&Bytes>| value.cloned().map_or_else(|| default(schema, spec), Ok);
