@@ -141,6 +141,7 @@ impl Rooms {
             return Ok(Event::Got(Some((item, cached.token))));
         }
         // Out of the way first, or it would keep the place from being filled; then it counts as a miss.
+        super::metrics::not_authentic();
         tracing::warn!(
             tier = cache.name(),
             "an item in the cache is not authentic: it was removed"

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::driver::{Rooms, Stored, Trouble};
 use super::locks::Locks;
+use super::metrics;
 use super::outcome::{Commit, CommitError, LoadError, LoadReport};
 use super::protocol::{
     self, CacheCommit, CacheCreate, CacheLoad, Change, Committed, Create, Created, Failure, Found, Goal, Load, Loaded,
@@ -166,6 +167,7 @@ impl Shared {
             fill,
         } = loaded
         else {
+            metrics::loaded(session, None, false, started.elapsed());
             return Err(load_error(session, trouble));
         };
         let report = LoadReport {
@@ -175,6 +177,7 @@ impl Shared {
             took: started.elapsed(),
         };
         let found = found.map(|Found { version, record, place }| Known { version, place, record });
+        metrics::loaded(session, Some(source), degraded, report.took);
         if let Some(expired) = found.as_ref().filter(|known| self.has_expired(&known.record.meta)) {
             self.forget(tiers, key, expired.version);
             return Ok((None, report));
@@ -327,6 +330,7 @@ impl Shared {
             tracing::warn!("too many invalidations are pending: one is left to the bound on staleness");
             return;
         }
+        metrics::invalidations(self.invalidations.load(Ordering::Relaxed));
         let pending = Pending(Arc::clone(&self.invalidations));
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -436,7 +440,8 @@ struct Pending(Arc<AtomicUsize>);
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let before = self.0.fetch_sub(1, Ordering::Relaxed);
+        metrics::invalidations(before.saturating_sub(1));
     }
 }
 
