@@ -169,13 +169,14 @@ impl Entry {
             return Ok(());
         };
         let (name, key) = (self.schema.name, self.store.key(&ticket.sid()));
-        let (known, report) = self.store.load(name, self.schema.tiers, &key).await?;
-        let loaded = known.map_or(Loaded::New, |known| {
-            match known.record.meta.standing(&ticket.hash(), self.store.rooms.now()) {
-                Standing::Current | Standing::Previous => Loaded::Known(known),
-                Standing::Superseded => Loaded::Superseded,
-            }
-        });
+        let (hash, now) = (ticket.hash(), self.store.rooms.now());
+        let counts = |meta: &Meta| meta.standing(&hash, now) != Standing::Superseded;
+        let (known, report) = self.store.load(name, self.schema.tiers, &key, counts).await?;
+        let loaded = match known {
+            None => Loaded::New,
+            Some(known) if counts(&known.record.meta) => Loaded::Known(known),
+            Some(_) => Loaded::Superseded,
+        };
         let mut state = self.lock();
         state.loaded = Some(loaded);
         state.load.get_or_insert(report);

@@ -111,6 +111,18 @@ fn a_refused_write_that_was_made_is_seen() {
 }
 
 #[test]
+fn a_write_may_be_made_just_before_the_session_ends_and_not_find_itself_again() {
+    let mut history = history([
+        (Kind::Add, Outcome::Gone),
+        (Kind::Read, clean(seen(&[1], 0))),
+        (Kind::Destroy, all(seen(&[1], 0))),
+    ]);
+    assert_seen(&history, "a refused write was made all the same");
+    history.ops[0].end = history.ops[2].end;
+    assert_sound(&history);
+}
+
+#[test]
 fn what_nobody_wrote_is_seen() {
     assert_seen(&history([(Kind::Read, clean(seen(&[9], 0)))]), "was never asked for");
     assert_seen(&history([(Kind::Read, clean(seen(&[], 9)))]), "was never asked for");
@@ -165,10 +177,7 @@ fn a_session_that_comes_back_is_seen() {
 
 #[test]
 fn a_value_of_another_session_is_seen() {
-    let foreign = View {
-        id: 8,
-        ..seen(&[], 0)
-    };
+    let foreign = View { id: 8, ..seen(&[], 0) };
     assert_seen(&history([(Kind::Read, clean(foreign))]), "a value of another session");
 }
 

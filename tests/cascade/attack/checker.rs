@@ -102,12 +102,21 @@ impl Look<'_> {
         let wrong = adds.chain(note).filter_map(|(number, kind)| {
             match self.by_number.get(&number).filter(|write| write.kind == kind) {
                 None => Some(format!("{kind:?} {number} was never asked for: {op}")),
-                Some(write) if write.is_void() => Some(format!("a refused write was made all the same: {write}: {op}")),
+                Some(write) if write.is_void() && !self.may_have_died_before(write) => {
+                    Some(format!("a refused write was made all the same: {write}: {op}"))
+                }
                 Some(write) if write.start > op.end => Some(format!("{kind:?} {number} lies in the future: {op}")),
                 Some(_) => None,
             }
         });
         wrong.collect()
+    }
+
+    /// Whether a write that was told that the session has ended may have been made before that end: it heard nothing
+    /// from the durable tier, and then found no session in which to look for itself.
+    fn may_have_died_before(&self, write: &Op) -> bool {
+        let mut destroys = self.of(Kind::Destroy);
+        write.outcome == Outcome::Gone && destroys.any(|destroy| !destroy.is_void() && destroy.start < write.end)
     }
 
     /// No read older than an acknowledged add.

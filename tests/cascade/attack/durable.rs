@@ -112,13 +112,7 @@ impl DurableTier for Unreliable {
             .await
     }
 
-    async fn update(
-        &self,
-        key: &str,
-        base: Version,
-        value: Bytes,
-        expires_at: SystemTime,
-    ) -> Result<Write, TierError> {
+    async fn update(&self, key: &str, base: Version, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
         let key = key.to_owned();
         self.write(move |file| async move { file.update(&key, base, value, expires_at).await })
             .await

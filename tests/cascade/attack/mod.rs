@@ -171,7 +171,11 @@ fn report(histories: &[History], seed: u64, name: &str) -> bool {
         eprintln!("  {} violations in all", found.len());
     }
     if !sound {
-        let features = if cfg!(feature = "datastore") { " --features datastore" } else { "" };
+        let features = if cfg!(feature = "datastore") {
+            " --features datastore"
+        } else {
+            ""
+        };
         eprintln!(
             "to run it again: SESSION_ATTACK_SEED={seed} cargo test -p session-tests{features} --test cascade \
              attack::{name}"

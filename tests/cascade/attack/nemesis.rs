@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::sleep;
 
-use super::cluster::{Cluster, Durable};
 #[cfg(feature = "datastore")]
 use super::cluster::Running;
+use super::cluster::{Cluster, Durable};
 
 /// How often each fault was brought about.
 pub(super) type Tally = Arc<Mutex<BTreeMap<&'static str, u64>>>;
@@ -108,7 +108,10 @@ impl Hand {
                 let mask = 1 << self.random.u8(0..8);
                 ("cache: corrupt reply", reply(Fault::Corrupt(at, mask)))
             }
-            9 => ("cache: unasked error", reply(Fault::Inject(at % 2 * at, b"ERROR\r\n".to_vec()))),
+            9 => (
+                "cache: unasked error",
+                reply(Fault::Inject(at % 2 * at, b"ERROR\r\n".to_vec())),
+            ),
             10 => ("cache: drip", (Fault::Drip, Fault::Drip)),
             _ => {
                 let mut delay = || Fault::Delay(Duration::from_millis(self.random.u64(1..120)));
@@ -240,9 +243,15 @@ impl Hand {
                 self.count("durable: cut");
                 return proxy.cut().await;
             }
-            2 => ("durable: one way, nothing arrives", (Fault::FreezeAfter(0), Fault::Pass)),
+            2 => (
+                "durable: one way, nothing arrives",
+                (Fault::FreezeAfter(0), Fault::Pass),
+            ),
             3 => ("durable: one way, nothing comes back", reply(Fault::FreezeAfter(0))),
-            4 => ("durable: freeze within a request", (Fault::FreezeAfter(at), Fault::Pass)),
+            4 => (
+                "durable: freeze within a request",
+                (Fault::FreezeAfter(at), Fault::Pass),
+            ),
             5 => ("durable: freeze within an answer", reply(Fault::FreezeAfter(at))),
             6 => ("durable: cut within a request", (Fault::CutAfter(at), Fault::Pass)),
             7 => ("durable: cut within an answer", reply(Fault::CutAfter(at))),

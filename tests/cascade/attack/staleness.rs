@@ -24,7 +24,11 @@ async fn node(cache: &Proxy, file: &LocalFile, clock: &ManualClock) -> Router {
 
 async fn send(node: &Router, method: &str, path: &str, cookie: &str) -> Response {
     let request = Request::builder().method(method).uri(path).header(COOKIE, cookie);
-    let response = node.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let response = node
+        .clone()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
     assert_eq!(response.status(), 200, "{path}");
     response
 }
@@ -51,35 +55,79 @@ async fn read_cached(node: &Router, cookie: &str) -> View {
     }
 }
 
+/// Two nodes with a file, a clock, and a session that both have in their cache; the first node is cut off from it.
+struct Partition {
+    writer: Router,
+    reader: Router,
+    cookie: String,
+    clock: ManualClock,
+    _standing: (Memcached, tempfile::TempDir, Proxy, Proxy),
+}
+
+impl Partition {
+    async fn start() -> Option<Self> {
+        let memcached = Memcached::start()?;
+        let dir = tempfile::tempdir().unwrap();
+        let file = LocalFile::open(dir.path().join("staleness.redb")).unwrap();
+        let clock = ManualClock::default();
+        let far = Proxy::start(memcached.address()).await;
+        let near = Proxy::start(memcached.address()).await;
+        let writer = node(&far, &file, &clock).await;
+        let reader = node(&near, &file, &clock).await;
+        let cookie = cookie_of(&send(&writer, "POST", "/create?number=1", "").await);
+        assert!(read_cached(&reader, &cookie).await.adds.is_empty());
+        // What the writer sends to the cache arrives nowhere, from here on.
+        far.to_server().always(Fault::FreezeAfter(0));
+        Some(Self {
+            writer,
+            reader,
+            cookie,
+            clock,
+            _standing: (memcached, dir, far, near),
+        })
+    }
+}
+
+fn cookie_of(response: &Response) -> String {
+    let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_one_way_partition_makes_readers_stale_no_longer_than_max_staleness() {
-    let Some(memcached) = Memcached::start() else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let file = LocalFile::open(dir.path().join("staleness.redb")).unwrap();
-    let clock = ManualClock::default();
-    let (cut_off, near) = (
-        Proxy::start(memcached.address()).await,
-        Proxy::start(memcached.address()).await,
-    );
-    let (writer, reader) = (node(&cut_off, &file, &clock).await, node(&near, &file, &clock).await);
-
-    let created = send(&writer, "POST", "/create?number=1", "").await;
-    let cookie = created.headers()[SET_COOKIE].to_str().unwrap();
-    let cookie = cookie.split(';').next().unwrap().to_owned();
-    assert!(read_cached(&reader, &cookie).await.adds.is_empty());
-
-    // What the writer sends to the cache arrives nowhere, from here on.
-    cut_off.to_server().always(Fault::FreezeAfter(0));
-    let wrote = send(&writer, "POST", "/add?number=2", &cookie).await;
+    let Some(partition) = Partition::start().await else {
+        return;
+    };
+    let Partition {
+        writer,
+        reader,
+        cookie,
+        clock,
+        ..
+    } = &partition;
+    let wrote = send(writer, "POST", "/add?number=2", cookie).await;
     assert!(timing(&wrote).contains("\"unfenced\""), "{}", timing(&wrote));
 
     // The hole: the reader's cache still has the old value, and the reader believes it to the last moment.
-    assert!(read_cached(&reader, &cookie).await.adds.is_empty());
+    assert!(read_cached(reader, cookie).await.adds.is_empty());
     clock.advance(MAX_STALENESS);
-    assert!(read_cached(&reader, &cookie).await.adds.is_empty());
+    assert!(read_cached(reader, cookie).await.adds.is_empty());
 
     // The bound.
     clock.advance(Duration::from_millis(1));
-    assert!(read(&reader, &cookie).await.0.adds.contains(&2));
-    assert!(read_cached(&reader, &cookie).await.adds.contains(&2));
+    assert!(read(reader, cookie).await.0.adds.contains(&2));
+    assert!(read_cached(reader, cookie).await.adds.contains(&2));
+}
+
+/// A cache that has not heard of a rotation takes the new secret for one that counts no more. It is not believed: the
+/// visitor would be given an empty session in place of a real one, though nothing was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stale_cache_turns_no_visitor_away_who_shows_a_newer_secret() {
+    let Some(partition) = Partition::start().await else {
+        return;
+    };
+    let rotated = send(&partition.writer, "POST", "/rotate", &partition.cookie).await;
+    assert!(timing(&rotated).contains("\"unfenced\""), "{}", timing(&rotated));
+    let (view, _) = read(&partition.reader, &cookie_of(&rotated)).await;
+    assert!(!view.is_new, "the session is taken for a new one");
 }
