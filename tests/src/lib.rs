@@ -8,6 +8,7 @@
 )]
 
 pub mod memory;
+pub mod attack;
 pub mod proxy;
 pub mod services;
 pub mod watched;

@@ -151,24 +151,17 @@ impl Shared {
         format!("{}{sid}", self.rooms.policy.key_prefix)
     }
 
-    /// Looks a session up in its tiers.
+    /// Looks a session up in its tiers. What the cache says to the visitor's disadvantage, that the session has expired
+    /// or, as `counts` has it, that the visitor's secret does not count, may be out of date: the durable tier decides.
     pub(crate) async fn load(
         self: &Arc<Self>,
         session: &'static str,
         tiers: Tiers,
         key: &str,
+        counts: impl Fn(&Meta) -> bool + Send,
     ) -> Result<(Option<Known>, LoadReport), LoadError> {
         let started = Instant::now();
-        let (loaded, trouble) = if tiers.contains(Tiers::DATASTORE) {
-            let load = Load::new(
-                tiers.contains(Tiers::MEMCACHE),
-                nonce(),
-                self.rooms.policy.max_staleness,
-            );
-            self.rooms.run(key, load).await
-        } else {
-            self.rooms.run(key, CacheLoad).await
-        };
+        let (loaded, trouble) = self.look_up(tiers, key, counts).await;
         let Loaded::Known {
             found,
             source,
@@ -196,6 +189,32 @@ impl Shared {
             self.tasks.spawn(async move { shared.rooms.run(&key, fill).await });
         }
         Ok((found, report))
+    }
+
+    async fn look_up(
+        &self,
+        tiers: Tiers,
+        key: &str,
+        counts: impl Fn(&Meta) -> bool + Send,
+    ) -> (Loaded<Record>, Trouble) {
+        if !tiers.contains(Tiers::DATASTORE) {
+            return self.rooms.run(key, CacheLoad).await;
+        }
+        let cache = tiers.contains(Tiers::MEMCACHE);
+        // Replaces what the cache has, unless that is as new as can be told.
+        let tries = [(cache, self.rooms.policy.max_staleness), (cache, Duration::ZERO)];
+        for (cache, max_staleness) in tries {
+            let (loaded, trouble) = self.rooms.run(key, Load::new(cache, nonce(), max_staleness)).await;
+            match &loaded {
+                Loaded::Known {
+                    found: Some(found),
+                    source: Source::Cache,
+                    ..
+                } if self.has_expired(&found.record.meta) || !counts(&found.record.meta) => {}
+                _ => return (loaded, trouble),
+            }
+        }
+        self.rooms.run(key, Load::new(false, nonce(), Duration::ZERO)).await
     }
 
     /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.
