@@ -29,7 +29,9 @@ async fn visit(mut shop: TypedSession<Shop>) -> Json<Value> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = CascadeStore::from_env().await?;
-    let app: Router = Router::new().route("/api/visit", get(visit).post(visit)).sessions(store.layer().with_server_timing(true));
+    let app: Router = Router::new()
+        .route("/api/visit", get(visit).post(visit))
+        .sessions(store.layer().with_server_timing(true));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     axum::serve(listener, app).await?;
     Ok(())

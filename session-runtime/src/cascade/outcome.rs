@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::protocol::Source;
-use crate::codec::{FieldError, OpenError};
 use crate::codec::record::RecordError;
+use crate::codec::{FieldError, OpenError};
 use crate::tier::TierError;
 
 /// How a commit ended well. The change is in the authority in every case but the first; they differ in the cache.
@@ -135,7 +135,7 @@ pub enum LoadError {
 }
 
 /// Which tier answered a load, and what it took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct LoadReport {
     /// `None` where no tier was asked: there was no cookie, or a forged one.
     pub source: Option<Source>,

@@ -140,7 +140,7 @@ impl Shared {
         format!("{}{sid}", self.rooms.policy.key_prefix)
     }
 
-    /// Looks a session up in its tiers.
+    /// Looks a session up in its tiers; a session of the request's memory alone is not to be found anywhere.
     pub(crate) async fn load(
         self: &Arc<Self>,
         session: &'static str,
@@ -148,6 +148,9 @@ impl Shared {
         key: &str,
     ) -> Result<(Option<Known>, LoadReport), LoadError> {
         let started = Instant::now();
+        if !tiers.intersects(Tiers::DISTRIBUTED) {
+            return Ok((None, LoadReport::default()));
+        }
         let (loaded, trouble) = if tiers.contains(Tiers::DATASTORE) {
             let load = Load::new(
                 tiers.contains(Tiers::MEMCACHE),
@@ -196,6 +199,12 @@ impl Shared {
         const TRIES: u32 = 3;
         let session = patch.schema.name;
         let record = patch.create(meta).map_err(|refusal| refused(session, refusal))?;
+        if !tiers.intersects(Tiers::DISTRIBUTED) {
+            return Ok(Done {
+                commit: Commit::Clean,
+                known: None,
+            });
+        }
         let mut source = None;
         for _ in 0..TRIES {
             let Some(key) = next() else { break };
