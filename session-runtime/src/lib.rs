@@ -22,6 +22,10 @@ pub use keys::{KeyError, KeyRing};
 pub use session::{Schema, ServedBy, Session};
 pub use session_macros::Session;
 pub use tier::Tiers;
+#[cfg(feature = "datastore")]
+pub use tier::datastore::Datastore;
+#[cfg(feature = "embedded")]
+pub use tier::embedded::{LocalCache, LocalFile};
 #[cfg(feature = "memcache")]
 pub use tier::memcache::Memcache;
 
@@ -30,8 +34,8 @@ pub use tier::memcache::Memcache;
 pub mod __private {
     pub use crate::codec::record::Record;
     pub use crate::codec::slot::{
-        AnySlot, Field, FieldDefault, FieldFlash, LazySlot, Previous, Redacted, Shown, ShownAny, ShownDebug, Slot,
-        ViaClone, ViaCodec, upgrade_first, upgrade_then,
+        AnySlot, Field, FieldDefault, LazySlot, Previous, Redacted, Shown, ShownAny, ShownDebug, Slot, ViaClone,
+        ViaCodec, field, upgrade_first, upgrade_then,
     };
     pub use crate::codec::{FieldError, OpenError, merge};
     pub use crate::session::{FieldSpec, HasDatastore, HasMemcache, Schema, ServedBy, Session};

@@ -1,1 +1,3 @@
 //! Tests of the cascade.
+
+mod model;

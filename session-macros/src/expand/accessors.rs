@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, Type};
+use syn::{Attribute, Ident};
 
 use crate::ast::{self, Field, Kind, Session};
 
@@ -146,7 +146,11 @@ fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3
             ]
         }
         Kind::Flash => {
-            let item = flash_item(&krate, ty);
+            // Only the stub of a broken struct has a flash field that is no `Vec`.
+            let (item, push, take) = match ast::flash_item(ty) {
+                Some(item) => (item, quote!(self.#slot.push(__value)), quote!(self.#slot.take())),
+                None => (ty, quote!(::core::unreachable!()), quote!(::core::unreachable!())),
+            };
             [
                 method.write(
                     get,
@@ -160,31 +164,18 @@ fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3
                     &format!("Adds one to `{name}`, to be read once."),
                     &none,
                     &quote!((&mut self, __value: #item)),
-                    &quote!(self.#slot.push(__value)),
+                    &push,
                 ),
                 method.write(
                     third,
                     &format!("Takes all of `{name}`."),
                     &none,
                     &quote!((&mut self) -> #ty),
-                    &quote!(self.#slot.take()),
+                    &take,
                 ),
             ]
         }
     }
-}
-
-/// `T` of `Vec<T>`, as it was written; behind an alias, only the trait knows.
-fn flash_item(krate: &TokenStream, ty: &Type) -> TokenStream {
-    if let Type::Path(path) = ty
-        && let Some(last) = path.path.segments.last()
-        && last.ident == "Vec"
-        && let syn::PathArguments::AngleBracketed(args) = &last.arguments
-        && let Some(syn::GenericArgument::Type(item)) = args.args.first()
-    {
-        return quote!(#item);
-    }
-    quote!(<#ty as #krate::__private::FieldFlash>::Item)
 }
 
 /// The struct, with a copy of each field.

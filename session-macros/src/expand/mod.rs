@@ -4,6 +4,8 @@ mod accessors;
 mod codec;
 pub(crate) mod fallback;
 mod meta;
+#[cfg(test)]
+mod snapshots;
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -12,16 +12,17 @@ use tokio_util::task::TaskTracker;
 
 use super::driver::{Rooms, Stored, Trouble};
 use super::locks::Locks;
+use super::metrics;
 use super::outcome::{Commit, CommitError, LoadError, LoadReport};
 use super::protocol::{
-    self, CacheCommit, CacheCreate, CacheLoad, Change, Committed, Create, Created, Failure, Goal, Item, Load, Loaded,
-    Settle, Source,
+    self, CacheCommit, CacheCreate, CacheLoad, Change, Committed, Create, Created, Failure, Found, Goal, Load, Loaded,
+    Place, Settle, Source,
 };
 use crate::codec::meta::{Meta, Millis, Nonce};
 use crate::codec::patch::{Patch, Refusal};
 use crate::codec::record::Record;
 use crate::session::{HasDatastore, HasMemcache};
-use crate::tier::{TierError, Tiers, Token, Version};
+use crate::tier::{TierError, Tiers, Version};
 
 /// Says of a [`CascadeStore`] that it has the memcache tier.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +114,8 @@ impl<M, D> CascadeStore<M, D> {
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) version: Version,
-    pub(crate) token: Option<Token>,
+    /// Where it lay in the cache, if it was found there.
+    pub(crate) place: Option<Place>,
     pub(crate) record: Record,
 }
 
@@ -168,6 +170,7 @@ impl Shared {
             fill,
         } = loaded
         else {
+            metrics::loaded(session, None, false, started.elapsed());
             return Err(load_error(session, trouble));
         };
         let report = LoadReport {
@@ -176,7 +179,8 @@ impl Shared {
             degraded,
             took: started.elapsed(),
         };
-        let found = found.map(|(version, record, token)| Known { version, token, record });
+        let found = found.map(|Found { version, record, place }| Known { version, place, record });
+        metrics::loaded(session, Some(source), degraded, report.took);
         if let Some(expired) = found.as_ref().filter(|known| self.has_expired(&known.record.meta)) {
             self.forget(tiers, key, expired.version);
             return Ok((None, report));
@@ -221,7 +225,7 @@ impl Shared {
                         commit: Commit::Coherent,
                         known: Some(Known {
                             version,
-                            token: None,
+                            place: None,
                             record,
                         }),
                     });
@@ -253,29 +257,26 @@ impl Shared {
         if let Some(latest) = turn.latest().filter(|latest| latest.version > known.version) {
             known = latest.clone();
         }
+        let Known {
+            version,
+            place,
+            record: loaded,
+        } = known;
         let record = match goal {
-            Goal::Change => patch
-                .apply(&known.record)
-                .map_err(|refusal| refused(session, refusal))?,
-            Goal::Destroy => known.record,
+            Goal::Change => patch.apply(&loaded).map_err(|refusal| refused(session, refusal))?,
+            Goal::Destroy => loaded.clone(),
         };
         let fence = nonce();
-        let (committed, trouble) = match (tiers.contains(Tiers::DATASTORE), known.token) {
-            (false, Some(token)) => self.rooms.run(key, CacheCommit::new(goal, patch, record, token)).await,
-            (false, None) => {
-                self.rooms
-                    .run(key, CacheCommit::new(goal, patch, record, Token(0)))
-                    .await
+        let (committed, trouble) = if tiers.contains(Tiers::DATASTORE) {
+            let cache = tiers.contains(Tiers::MEMCACHE);
+            let mut commit = protocol::Commit::new(goal, patch, version, record, cache, fence);
+            if let Some(place) = place.filter(|_| cache) {
+                commit = commit.over(place, loaded);
             }
-            (true, _) => {
-                let cache = tiers.contains(Tiers::MEMCACHE);
-                self.rooms
-                    .run(
-                        key,
-                        protocol::Commit::new(goal, patch, known.version, record, cache, fence),
-                    )
-                    .await
-            }
+            self.rooms.run(key, commit).await
+        } else {
+            let token = place.map(|place| place.token);
+            self.rooms.run(key, CacheCommit::new(goal, patch, record, token)).await
         };
         let now = self.rooms.now();
         match committed {
@@ -287,16 +288,11 @@ impl Shared {
             } => {
                 let known = Known {
                     version,
-                    token: None,
+                    place: None,
                     record,
                 };
                 turn.leave(tiers.contains(Tiers::DATASTORE).then(|| known.clone()));
-                let item = || Item::Value {
-                    version,
-                    asked_at: now,
-                    record: known.record.clone(),
-                };
-                let commit = self.outcome(key, fenced, settled, fence, item, now);
+                let commit = self.outcome(key, fenced, settled, || Settle::hide(fence), now);
                 Ok(Done {
                     commit,
                     known: Some(known),
@@ -304,7 +300,7 @@ impl Shared {
             }
             Committed::Destroyed { fenced, settled } => {
                 turn.leave(None);
-                let commit = self.outcome(key, fenced, settled, fence, || Item::Tombstone, now);
+                let commit = self.outcome(key, fenced, settled, Settle::bury, now);
                 Ok(Done { commit, known: None })
             }
             Committed::Failed(failure) => {
@@ -320,8 +316,7 @@ impl Shared {
         key: &str,
         fenced: bool,
         settled: bool,
-        fence: Nonce,
-        item: impl FnOnce() -> Item<Record>,
+        settle: impl FnOnce() -> Settle<Record>,
         now: Millis,
     ) -> Commit {
         match (fenced, settled) {
@@ -329,7 +324,7 @@ impl Shared {
             (true, false) => Commit::Degraded,
             (false, false) => {
                 let until = now.after(self.rooms.policy.max_staleness);
-                self.invalidate_later(key.to_owned(), Settle::new(fence, item()), until);
+                self.invalidate_later(key.to_owned(), settle(), until);
                 Commit::Unfenced { until: until.into() }
             }
         }
@@ -344,6 +339,7 @@ impl Shared {
             tracing::warn!("too many invalidations are pending: one is left to the bound on staleness");
             return;
         }
+        metrics::invalidations(self.invalidations.load(Ordering::Relaxed));
         let pending = Pending(Arc::clone(&self.invalidations));
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -453,7 +449,8 @@ struct Pending(Arc<AtomicUsize>);
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let before = self.0.fetch_sub(1, Ordering::Relaxed);
+        metrics::invalidations(before.saturating_sub(1));
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::cookie::{self, Presented, Ticket};
 use super::options::CookieOptions;
 use crate::cascade::store::{Done, Known, Shared, nonce};
-use crate::cascade::{Commit, CommitError, CommitReport, LoadError, LoadReport, protocol::Goal};
+use crate::cascade::{Commit, CommitError, CommitReport, LoadError, LoadReport, metrics, protocol::Goal};
 use crate::codec::OpenError;
 use crate::codec::meta::{Meta, SecretHash, Standing};
 use crate::codec::patch::{Changes, Patch, Refusal, Rotation, migrate};
@@ -300,6 +300,7 @@ impl Entry {
             }
             Err(error) => Err(error),
         };
+        metrics::committed(self.schema.name, &outcome, started.elapsed());
         self.lock().commit = Some(CommitReport {
             outcome: outcome.clone(),
             took: started.elapsed(),
