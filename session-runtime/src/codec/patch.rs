@@ -155,7 +155,9 @@ fn reconcile(
     theirs: Option<&Bytes>,
     ours: &Bytes,
 ) -> Result<Bytes, Refusal> {
-    if base == theirs || theirs == Some(ours) {
+    // Only where they changed nothing. Where they came to the very value that we did, it is still for the strategy to
+    // say what the two come to: of two that added one, both count.
+    if base == theirs {
         return Ok(ours.clone());
     }
     let or_default = |value: Option<&Bytes>| value.cloned().map_or_else(|| default(schema, spec), Ok);

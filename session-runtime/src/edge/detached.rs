@@ -51,13 +51,15 @@ impl<T: Session> Detached<T> {
     /// # Errors
     /// See [`LoadError`].
     pub async fn reload(&mut self) -> Result<(), LoadError> {
-        self.part();
-        self.entry.fold::<T>(&self.fields);
-        self.entry.load_anew().await?;
         let unreadable = |source: OpenError| LoadError::Open {
             session: T::SCHEMA.name,
             source: Arc::new(source),
         };
+        self.part();
+        self.entry.fold::<T>(&self.fields);
+        // Anew before the wait: should it fail or be cut short, what was handed over is not handed over again.
+        self.fields = self.entry.open::<T>().map_err(unreadable)?;
+        self.entry.load_anew().await?;
         self.fields = self.entry.open::<T>().map_err(unreadable)?;
         Ok(())
     }

@@ -66,9 +66,11 @@ impl<T: Session> TypedSession<T> {
     /// committed for it: it has to [`commit`](Detached::commit) by itself. A session that is new is created with the
     /// response.
     pub fn into_detached(self) -> Detached<T> {
-        self.entry.keep();
-        self.entry.fold::<T>(&self.fields);
-        Detached::new(Arc::clone(&self.entry))
+        let entry = Arc::clone(&self.entry);
+        entry.keep();
+        // Hands its changes over, once.
+        drop(self);
+        Detached::new(entry)
     }
 }
 
