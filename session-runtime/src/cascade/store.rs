@@ -104,9 +104,7 @@ impl<M, D> CascadeStore<M, D> {
     /// after the server has stopped.
     pub async fn drain(&self) {
         self.shared.closing.cancel();
-        self.shared.tasks.close();
-        self.shared.tasks.wait().await;
-        self.shared.tasks.reopen();
+        self.shared.settled().await;
     }
 }
 
@@ -138,6 +136,13 @@ pub(crate) struct Done {
 }
 
 impl Shared {
+    /// Waits for what goes on beside the requests. A pending invalidation takes as long as its cache is down.
+    pub(crate) async fn settled(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+
     pub(crate) fn key(&self, sid: &str) -> String {
         format!("{}{sid}", self.rooms.policy.key_prefix)
     }

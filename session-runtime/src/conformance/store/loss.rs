@@ -146,8 +146,8 @@ pub(super) async fn the_cache_can_be_down<S: Sample>(world: &World<'_>) -> Outco
         has_visits::<S>(world, "the visits while the cache is down", at, &ticket, 2).await?;
     }
     world.cache.set_down(false);
-    // The store goes on trying to hide the old value.
-    world.settle().await;
+    // What could not be hidden then is hidden now.
+    world.end().await;
     for at in 0..2 {
         has_visits::<S>(world, "the visits after the outage", at, &ticket, 2).await?;
     }

@@ -44,7 +44,7 @@ macro_rules! rules {
         let checked = async {
             let world = World::open($cache, $durable, $options).await?;
             let outcome = $part::$check::<$session>(&world).await;
-            world.settle().await;
+            world.end().await;
             outcome
         };
         check(&name::<$session>($cache.name(), $durable.name()), $options, $rule, checked).await?;

@@ -105,8 +105,15 @@ impl<'a> World<'a> {
         (self.cache.calls(), self.durable.calls())
     }
 
-    /// Waits for what goes on beside the requests: cache fills, deletions, removals that were put off.
+    /// Waits for what goes on beside the requests: cache fills, deletions.
     pub(super) async fn settle(&self) {
+        for Node(store) in &self.nodes {
+            store.shared.settled().await;
+        }
+    }
+
+    /// [`settle`](Self::settle), and a last try at what had to be put off while the cache was down.
+    pub(super) async fn end(&self) {
         for Node(store) in &self.nodes {
             store.drain().await;
         }
