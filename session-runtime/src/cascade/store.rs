@@ -113,9 +113,7 @@ impl<M, D> CascadeStore<M, D> {
     /// after the server has stopped.
     pub async fn drain(&self) {
         self.shared.closing.cancel();
-        self.shared.tasks.close();
-        self.shared.tasks.wait().await;
-        self.shared.tasks.reopen();
+        self.shared.settled().await;
     }
 }
 
@@ -147,12 +145,20 @@ pub(crate) struct Done {
 }
 
 impl Shared {
+    /// Waits for what goes on beside the requests. A pending invalidation takes as long as its cache is down.
+    pub(crate) async fn settled(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+
     pub(crate) fn key(&self, sid: &str) -> String {
         format!("{}{sid}", self.rooms.policy.key_prefix)
     }
 
     /// Looks a session up in its tiers. What the cache says to the visitor's disadvantage, that the session has expired
     /// or, as `counts` has it, that the visitor's secret does not count, may be out of date: the durable tier decides.
+    /// A session of the request's memory alone is not to be found anywhere.
     pub(crate) async fn load(
         self: &Arc<Self>,
         session: &'static str,
@@ -161,6 +167,9 @@ impl Shared {
         counts: impl Fn(&Meta) -> bool + Send,
     ) -> Result<(Option<Known>, LoadReport), LoadError> {
         let started = Instant::now();
+        if !tiers.intersects(Tiers::DISTRIBUTED) {
+            return Ok((None, LoadReport::default()));
+        }
         let (loaded, trouble) = self.look_up(tiers, key, counts).await;
         let Loaded::Known {
             found,
@@ -228,6 +237,12 @@ impl Shared {
         const TRIES: u32 = 3;
         let session = patch.schema.name;
         let record = patch.create(meta).map_err(|refusal| refused(session, refusal))?;
+        if !tiers.intersects(Tiers::DISTRIBUTED) {
+            return Ok(Done {
+                commit: Commit::Clean,
+                known: None,
+            });
+        }
         let mut source = None;
         for _ in 0..TRIES {
             let Some(key) = next() else { break };
@@ -420,14 +435,6 @@ impl Shared {
     ) -> Result<Commit, CommitError> {
         let done = tokio::time::timeout(self.rooms.policy.commit_timeout, work).await;
         done.unwrap_or(Err(CommitError::Unknown { session, source: None }))
-    }
-
-    /// Whether the durable tier answers, so that a commit that can wait does not hide what the cache holds for nothing.
-    pub(crate) async fn is_durable_up(&self, key: &str) -> bool {
-        match &self.rooms.durable {
-            Some(durable) => durable.read(key).await.is_ok(),
-            None => true,
-        }
     }
 
     pub(crate) fn has_expired(&self, meta: &Meta) -> bool {

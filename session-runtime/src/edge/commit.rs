@@ -133,12 +133,6 @@ impl Entry {
                 ticket,
             } => {
                 let only_renews = goal == Goal::Change && patch.only_renews();
-                if only_renews
-                    && self.schema.tiers.contains(Tiers::DISTRIBUTED)
-                    && !self.store.is_durable_up(&key).await
-                {
-                    return Ok(Commit::Clean);
-                }
                 let rotated = patch.rotation.map(|rotation| rotation.secret);
                 match self.store.commit(self.schema.tiers, goal, &key, known, patch).await {
                     Ok(done) => Ok(self.after(done, goal, rotated, ticket)),
