@@ -102,7 +102,7 @@ impl CascadeStore {
     ///
     /// let store = CascadeStore::builder(KeyRing::from_env("SESSION_KEYS")?)
     ///     .memcache(Memcache::connect(["127.0.0.1:11211"])?)
-    ///     .datastore(LocalFile::open("sessions.redb").await?)
+    ///     .datastore(LocalFile::open("sessions.redb")?)
     ///     .idle(Duration::from_secs(60 * 60))
     ///     .build()
     ///     .await?;
