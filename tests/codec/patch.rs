@@ -26,12 +26,7 @@ fn empty() -> Record {
         commits: 0,
         nonces: Vec::new(),
     };
-    Record::new(
-        "counted",
-        Counted::SCHEMA.version,
-        Counted::SCHEMA.fingerprint,
-        meta,
-    )
+    Record::new("counted", Counted::SCHEMA.version, Counted::SCHEMA.fingerprint, meta)
 }
 
 /// What a request that opened `record` and did `what` changed.
