@@ -7,5 +7,8 @@
     reason = "it is all test code: what goes wrong here fails the test"
 )]
 
+pub mod memory;
+pub mod attack;
 pub mod proxy;
 pub mod services;
+pub mod watched;

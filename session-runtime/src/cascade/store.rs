@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -47,6 +48,14 @@ pub struct CascadeStore<M = WithMemcache, D = WithDatastore> {
 
 impl<T, D> HasMemcache<T> for CascadeStore<WithMemcache, D> {}
 impl<T, M> HasDatastore<T> for CascadeStore<M, WithDatastore> {}
+
+/// Nothing is one of these. With one impl alone, the compiler would take a handler's session for a promise about the
+/// store, and blame the store where it is handed over; with a second, it waits for the store, and then names the
+/// handler, its session, and the tier that is missing.
+pub trait Never {}
+
+impl<T, D: Never> HasMemcache<T> for CascadeStore<NoMemcache, D> {}
+impl<T, M: Never> HasDatastore<T> for CascadeStore<M, NoDatastore> {}
 
 impl<M, D> Clone for CascadeStore<M, D> {
     fn clone(&self) -> Self {
@@ -142,24 +151,17 @@ impl Shared {
         format!("{}{sid}", self.rooms.policy.key_prefix)
     }
 
-    /// Looks a session up in its tiers.
+    /// Looks a session up in its tiers. What the cache says to the visitor's disadvantage, that the session has expired
+    /// or, as `counts` has it, that the visitor's secret does not count, may be out of date: the durable tier decides.
     pub(crate) async fn load(
         self: &Arc<Self>,
         session: &'static str,
         tiers: Tiers,
         key: &str,
+        counts: impl Fn(&Meta) -> bool + Send,
     ) -> Result<(Option<Known>, LoadReport), LoadError> {
         let started = Instant::now();
-        let (loaded, trouble) = if tiers.contains(Tiers::DATASTORE) {
-            let load = Load::new(
-                tiers.contains(Tiers::MEMCACHE),
-                nonce(),
-                self.rooms.policy.max_staleness,
-            );
-            self.rooms.run(key, load).await
-        } else {
-            self.rooms.run(key, CacheLoad).await
-        };
+        let (loaded, trouble) = self.look_up(tiers, key, counts).await;
         let Loaded::Known {
             found,
             source,
@@ -187,6 +189,32 @@ impl Shared {
             self.tasks.spawn(async move { shared.rooms.run(&key, fill).await });
         }
         Ok((found, report))
+    }
+
+    async fn look_up(
+        &self,
+        tiers: Tiers,
+        key: &str,
+        counts: impl Fn(&Meta) -> bool + Send,
+    ) -> (Loaded<Record>, Trouble) {
+        if !tiers.contains(Tiers::DATASTORE) {
+            return self.rooms.run(key, CacheLoad).await;
+        }
+        let cache = tiers.contains(Tiers::MEMCACHE);
+        // Replaces what the cache has, unless that is as new as can be told.
+        let tries = [(cache, self.rooms.policy.max_staleness), (cache, Duration::ZERO)];
+        for (cache, max_staleness) in tries {
+            let (loaded, trouble) = self.rooms.run(key, Load::new(cache, nonce(), max_staleness)).await;
+            match &loaded {
+                Loaded::Known {
+                    found: Some(found),
+                    source: Source::Cache,
+                    ..
+                } if self.has_expired(&found.record.meta) || !counts(&found.record.meta) => {}
+                _ => return (loaded, trouble),
+            }
+        }
+        self.rooms.run(key, Load::new(false, nonce(), Duration::ZERO)).await
     }
 
     /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.
@@ -241,12 +269,19 @@ impl Shared {
         goal: Goal,
         key: &str,
         mut known: Known,
-        patch: Patch,
+        mut patch: Patch,
     ) -> Result<Done, CommitError> {
         let session = patch.schema.name;
         let mut turn = self.locks.turn(key).await;
         if let Some(latest) = turn.latest().filter(|latest| latest.version > known.version) {
             known = latest.clone();
+            patch.base_commits = known.record.meta.commits;
+            // Of the parallel requests of a page, the first to get here has noted the use of all.
+            if goal == Goal::Change && patch.only_renews() && !self.is_due_for_renewal(&known.record.meta) {
+                turn.leave(Some(known.clone()));
+                let (commit, known) = (Commit::Clean, Some(known));
+                return Ok(Done { commit, known });
+            }
         }
         let Known {
             version,
@@ -255,6 +290,7 @@ impl Shared {
         } = known;
         let record = match goal {
             Goal::Change => patch.apply(&loaded).map_err(|refusal| refused(session, refusal))?,
+            Goal::Destroy if !patch.may_destroy(&loaded) => return Err(CommitError::Gone { session }),
             Goal::Destroy => loaded.clone(),
         };
         let fence = nonce();
@@ -367,18 +403,30 @@ impl Shared {
         });
     }
 
-    /// Runs a commit where no client that hangs up can cut it short, and within its time.
-    pub(crate) async fn in_own_task(
+    /// Runs a commit where no client that hangs up can cut it short. It has begun when this returns; an error is that
+    /// the runtime is shutting down.
+    pub(crate) fn in_own_task<W>(&self, work: W) -> JoinHandle<W::Output>
+    where
+        W: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks.spawn(work)
+    }
+
+    /// Runs a commit within its time.
+    pub(crate) async fn in_time(
         &self,
         session: &'static str,
-        work: impl Future<Output = Result<Commit, CommitError>> + Send + 'static,
+        work: impl Future<Output = Result<Commit, CommitError>>,
     ) -> Result<Commit, CommitError> {
-        let limit = self.rooms.policy.commit_timeout;
-        let task = self.tasks.spawn(async move { tokio::time::timeout(limit, work).await });
-        match task.await {
-            Ok(Ok(result)) => result,
-            // Too slow, or the runtime is shutting down.
-            Ok(Err(_)) | Err(_) => Err(CommitError::Unknown { session, source: None }),
+        let done = tokio::time::timeout(self.rooms.policy.commit_timeout, work).await;
+        done.unwrap_or(Err(CommitError::Unknown { session, source: None }))
+    }
+
+    /// Whether the durable tier answers, so that a commit that can wait does not hide what the cache holds for nothing.
+    pub(crate) async fn is_durable_up(&self, key: &str) -> bool {
+        match &self.rooms.durable {
+            Some(durable) => durable.read(key).await.is_ok(),
+            None => true,
         }
     }
 
