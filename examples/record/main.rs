@@ -53,23 +53,21 @@ fn read() -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(bytes)
 }
 
-/// The ways to read the input, the plainest first. Bytes may have a line break behind them, as memcached's do.
-fn readings(input: &[u8]) -> impl Iterator<Item = Vec<u8>> + use<'_> {
-    let trimmed = input.trim_ascii();
-    let hex = || {
-        let digits = std::str::from_utf8(trimmed).ok()?;
-        let pairs = (0..digits.len()).step_by(2).map(|at| digits.get(at..at + 2));
-        pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
-    };
-    [
-        Some(input.to_vec()),
-        first_item(input),
-        STANDARD.decode(trimmed).ok(),
-        URL_SAFE.decode(trimmed).ok(),
-        hex(),
-    ]
-    .into_iter()
-    .flatten()
+/// The ways to read the input: as bytes, of which the first item counts (memcached puts a line break behind its own), or
+/// as text, whose line breaks do not.
+fn readings(input: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let text: Vec<u8> = input
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let texts = [hex(&text), STANDARD.decode(&text).ok(), URL_SAFE.decode(&text).ok()];
+    std::iter::once(first_item(input)).chain(texts).flatten()
+}
+
+fn hex(digits: &[u8]) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.chunks(2).map(pair).collect()
 }
 
 /// The input up to the end of its first CBOR item.

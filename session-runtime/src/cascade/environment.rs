@@ -55,6 +55,16 @@ impl Builder {
     ///
     /// A store that is embedded altogether makes a key of its own beside its file where `SESSION_KEYS` is not set, with
     /// mode 0600, and logs that it did. Any other store refuses to start without keys.
+    ///
+    /// ```
+    /// # async fn build() -> Result<(), session_runtime::BuildError> {
+    /// use session_runtime::Builder;
+    ///
+    /// let store = Builder::from_env().await?.max_len(16 << 10).build().await?;
+    /// # drop(store);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn from_env() -> Result<Whole, BuildError> {
         let path = PathBuf::from(variable(STORE_PATH).unwrap_or_else(|| DEFAULT_PATH.to_owned()));
         let keys = keys(&path)?;

@@ -1,6 +1,7 @@
 //! What a tier must do, as a suite that anyone can run on a tier of their own.
 //!
-//! Each rule is a promise of [`CacheTier`] or [`DurableTier`](crate::tier::DurableTier) that the cascade relies on.
+//! Each rule is a promise of [`CacheTier`](crate::tier::CacheTier) or [`DurableTier`](crate::tier::DurableTier) that the
+//! cascade relies on.
 //! The keys are random, so a shared server will do; only two suites at once on one durable tier disturb each other (in
 //! the rules about purging). A cache needs room: one that evicts what was stored a moment ago does not pass.
 //!

@@ -124,7 +124,8 @@ fn give(settings: &Settings, entry: &Entry, gift: Gift, response: &mut Response)
     let rooms = &entry.store.rooms;
     let header = match gift {
         Gift::Ticket(ticket, until) => {
-            let seconds = Millis::from(until).since(rooms.now()).as_secs();
+            // Rounded up: a cookie that ends with its session is of no harm, one that ends before it loses it.
+            let seconds = Millis::from(until).since(rooms.now()).as_millis().div_ceil(1000);
             let max_age = i64::try_from(seconds.max(1)).unwrap_or(i64::MAX);
             cookie::gift(&settings.cookies, &rooms.keys, &entry.cookie, &ticket, max_age)
         }

@@ -18,6 +18,47 @@ use crate::session::Session;
 /// With `request` among the tiers of `T`, a second extraction in one request shows what the first one found, even
 /// where another request has written the session in between (its own commit is merged with that all the same).
 /// Without it, each extraction asks the distributed tiers again.
+///
+/// ```
+/// # use session_runtime::{CascadeStore, RouterExt, Session};
+/// # use axum::{Router, routing::post};
+/// use axum::http::StatusCode;
+/// use session_runtime::{CommitError, TypedSession};
+///
+/// #[derive(Session)]
+/// #[cascade(memcache, datastore)]
+/// struct Shop {
+///     note: Option<String>,
+///     #[session(privileged)]
+///     user: Option<u64>,
+///     #[session(flash)]
+///     notices: Vec<String>,
+/// }
+///
+/// async fn log_in(mut shop: TypedSession<Shop>) {
+///     shop.set_user(Some(7)); // and the browser gets a new secret
+///     shop.push_notices("Welcome back".to_owned());
+/// }
+///
+/// async fn log_out(mut shop: TypedSession<Shop>) -> StatusCode {
+///     shop.destroy();
+///     StatusCode::NO_CONTENT
+/// }
+///
+/// /// Sends nothing before the note is safe.
+/// async fn order(mut shop: TypedSession<Shop>) -> Result<&'static str, CommitError> {
+///     shop.set_note(None);
+///     shop.commit().await?;
+///     Ok("ordered")
+/// }
+/// # fn app(store: CascadeStore) -> Router {
+/// #     Router::new()
+/// #         .route("/in", post(log_in))
+/// #         .route("/out", post(log_out))
+/// #         .route("/order", post(order))
+/// #         .sessions(store)
+/// # }
+/// ```
 pub struct TypedSession<T: Session> {
     fields: T::Fields,
     entry: Arc<Entry>,
