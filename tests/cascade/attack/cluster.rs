@@ -15,6 +15,11 @@ use super::durable::Unreliable;
 
 const KEY: [u8; 32] = [7; 32];
 
+/// How much one of the nodes dares to put into the cache, in bytes: sessions outgrow it.
+pub(super) fn max_value_len(node: usize) -> usize {
+    if node == 0 { 500 } else { 1 << 20 }
+}
+
 /// What the nodes share.
 pub(super) struct Cluster {
     pub(super) memcached: Mutex<Memcached>,
@@ -103,12 +108,12 @@ impl Cluster {
         let node = &self.nodes[number];
         let cache = node.cache.lock().await.address();
         let (running, address) = match &self.durable {
-            Durable::File(file) => runtime(cache, file.clone()).await,
+            Durable::File(file) => runtime(cache, file.clone(), max_value_len(number)).await,
             #[cfg(feature = "datastore")]
             Durable::Emulator(_) => {
                 let proxy = node.durable.as_ref().expect("it has one");
                 let durable = proxy.lock().await.address();
-                super::process::launch(cache, durable).await
+                super::process::launch(cache, durable, max_value_len(number)).await
             }
         };
         *node.running.lock().await = Some(running);
@@ -135,15 +140,16 @@ impl Durable {
 }
 
 /// A node as a runtime of its own, so that it can be ended with all that it does.
-async fn runtime(cache: SocketAddr, durable: Unreliable) -> (Running, SocketAddr) {
+async fn runtime(cache: SocketAddr, durable: Unreliable, max_value_len: usize) -> (Running, SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
     let serving = runtime.spawn(async move {
+        let cache = Memcache::connect([cache.to_string()]).unwrap();
         let store = CascadeStore::builder(KeyRing::new([KEY]).unwrap())
-            .memcache(Memcache::connect([cache.to_string()]).unwrap())
+            .memcache(cache.with_max_value_len(max_value_len))
             .datastore(durable);
         let store = attack::with_bounds(store).build().await.unwrap();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
