@@ -67,7 +67,7 @@ pub fn with_bounds(builder: Builder<WithMemcache, WithDatastore>) -> Builder<Wit
 }
 
 /// The application. What the layer did is told in `Server-Timing`.
-pub fn app(store: CascadeStore) -> Router {
+pub fn app(store: &CascadeStore) -> Router {
     Router::new()
         .route("/create", post(create))
         .route("/read", get(read))

@@ -154,7 +154,7 @@ async fn runtime(cache: SocketAddr, durable: Unreliable, max_value_len: usize) -
         let store = attack::with_bounds(store).build().await.unwrap();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(axum::serve(listener, attack::app(store)).into_future());
+        tokio::spawn(axum::serve(listener, attack::app(&store)).into_future());
         address
     });
     let address = serving.await.unwrap();

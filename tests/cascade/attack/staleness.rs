@@ -23,7 +23,7 @@ async fn node(cache: &Proxy, durable: impl DurableTier, clock: &ManualClock) -> 
     let store = CascadeStore::builder(KeyRing::new([[7; 32]]).unwrap())
         .memcache(Memcache::connect([cache.address().to_string()]).unwrap())
         .datastore(durable);
-    attack::app(attack::with_bounds(store).clock(clock.clone()).build().await.unwrap())
+    attack::app(&attack::with_bounds(store).clock(clock.clone()).build().await.unwrap())
 }
 
 async fn send(node: &Router, method: &str, path: &str, cookie: &str) -> Response {
