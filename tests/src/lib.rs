@@ -8,5 +8,8 @@
 )]
 
 pub mod attack;
+pub mod memory;
+pub mod pair;
 pub mod proxy;
 pub mod services;
+pub mod watched;

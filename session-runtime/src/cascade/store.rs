@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -47,6 +48,14 @@ pub struct CascadeStore<M = WithMemcache, D = WithDatastore> {
 
 impl<T, D> HasMemcache<T> for CascadeStore<WithMemcache, D> {}
 impl<T, M> HasDatastore<T> for CascadeStore<M, WithDatastore> {}
+
+/// Nothing is one of these. With one impl alone, the compiler would take a handler's session for a promise about the
+/// store, and blame the store where it is handed over; with a second, it waits for the store, and then names the
+/// handler, its session, and the tier that is missing.
+pub trait Never {}
+
+impl<T, D: Never> HasMemcache<T> for CascadeStore<NoMemcache, D> {}
+impl<T, M: Never> HasDatastore<T> for CascadeStore<M, NoDatastore> {}
 
 impl<M, D> Clone for CascadeStore<M, D> {
     fn clone(&self) -> Self {
@@ -104,9 +113,7 @@ impl<M, D> CascadeStore<M, D> {
     /// after the server has stopped.
     pub async fn drain(&self) {
         self.shared.closing.cancel();
-        self.shared.tasks.close();
-        self.shared.tasks.wait().await;
-        self.shared.tasks.reopen();
+        self.shared.settled().await;
     }
 }
 
@@ -138,12 +145,20 @@ pub(crate) struct Done {
 }
 
 impl Shared {
+    /// Waits for what goes on beside the requests. A pending invalidation takes as long as its cache is down.
+    pub(crate) async fn settled(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+
     pub(crate) fn key(&self, sid: &str) -> String {
         format!("{}{sid}", self.rooms.policy.key_prefix)
     }
 
     /// Looks a session up in its tiers. What the cache says to the visitor's disadvantage, that the session has expired
     /// or, as `counts` has it, that the visitor's secret does not count, may be out of date: the durable tier decides.
+    /// A session of the request's memory alone is not to be found anywhere.
     pub(crate) async fn load(
         self: &Arc<Self>,
         session: &'static str,
@@ -152,6 +167,9 @@ impl Shared {
         counts: impl Fn(&Meta) -> bool + Send,
     ) -> Result<(Option<Known>, LoadReport), LoadError> {
         let started = Instant::now();
+        if !tiers.intersects(Tiers::DISTRIBUTED) {
+            return Ok((None, LoadReport::default()));
+        }
         let (loaded, trouble) = self.look_up(tiers, key, counts).await;
         let Loaded::Known {
             found,
@@ -219,6 +237,12 @@ impl Shared {
         const TRIES: u32 = 3;
         let session = patch.schema.name;
         let record = patch.create(meta).map_err(|refusal| refused(session, refusal))?;
+        if !tiers.intersects(Tiers::DISTRIBUTED) {
+            return Ok(Done {
+                commit: Commit::Clean,
+                known: None,
+            });
+        }
         let mut source = None;
         for _ in 0..TRIES {
             let Some(key) = next() else { break };
@@ -260,12 +284,19 @@ impl Shared {
         goal: Goal,
         key: &str,
         mut known: Known,
-        patch: Patch,
+        mut patch: Patch,
     ) -> Result<Done, CommitError> {
         let session = patch.schema.name;
         let mut turn = self.locks.turn(key).await;
         if let Some(latest) = turn.latest().filter(|latest| latest.version > known.version) {
             known = latest.clone();
+            patch.base_commits = known.record.meta.commits;
+            // Of the parallel requests of a page, the first to get here has noted the use of all.
+            if goal == Goal::Change && patch.only_renews() && !self.is_due_for_renewal(&known.record.meta) {
+                turn.leave(Some(known.clone()));
+                let (commit, known) = (Commit::Clean, Some(known));
+                return Ok(Done { commit, known });
+            }
         }
         let Known {
             version,
@@ -274,6 +305,7 @@ impl Shared {
         } = known;
         let record = match goal {
             Goal::Change => patch.apply(&loaded).map_err(|refusal| refused(session, refusal))?,
+            Goal::Destroy if !patch.may_destroy(&loaded) => return Err(CommitError::Gone { session }),
             Goal::Destroy => loaded.clone(),
         };
         let fence = nonce();
@@ -384,19 +416,23 @@ impl Shared {
         });
     }
 
-    /// Runs a commit where no client that hangs up can cut it short, and within its time.
-    pub(crate) async fn in_own_task(
+    /// Runs a commit where no client that hangs up can cut it short. It has begun when this returns; an error is that
+    /// the runtime is shutting down.
+    pub(crate) fn in_own_task<W>(&self, work: W) -> JoinHandle<W::Output>
+    where
+        W: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks.spawn(work)
+    }
+
+    /// Runs a commit within its time.
+    pub(crate) async fn in_time(
         &self,
         session: &'static str,
-        work: impl Future<Output = Result<Commit, CommitError>> + Send + 'static,
+        work: impl Future<Output = Result<Commit, CommitError>>,
     ) -> Result<Commit, CommitError> {
-        let limit = self.rooms.policy.commit_timeout;
-        let task = self.tasks.spawn(async move { tokio::time::timeout(limit, work).await });
-        match task.await {
-            Ok(Ok(result)) => result,
-            // Too slow, or the runtime is shutting down.
-            Ok(Err(_)) | Err(_) => Err(CommitError::Unknown { session, source: None }),
-        }
+        let done = tokio::time::timeout(self.rooms.policy.commit_timeout, work).await;
+        done.unwrap_or(Err(CommitError::Unknown { session, source: None }))
     }
 
     pub(crate) fn has_expired(&self, meta: &Meta) -> bool {
