@@ -52,7 +52,7 @@ async fn exchange(mut stream: TcpStream, order: &Order<'_>) -> std::io::Result<V
         order.kind.path()
     );
     if let Some(cookie) = order.cookie {
-        request += &format!("cookie: {cookie}\r\n");
+        request.extend(["cookie: ", cookie, "\r\n"]);
     }
     request += "content-length: 0\r\n\r\n";
     stream.write_all(request.as_bytes()).await?;

@@ -38,6 +38,8 @@ pub(super) enum Durable {
 /// One node of the application.
 pub(super) struct Node {
     pub(super) cache: Mutex<Proxy>,
+    /// To the durable tier, where there is a network to it.
+    #[cfg(feature = "datastore")]
     pub(super) durable: Option<Mutex<Proxy>>,
     pub(super) running: Mutex<Option<Running>>,
     address: Lock<Option<SocketAddr>>,
@@ -73,6 +75,7 @@ impl Cluster {
         for _ in 0..count {
             nodes.push(Node {
                 cache: Mutex::new(Proxy::start(memcached.address()).await),
+                #[cfg(feature = "datastore")]
                 durable: durable.proxy().await,
                 running: Mutex::default(),
                 address: Lock::default(),
@@ -128,12 +131,11 @@ impl Cluster {
     }
 }
 
+#[cfg(feature = "datastore")]
 impl Durable {
-    /// A proxy of one node's own, where there is a network to it.
     async fn proxy(&self) -> Option<Mutex<Proxy>> {
         match self {
-            Self::File(_) => std::future::ready(None).await,
-            #[cfg(feature = "datastore")]
+            Self::File(_) => None,
             Self::Emulator(emulated) => Some(Mutex::new(Proxy::start(emulated.address()).await)),
         }
     }
