@@ -11,6 +11,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = attack::with_bounds(Builder::from_env().await?).build().await?;
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     writeln!(io::stdout(), "{}", listener.local_addr()?)?;
-    axum::serve(listener, attack::app(store)).await?;
+    axum::serve(listener, attack::app(&store)).await?;
     Ok(())
 }

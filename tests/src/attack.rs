@@ -67,7 +67,7 @@ pub fn with_bounds(builder: Builder<WithMemcache, WithDatastore>) -> Builder<Wit
 }
 
 /// The application. What the layer did is told in `Server-Timing`.
-pub fn app(store: CascadeStore) -> Router {
+pub fn app(store: &CascadeStore) -> Router {
     Router::new()
         .route("/create", post(create))
         .route("/read", get(read))
@@ -102,14 +102,14 @@ async fn read(session: TypedSession<Attack>) -> Json<View> {
 /// A change to a session that there is; none to one that there is not.
 async fn change(
     mut session: TypedSession<Attack>,
-    order: Order,
+    Order { number, ms }: Order,
     make: impl FnOnce(&mut TypedSession<Attack>, u32),
 ) -> Json<View> {
-    if order.ms > 0 {
-        tokio::time::sleep(Duration::from_millis(order.ms)).await;
+    if ms > 0 {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
     }
     if !session.is_new() {
-        make(&mut session, u32::try_from(order.number).unwrap_or(u32::MAX));
+        make(&mut session, u32::try_from(number).unwrap_or(u32::MAX));
     }
     view(&session)
 }

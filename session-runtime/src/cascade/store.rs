@@ -325,8 +325,8 @@ impl Shared {
             Committed::Changed {
                 version,
                 record,
-                fenced,
                 settled,
+                ..
             } => {
                 let known = Known {
                     version,
@@ -334,15 +334,15 @@ impl Shared {
                     record,
                 };
                 turn.leave(tiers.contains(Tiers::DATASTORE).then(|| known.clone()));
-                let commit = self.outcome(key, fenced, settled, || Settle::hide(fence), now);
+                let commit = self.outcome(key, settled, || Settle::hide(fence), now);
                 Ok(Done {
                     commit,
                     known: Some(known),
                 })
             }
-            Committed::Destroyed { fenced, settled } => {
+            Committed::Destroyed { settled, .. } => {
                 turn.leave(None);
-                let commit = self.outcome(key, fenced, settled, Settle::bury, now);
+                let commit = self.outcome(key, settled, Settle::bury, now);
                 Ok(Done { commit, known: None })
             }
             Committed::Failed(failure) => {
@@ -356,20 +356,18 @@ impl Shared {
     fn outcome(
         self: &Arc<Self>,
         key: &str,
-        fenced: bool,
         settled: bool,
         settle: impl FnOnce() -> Settle<Record>,
         now: Millis,
     ) -> Commit {
-        match (fenced, settled) {
-            (_, true) => Commit::Coherent,
-            (true, false) => Commit::Degraded,
-            (false, false) => {
-                let until = now.after(self.rooms.policy.max_staleness);
-                self.invalidate_later(key.to_owned(), settle(), until);
-                Commit::Unfenced { until: until.into() }
-            }
+        if settled {
+            return Commit::Coherent;
         }
+        // Even where the fence went up: it may have been evicted, and a reader have filled the place with what was
+        // there before the write.
+        let until = now.after(self.rooms.policy.max_staleness);
+        self.invalidate_later(key.to_owned(), settle(), until);
+        Commit::Unfenced { until: until.into() }
     }
 
     /// Goes on trying to settle the cache until it is done, or no reader believes the old value any more.

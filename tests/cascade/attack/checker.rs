@@ -83,7 +83,7 @@ impl Look<'_> {
     fn seen_from(&self, write: &Op) -> Option<Duration> {
         match &write.outcome {
             Outcome::Answered(view, seen) if !view.is_new => Some(match seen {
-                Seen::Clean | Seen::ByAll => write.end,
+                Seen::Clean | Seen::ByAll | Seen::Degraded => write.end,
                 Seen::Unfenced => write.end + self.max_staleness + SLACK,
             }),
             _ => None,

@@ -15,6 +15,11 @@ use super::durable::Unreliable;
 
 const KEY: [u8; 32] = [7; 32];
 
+/// How much one of the nodes dares to put into the cache, in bytes: sessions outgrow it.
+pub(super) fn max_value_len(node: usize) -> usize {
+    if node == 0 { 500 } else { 1 << 20 }
+}
+
 /// What the nodes share.
 pub(super) struct Cluster {
     pub(super) memcached: Mutex<Memcached>,
@@ -33,6 +38,8 @@ pub(super) enum Durable {
 /// One node of the application.
 pub(super) struct Node {
     pub(super) cache: Mutex<Proxy>,
+    /// To the durable tier, where there is a network to it.
+    #[cfg(feature = "datastore")]
     pub(super) durable: Option<Mutex<Proxy>>,
     pub(super) running: Mutex<Option<Running>>,
     address: Lock<Option<SocketAddr>>,
@@ -68,6 +75,7 @@ impl Cluster {
         for _ in 0..count {
             nodes.push(Node {
                 cache: Mutex::new(Proxy::start(memcached.address()).await),
+                #[cfg(feature = "datastore")]
                 durable: durable.proxy().await,
                 running: Mutex::default(),
                 address: Lock::default(),
@@ -103,12 +111,12 @@ impl Cluster {
         let node = &self.nodes[number];
         let cache = node.cache.lock().await.address();
         let (running, address) = match &self.durable {
-            Durable::File(file) => runtime(cache, file.clone()).await,
+            Durable::File(file) => runtime(cache, file.clone(), max_value_len(number)).await,
             #[cfg(feature = "datastore")]
             Durable::Emulator(_) => {
                 let proxy = node.durable.as_ref().expect("it has one");
                 let durable = proxy.lock().await.address();
-                super::process::launch(cache, durable).await
+                super::process::launch(cache, durable, max_value_len(number)).await
             }
         };
         *node.running.lock().await = Some(running);
@@ -123,32 +131,32 @@ impl Cluster {
     }
 }
 
+#[cfg(feature = "datastore")]
 impl Durable {
-    /// A proxy of one node's own, where there is a network to it.
     async fn proxy(&self) -> Option<Mutex<Proxy>> {
         match self {
-            Self::File(_) => std::future::ready(None).await,
-            #[cfg(feature = "datastore")]
+            Self::File(_) => None,
             Self::Emulator(emulated) => Some(Mutex::new(Proxy::start(emulated.address()).await)),
         }
     }
 }
 
 /// A node as a runtime of its own, so that it can be ended with all that it does.
-async fn runtime(cache: SocketAddr, durable: Unreliable) -> (Running, SocketAddr) {
+async fn runtime(cache: SocketAddr, durable: Unreliable, max_value_len: usize) -> (Running, SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
     let serving = runtime.spawn(async move {
+        let cache = Memcache::connect([cache.to_string()]).unwrap();
         let store = CascadeStore::builder(KeyRing::new([KEY]).unwrap())
-            .memcache(Memcache::connect([cache.to_string()]).unwrap())
+            .memcache(cache.with_max_value_len(max_value_len))
             .datastore(durable);
         let store = attack::with_bounds(store).build().await.unwrap();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(axum::serve(listener, attack::app(store)).into_future());
+        tokio::spawn(axum::serve(listener, attack::app(&store)).into_future());
         address
     });
     let address = serving.await.unwrap();

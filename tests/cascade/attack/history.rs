@@ -36,6 +36,8 @@ pub(super) enum Seen {
     Clean,
     /// Every later reader sees it.
     ByAll,
+    /// Every later reader sees it, though not in the cache.
+    Degraded,
     /// Some may see the value before it for as long as a cached record is believed.
     Unfenced,
 }
@@ -61,6 +63,7 @@ impl Outcome {
             Self::Answered(view, _) if view.is_new => "no session",
             Self::Answered(_, Seen::Clean) => "clean",
             Self::Answered(_, Seen::ByAll) => "seen by all",
+            Self::Answered(_, Seen::Degraded) => "degraded",
             Self::Answered(_, Seen::Unfenced) => "unfenced",
             Self::Gone => "gone",
             Self::Refused(word) | Self::Unknown(word) => word,

@@ -45,8 +45,9 @@ use self::history::History;
 use self::nemesis::{Tally, unleash};
 use self::workload::Workload;
 
-/// How long the clients of one round are at it.
+/// How long the clients of one round are at it, in a test run and in a long attack.
 const ROUND: Duration = Duration::from_secs(8);
+const LONG_ROUND: Duration = Duration::from_secs(20);
 /// How many rounds there are in a test run.
 const ROUNDS: u64 = 2;
 /// A late write lands, and a cached record is no longer believed.
@@ -114,6 +115,7 @@ async fn attack(cluster: Cluster, name: &str) {
     let started = Instant::now();
     let seconds = variable("SESSION_ATTACK_SECONDS").map(Duration::from_secs);
     let first = variable("SESSION_ATTACK_SEED").unwrap_or_else(|| fastrand::u64(..u64::from(u32::MAX)));
+    let length = if seconds.is_some() { LONG_ROUND } else { ROUND };
     let mut counts = Counts::default();
     let mut failed = Vec::new();
     for round in 0.. {
@@ -122,7 +124,7 @@ async fn attack(cluster: Cluster, name: &str) {
             break;
         }
         let seed = first.wrapping_add(round);
-        let histories = fight(&cluster, seed, &counts.faults).await;
+        let histories = fight(&cluster, seed, length, &counts.faults).await;
         counts.add(&histories);
         if !report(&histories, seed, name) {
             failed.push(seed);
@@ -137,12 +139,12 @@ async fn attack(cluster: Cluster, name: &str) {
 }
 
 /// One round: everything at once, then all is mended and looked at once more.
-async fn fight(cluster: &Arc<Cluster>, seed: u64, tally: &Tally) -> Vec<History> {
+async fn fight(cluster: &Arc<Cluster>, seed: u64, length: Duration, tally: &Tally) -> Vec<History> {
     let (clients, hands) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let workload = Workload::new(cluster, &clients);
     let nemesis = unleash(cluster, seed, &hands, tally);
     let timer = async {
-        sleep(ROUND).await;
+        sleep(length).await;
         clients.store(true, Ordering::SeqCst);
         hands.store(true, Ordering::SeqCst);
     };

@@ -60,10 +60,10 @@ impl Drop for Process {
 }
 
 /// Starts a node; again and again, as a supervisor would, where the servers cannot be reached.
-pub(super) async fn launch(cache: SocketAddr, durable: SocketAddr) -> (Running, SocketAddr) {
+pub(super) async fn launch(cache: SocketAddr, durable: SocketAddr, max_value_len: usize) -> (Running, SocketAddr) {
     let started = Instant::now();
     loop {
-        let launched = tokio::task::spawn_blocking(move || once(cache, durable)).await;
+        let launched = tokio::task::spawn_blocking(move || once(cache, durable, max_value_len)).await;
         if let Some((process, address)) = launched.unwrap() {
             return (Running::Process(process), address);
         }
@@ -71,13 +71,14 @@ pub(super) async fn launch(cache: SocketAddr, durable: SocketAddr) -> (Running, 
     }
 }
 
-fn once(cache: SocketAddr, durable: SocketAddr) -> Option<(Process, SocketAddr)> {
+fn once(cache: SocketAddr, durable: SocketAddr, max_value_len: usize) -> Option<(Process, SocketAddr)> {
     let child = spawn_tied(env!("CARGO_BIN_EXE_attack-node"), |command| {
         command
             .env("SESSION_KEYS", KEYS)
             .env("MEMCACHE_SERVERS", cache.to_string())
             .env("DATASTORE_EMULATOR_HOST", durable.to_string())
             .env("DATASTORE_PROJECT_ID", PROJECT)
+            .env("MaxMemcacheSessionSizeBytes", max_value_len.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
     });

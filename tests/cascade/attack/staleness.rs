@@ -1,25 +1,29 @@
 //! What no protocol can close: a writer that cannot reach the cache while readers can. It is bounded, and the bound
 //! holds.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::http::Request;
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::{Router, response::Response};
+use bytes::Bytes;
 use session_runtime::clock::ManualClock;
 use session_runtime::tier::embedded::LocalFile;
+use session_runtime::tier::{DurableTier, Stored, TierError, Version, Write};
 use session_runtime::{CascadeStore, KeyRing, Memcache};
 use session_tests::attack::{self, MAX_STALENESS, View};
 use session_tests::proxy::{Fault, Proxy};
 use session_tests::services::memcached::Memcached;
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-async fn node(cache: &Proxy, file: &LocalFile, clock: &ManualClock) -> Router {
+async fn node(cache: &Proxy, durable: impl DurableTier, clock: &ManualClock) -> Router {
     let store = CascadeStore::builder(KeyRing::new([[7; 32]]).unwrap())
         .memcache(Memcache::connect([cache.address().to_string()]).unwrap())
-        .datastore(file.clone());
-    attack::app(attack::with_bounds(store).clock(clock.clone()).build().await.unwrap())
+        .datastore(durable);
+    attack::app(&attack::with_bounds(store).clock(clock.clone()).build().await.unwrap())
 }
 
 async fn send(node: &Router, method: &str, path: &str, cookie: &str) -> Response {
@@ -55,13 +59,60 @@ async fn read_cached(node: &Router, cookie: &str) -> View {
     }
 }
 
-/// Two nodes with a file, a clock, and a session that both have in their cache; the first node is cut off from it.
+/// A durable file whose updates wait to be let through.
+#[derive(Clone)]
+struct Held {
+    file: LocalFile,
+    reached: Arc<Semaphore>,
+    passed: Arc<Semaphore>,
+}
+
+impl Held {
+    fn new(file: LocalFile) -> Self {
+        let (reached, passed) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        Self { file, reached, passed }
+    }
+}
+
+impl DurableTier for Held {
+    fn name(&self) -> &'static str {
+        "held"
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {
+        self.file.read(key).await
+    }
+
+    async fn insert(&self, key: &str, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
+        self.file.insert(key, value, expires_at).await
+    }
+
+    async fn update(&self, key: &str, base: Version, value: Bytes, at: SystemTime) -> Result<Write, TierError> {
+        self.reached.add_permits(1);
+        self.passed.acquire().await.unwrap().forget();
+        self.file.update(key, base, value, at).await
+    }
+
+    async fn delete(&self, key: &str, base: Version) -> Result<Write, TierError> {
+        self.file.delete(key, base).await
+    }
+
+    async fn purge_expired(&self, now: SystemTime, limit: usize) -> Result<usize, TierError> {
+        self.file.purge_expired(now, limit).await
+    }
+}
+
+/// Two nodes with a file, a clock, and a session that lies in their cache. The first node's updates are held, and what
+/// it sends to the cache goes through `far`.
 struct Partition {
     writer: Router,
     reader: Router,
     cookie: String,
     clock: ManualClock,
-    _standing: (Memcached, tempfile::TempDir, Proxy, Proxy),
+    memcached: Memcached,
+    far: Proxy,
+    held: Held,
+    _standing: (tempfile::TempDir, Proxy),
 }
 
 impl Partition {
@@ -72,19 +123,26 @@ impl Partition {
         let clock = ManualClock::default();
         let far = Proxy::start(memcached.address()).await;
         let near = Proxy::start(memcached.address()).await;
-        let writer = node(&far, &file, &clock).await;
-        let reader = node(&near, &file, &clock).await;
+        let held = Held::new(file.clone());
+        let writer = node(&far, held.clone(), &clock).await;
+        let reader = node(&near, file, &clock).await;
         let cookie = cookie_of(&send(&writer, "POST", "/create?number=1", "").await);
         assert!(read_cached(&reader, &cookie).await.adds.is_empty());
-        // What the writer sends to the cache arrives nowhere, from here on.
-        far.to_server().always(Fault::FreezeAfter(0));
         Some(Self {
             writer,
             reader,
             cookie,
             clock,
-            _standing: (memcached, dir, far, near),
+            memcached,
+            far,
+            held,
+            _standing: (dir, near),
         })
+    }
+
+    /// From here on, what the writer sends to the cache arrives nowhere.
+    fn cut_off(&self) {
+        self.far.to_server().always(Fault::FreezeAfter(0));
     }
 }
 
@@ -98,6 +156,8 @@ async fn a_one_way_partition_makes_readers_stale_no_longer_than_max_staleness() 
     let Some(partition) = Partition::start().await else {
         return;
     };
+    partition.cut_off();
+    partition.held.passed.add_permits(1);
     let Partition {
         writer,
         reader,
@@ -126,8 +186,41 @@ async fn a_stale_cache_turns_no_visitor_away_who_shows_a_newer_secret() {
     let Some(partition) = Partition::start().await else {
         return;
     };
+    partition.cut_off();
+    partition.held.passed.add_permits(1);
     let rotated = send(&partition.writer, "POST", "/rotate", &partition.cookie).await;
     assert!(timing(&rotated).contains("\"unfenced\""), "{}", timing(&rotated));
     let (view, _) = read(&partition.reader, &cookie_of(&rotated)).await;
     assert!(!view.is_new, "the session is taken for a new one");
+}
+
+/// A writer's fence went up, and was evicted; a reader filled the cache with the old value; and then the writer, whose
+/// write had landed, could not reach the cache any more to look after it. It must not say that all is well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_cannot_settle_the_cache_does_not_trust_its_fence() {
+    let Some(partition) = Partition::start().await else {
+        return;
+    };
+    let (writer, cookie) = (partition.writer.clone(), partition.cookie.clone());
+    let writing = tokio::spawn(async move { send(&writer, "POST", "/add?number=2", &cookie).await });
+    partition.held.reached.acquire().await.unwrap().forget();
+    partition.memcached.flush();
+    let old = read_cached(&partition.reader, &partition.cookie).await;
+    assert!(old.adds.is_empty());
+    partition.cut_off();
+    partition.held.passed.add_permits(1);
+    let wrote = writing.await.unwrap();
+    assert!(timing(&wrote).contains("\"unfenced\""), "{}", timing(&wrote));
+
+    // It goes on trying, and the old value goes as soon as the cache can be reached, not only at the bound.
+    partition.far.to_server().always(Fault::Pass);
+    let is_seen = async {
+        while !read(&partition.reader, &partition.cookie).await.0.adds.contains(&2) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = Duration::from_secs(30);
+    tokio::time::timeout(patience, is_seen)
+        .await
+        .expect("the old value is removed");
 }

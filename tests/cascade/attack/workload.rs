@@ -8,12 +8,12 @@ use fastrand::Rng;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::client::{Order, ask};
+use super::client::{Order, PATIENCE, ask};
 use super::cluster::Cluster;
 use super::history::{History, Kind, Op, Outcome};
 
 const GROUPS: usize = 6;
-const CLIENTS: usize = 3;
+const CLIENTS: usize = 4;
 /// How long a node may take to serve again when all is mended.
 const RECOVERY: Duration = Duration::from_secs(60);
 
@@ -95,6 +95,7 @@ impl Workload {
             number: id,
             dwell: 0,
             cookie: None,
+            patience: PATIENCE,
         };
         let (op, cookie) = self.carry_out(node, &order, 0).await;
         Some(Session {
@@ -130,7 +131,12 @@ impl Workload {
         };
         let dwell = if random.bool() { 0 } else { random.u64(0..30) };
         let node = random.usize(0..self.cluster.nodes.len());
-        let op = self.operate(session, node, kind, dwell).await;
+        // Some hang up at any moment.
+        let patience = match random.u8(0..20) {
+            0 => Duration::from_millis(random.u64(1..60)),
+            _ => PATIENCE,
+        };
+        let op = self.operate(session, node, kind, dwell, patience).await;
         if kind == Kind::Destroy && !matches!(op.outcome, Outcome::Refused(_)) {
             // A few more, to see that it stays dead.
             session.left.fetch_min(20, Ordering::SeqCst);
@@ -138,7 +144,7 @@ impl Workload {
     }
 
     /// Does one operation on a session and notes it down.
-    async fn operate(&self, session: &Session, node: usize, kind: Kind, dwell: u64) -> Op {
+    async fn operate(&self, session: &Session, node: usize, kind: Kind, dwell: u64, patience: Duration) -> Op {
         let (generation, cookie) = session.cookie.lock().unwrap().clone();
         let number = self.number();
         let order = Order {
@@ -146,6 +152,7 @@ impl Workload {
             number: number.into(),
             dwell,
             cookie: Some(&cookie),
+            patience,
         };
         let (mut op, gift) = self.carry_out(node, &order, generation).await;
         op.number = number;
@@ -193,7 +200,7 @@ impl Workload {
         let mut first = None;
         for node in 0..self.cluster.nodes.len() {
             let mut op = loop {
-                let op = self.operate(session, node, Kind::Read, 0).await;
+                let op = self.operate(session, node, Kind::Read, 0, PATIENCE).await;
                 match op.outcome {
                     Outcome::Answered(..) => break op,
                     _ if Instant::now() < deadline => sleep(Duration::from_millis(50)).await,
