@@ -1,3 +1,4 @@
 //! Tests of the cascade.
 
 mod model;
+mod round_trips;

@@ -7,6 +7,6 @@
     reason = "it is all test code: what goes wrong here fails the test"
 )]
 
-pub mod memory;
+pub mod pair;
 pub mod proxy;
 pub mod services;
