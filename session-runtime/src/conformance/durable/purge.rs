@@ -1,6 +1,5 @@
 //! Records that have expired.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use super::{delete, done, holds, insert, is_absent, later, read};
@@ -116,26 +115,25 @@ pub(super) async fn purging_spares_the_living<T: DurableTier>(probe: &Probe<'_, 
 
 pub(super) async fn purging_respects_its_limit<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     const RECORDS: usize = 5;
-    let keys: BTreeSet<String> = (0..RECORDS).map(|_| key()).collect();
-    for key in &keys {
-        done("an insert", probe.tier.insert(key, value("purge"), at(EXPIRED)).await?)?;
-    }
     for limit in [0, 2] {
+        let mut records = Vec::new();
+        for _ in 0..RECORDS {
+            let key = key();
+            let write = probe.tier.insert(&key, value("purge"), at(EXPIRED)).await?;
+            records.push((key, done("an insert", write)?));
+        }
         let purged = probe.tier.purge_expired(at(PURGED), limit).await?;
         ensure(purged <= limit, "a purge to stop at its limit", || {
             format!("it told {purged} for {limit}")
         })?;
         let mut left = 0;
-        for key in &keys {
-            left += usize::from(read(probe, key).await?.is_some());
+        // Not read, since a tier with a clock of its own may drop them then.
+        for (key, version) in &records {
+            left += usize::from(probe.tier.delete(key, *version).await? != Write::Missing);
         }
         ensure(left + limit >= RECORDS, "a purge to stop at its limit", || {
             format!("with a limit of {limit} it left {left} of {RECORDS}")
         })?;
-    }
-    purge_all(probe).await?;
-    for key in &keys {
-        is_absent(probe, "an expired record after purging all", key).await?;
     }
     Ok(())
 }

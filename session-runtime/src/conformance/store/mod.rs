@@ -29,24 +29,25 @@ pub async fn store<C: CacheTier, D: DurableTier>(
     durable: &Arc<D>,
     options: &Options,
 ) -> Result<(), Violation> {
-    of_request(cache, durable, options).await?;
-    of_set::<InMemcache, C, D>(cache, durable, options).await?;
-    of_set::<InDatastore, C, D>(cache, durable, options).await?;
-    of_set::<InRequestMemcache, C, D>(cache, durable, options).await?;
-    of_set::<InRequestDatastore, C, D>(cache, durable, options).await?;
-    of_set::<InMemcacheDatastore, C, D>(cache, durable, options).await?;
-    of_set::<InAll, C, D>(cache, durable, options).await
+    Box::pin(of_request(cache, durable, options)).await?;
+    Box::pin(of_set::<InMemcache, C, D>(cache, durable, options)).await?;
+    Box::pin(of_set::<InDatastore, C, D>(cache, durable, options)).await?;
+    Box::pin(of_set::<InRequestMemcache, C, D>(cache, durable, options)).await?;
+    Box::pin(of_set::<InRequestDatastore, C, D>(cache, durable, options)).await?;
+    Box::pin(of_set::<InMemcacheDatastore, C, D>(cache, durable, options)).await?;
+    Box::pin(of_set::<InAll, C, D>(cache, durable, options)).await
 }
 
 /// Checks rules, each with nodes of its own.
 macro_rules! rules {
     ($session:ty, $cache:expr, $durable:expr, $options:expr; $($rule:literal => $part:ident::$check:ident;)*) => { $(
-        let checked = async {
+        // On the heap, or all rules together would be more than a stack takes.
+        let checked = Box::pin(async {
             let world = World::open($cache, $durable, $options).await?;
             let outcome = $part::$check::<$session>(&world).await;
             world.end().await;
             outcome
-        };
+        });
         check(&name::<$session>($cache.name(), $durable.name()), $options, $rule, checked).await?;
     )* };
 }
