@@ -2,3 +2,4 @@
 
 mod attack;
 mod model;
+mod round_trips;

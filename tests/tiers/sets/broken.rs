@@ -156,12 +156,12 @@ async fn every_fault_is_found_by_its_rule_and_named_with_its_set() {
         (
             Fault::CacheLags,
             "memcache",
-            "a destroyed session is gone for every node, and stays so",
+            "a committed change is seen by every node at once",
         ),
         (
             Fault::CacheIgnoresTokens,
             "memcache",
-            "a destroyed session is gone for every node, and stays so",
+            "two nodes that change a session both have their changes in it",
         ),
         (
             Fault::CacheForgetsAtOnce,

@@ -29,24 +29,25 @@ pub async fn store<C: CacheTier, D: DurableTier>(
     durable: &Arc<D>,
     options: &Options,
 ) -> Result<(), Violation> {
-    of_request(cache, durable, options).await?;
-    of_set::<InMemcache, C, D>(cache, durable, options).await?;
-    of_set::<InDatastore, C, D>(cache, durable, options).await?;
-    of_set::<InRequestMemcache, C, D>(cache, durable, options).await?;
-    of_set::<InRequestDatastore, C, D>(cache, durable, options).await?;
-    of_set::<InMemcacheDatastore, C, D>(cache, durable, options).await?;
-    of_set::<InAll, C, D>(cache, durable, options).await
+    Box::pin(of_request(cache, durable, options)).await?;
+    Box::pin(of_set::<InMemcache, C, D>(cache, durable, options)).await?;
+    Box::pin(of_set::<InDatastore, C, D>(cache, durable, options)).await?;
+    Box::pin(of_set::<InRequestMemcache, C, D>(cache, durable, options)).await?;
+    Box::pin(of_set::<InRequestDatastore, C, D>(cache, durable, options)).await?;
+    Box::pin(of_set::<InMemcacheDatastore, C, D>(cache, durable, options)).await?;
+    Box::pin(of_set::<InAll, C, D>(cache, durable, options)).await
 }
 
 /// Checks rules, each with nodes of its own.
 macro_rules! rules {
     ($session:ty, $cache:expr, $durable:expr, $options:expr; $($rule:literal => $part:ident::$check:ident;)*) => { $(
-        let checked = async {
+        // On the heap, or all rules together would be more than a stack takes.
+        let checked = Box::pin(async {
             let world = World::open($cache, $durable, $options).await?;
             let outcome = $part::$check::<$session>(&world).await;
             world.end().await;
             outcome
-        };
+        });
         check(&name::<$session>($cache.name(), $durable.name()), $options, $rule, checked).await?;
     )* };
 }
@@ -77,14 +78,14 @@ async fn of_set<S: Sample, C: CacheTier, D: DurableTier>(
         "a session that was never created is none" => life::unknown_is_none;
         "a session that was created is found by every node, as it was left" => life::created_is_found;
         "a session is never created over another" => life::creation_never_replaces;
+        "a committed change is seen by every node at once" => nodes::writes_are_seen_at_once;
+        "two nodes that change a session both have their changes in it" => nodes::changes_merge;
         "a destroyed session is gone for every node, and stays so" => life::destroyed_stays_dead;
         "a rotated secret is honoured for its grace, and no longer" => life::rotation_has_a_grace;
         "a secret that a privileged write has replaced ends at once" => life::privileged_rotation_has_none;
         "a session ends when it was not used for its idle time" => life::idle_sessions_end;
         "a session that is used lives on, to its greatest age and no further" => life::used_sessions_live_on;
         "a session that would grow too large stays as it was" => life::too_large_changes_nothing;
-        "a committed change is seen by every node at once" => nodes::writes_are_seen_at_once;
-        "two nodes that change a session both have their changes in it" => nodes::changes_merge;
         "of additions that race, every one is counted" => nodes::additions_are_all_counted;
         "a reader never sees less than was acknowledged, nor goes back in time" => nodes::readers_never_go_back;
         "a destroy wins over the commits that race with it" => nodes::destroy_wins;

@@ -215,7 +215,7 @@ async fn every_fault_of_a_durable_tier_is_found_by_its_rule() {
         (Fault::InsertLooksThenPuts, "of inserts that race, exactly one creates"),
         (
             Fault::HidesTheExpired,
-            "a record past its expires_at still conflicts with an insert",
+            "a record past its expires_at is there or gone, never hidden",
         ),
         (Fault::PurgesAll, "purging takes only what has expired"),
         (Fault::PurgesByTheFirstExpiry, "purging takes only what has expired"),
