@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::driver::{Rooms, Stored, Trouble};
@@ -73,7 +73,7 @@ impl<M, D> CascadeStore<M, D> {
             rooms,
             locks: Locks::default(),
             tasks: TaskTracker::new(),
-            closing: CancellationToken::new(),
+            closing: watch::Sender::new(false),
             invalidations: Arc::new(AtomicUsize::new(0)),
         });
         if purge {
@@ -103,10 +103,11 @@ impl<M, D> CascadeStore<M, D> {
     /// Finishes what is in flight: commits, cache fills, and a last try at pending invalidations. Call it at shutdown,
     /// after the server has stopped.
     pub async fn drain(&self) {
-        self.shared.closing.cancel();
+        self.shared.closing.send_replace(true);
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
         self.shared.tasks.reopen();
+        self.shared.closing.send_replace(false);
     }
 }
 
@@ -122,7 +123,8 @@ pub(crate) struct Shared {
     pub(crate) rooms: Rooms,
     locks: Locks,
     tasks: TaskTracker,
-    closing: CancellationToken,
+    /// Whether pending invalidations get a last try.
+    closing: watch::Sender<bool>,
     invalidations: Arc<AtomicUsize>,
 }
 
@@ -349,6 +351,7 @@ impl Shared {
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
             let _pending = pending;
+            let mut closing = shared.closing.subscribe();
             let mut pause = PAUSE;
             let mut last = false;
             while shared.rooms.now() < until {
@@ -357,7 +360,7 @@ impl Shared {
                     return;
                 }
                 tokio::select! {
-                    () = shared.closing.cancelled() => last = true,
+                    _ = closing.wait_for(|closing| *closing) => last = true,
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(MAX_PAUSE),
                 }
             }
