@@ -11,10 +11,18 @@ use session_runtime::{KeyRing, RouterExt, SessionRejection};
 
 use crate::site::{Browser, Here, Site, keys};
 
+struct HexBytes<'a>(&'a [u8]);
+
+impl std::fmt::LowerHex for HexBytes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// `text` shows nothing of the bytes `secret`, however they may be written.
 #[track_caller]
 fn assert_hides(text: &str, secret: &[u8]) {
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = format!("{:x}", HexBytes(secret));
     let list = format!("{secret:?}");
     let escaped = secret.escape_ascii().to_string();
     let base64 = STANDARD.encode(secret);
@@ -99,7 +107,7 @@ async fn nothing_secret_is_in_errors_nor_in_their_bodies() {
     let secrets = [
         b"hush-hush".to_vec(),
         browser.value().as_bytes().to_vec(),
-        browser.value()[..22].as_bytes().to_vec(),
+        browser.value().as_bytes()[..22].to_vec(),
     ];
     let handler = |mut shop: Here| async move {
         shop.set_note(Some(format!("hush-hush{}", "x".repeat(5000))));

@@ -13,7 +13,6 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, TierError>> + Send + 
 /// [`CacheTier`], object-safe.
 pub(crate) trait AnyCache: Send + Sync {
     fn name(&self) -> &'static str;
-    fn max_value_len(&self) -> usize;
     fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Cached>>;
     fn add<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Answer<'a, bool>;
     fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Answer<'a, ()>;
@@ -24,10 +23,6 @@ pub(crate) trait AnyCache: Send + Sync {
 impl<T: CacheTier> AnyCache for T {
     fn name(&self) -> &'static str {
         CacheTier::name(self)
-    }
-
-    fn max_value_len(&self) -> usize {
-        CacheTier::max_value_len(self)
     }
 
     fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Cached>> {
@@ -54,7 +49,6 @@ impl<T: CacheTier> AnyCache for T {
 /// [`DurableTier`], object-safe.
 pub(crate) trait AnyDurable: Send + Sync {
     fn name(&self) -> &'static str;
-    fn max_value_len(&self) -> usize;
     fn max_write_delay(&self) -> Duration;
     fn read<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Stored>>;
     fn insert<'a>(&'a self, key: &'a str, value: Bytes, expires_at: SystemTime) -> Answer<'a, Write>;
@@ -66,10 +60,6 @@ pub(crate) trait AnyDurable: Send + Sync {
 impl<T: DurableTier> AnyDurable for T {
     fn name(&self) -> &'static str {
         DurableTier::name(self)
-    }
-
-    fn max_value_len(&self) -> usize {
-        DurableTier::max_value_len(self)
     }
 
     fn max_write_delay(&self) -> Duration {
