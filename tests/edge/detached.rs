@@ -162,3 +162,36 @@ async fn of_a_request_that_got_no_response_it_is_gone() {
     *detached.visits_mut() += 1;
     assert!(is_gone(&detached.commit().await));
 }
+
+/// What the handler asked for would come with a response that there is not.
+#[tokio::test]
+async fn of_a_request_that_was_hung_up_it_rotates_nothing() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let lent = Arc::new(Mutex::new(None));
+    let handler = {
+        let lent = lent.clone();
+        move |mut shop: Here| async move {
+            shop.rotate();
+            *lent.lock().unwrap() = Some(shop.into_detached());
+            std::future::pending::<()>().await;
+        }
+    };
+    let app = site.serving(Router::new().route("/", post(handler)));
+    let cookie = browser.cookie.clone();
+    let request = tokio::spawn(async move { app.send(axum::http::Method::POST, "/", cookie.as_deref()).await });
+    while lent.lock().unwrap().is_none() {
+        tokio::task::yield_now().await;
+    }
+    request.abort();
+    assert!(request.await.unwrap_err().is_cancelled());
+    let mut detached = lent.lock().unwrap().take().unwrap();
+    *detached.visits_mut() += 1;
+    assert_eq!(detached.commit().await.unwrap(), Commit::Coherent);
+    site.clock.advance(Duration::from_secs(60));
+    assert_eq!(
+        site.get(&mut browser, "/read").await.visits(),
+        2,
+        "its cookie still counts"
+    );
+}
