@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode};
 use axum::routing::{get, post};
 use session_runtime::tier::TierErrorKind;
 use session_runtime::tier::embedded::LocalCache;
-use session_runtime::{CascadeStore, Commit, CommitError, RouterExt, Session, TypedSession};
+use session_runtime::{CascadeStore, Commit, CommitError, RouterExt, Session, SessionRejection, TypedSession};
 use session_tests::watched::{Gate, Watched};
 
 use crate::site::{Browser, Here, Reply, Site, keys, read, routes, visit};
@@ -173,6 +173,49 @@ async fn a_record_that_does_not_decode_is_a_rejection_that_names_the_field_and_i
     let read = |shop: TypedSession<old::Shop>| async move { shop.visits().clone() };
     let before = site.serving(Router::new().route("/", get(read)));
     assert_eq!(before.get(&mut browser, "/").await.body, "secret words");
+}
+
+/// Two structs that look the same to the fingerprint, since an alias hides what differs.
+mod alike {
+    macro_rules! shop {
+        ($name:ident, $visits:ty) => {
+            pub(super) mod $name {
+                use session_runtime::Session;
+
+                pub(crate) type Visits = $visits;
+
+                #[derive(Session)]
+                #[session(name = "shop", version = 1)]
+                #[cascade(datastore)]
+                pub(crate) struct Shop {
+                    pub(crate) visits: Visits,
+                }
+            }
+        };
+    }
+    shop!(text, String);
+    shop!(number, u64);
+}
+
+#[tokio::test]
+async fn nor_is_such_a_record_written_to_note_that_it_was_used() {
+    let site = Site::new().await;
+    let write = |mut shop: TypedSession<alike::text::Shop>| async move { shop.set_visits("many".into()) };
+    let mut browser = Browser::default();
+    site.serving(Router::new().route("/", post(write)))
+        .post(&mut browser, "/")
+        .await
+        .cookie();
+    site.clock.advance(std::time::Duration::from_secs(180));
+    site.forget_calls();
+    let read =
+        |shop: Result<TypedSession<alike::number::Shop>, SessionRejection>| async move { shop.is_err().to_string() };
+    let reply = site
+        .serving(Router::new().route("/", get(read)))
+        .get(&mut browser, "/")
+        .await;
+    assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, "true"));
+    assert_eq!(site.durable.calls(), [("read", 1)]);
 }
 
 /// Two requests that both have loaded before either commits.
