@@ -4,6 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 use axum::http::{Method, Request};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::{get, post};
 use session_runtime::{CookieOptions, RouterExt, SameSite, Session, TypedSession};
 use tower::ServiceExt;
@@ -167,11 +168,20 @@ async fn several_sessions_of_one_request_get_a_cookie_each() {
 #[tokio::test]
 async fn a_layer_that_is_put_on_twice_answers_once() {
     let site = Site::new().await;
-    let app: Router = Router::new().route("/visit", post(visit)).sessions(site.store.clone());
-    let app = app.layer(site.store.layer());
+    let count = |mut shop: Here, request: axum::extract::Request, next: Next| async move {
+        *shop.visits_mut() += 1;
+        drop(shop);
+        next.run(request).await
+    };
+    let app: Router = Router::new()
+        .route("/visit", post(visit))
+        .sessions(site.store.clone())
+        .layer(from_fn_with_state(site.store.clone(), count))
+        .layer(site.store.layer());
     let mut browser = Browser::default();
     browser.send(&app, Method::POST, "/visit").await.cookie();
-    assert_eq!(browser.send(&app, Method::POST, "/visit").await.visits(), 2);
+    assert_eq!(browser.send(&app, Method::POST, "/visit").await.visits(), 4);
+    assert_eq!(site.records.keys().len(), 1);
 }
 
 #[tokio::test]

@@ -234,9 +234,9 @@ async fn a_failing_handler_loses_its_changes_but_not_its_destroy_or_its_rotation
             *shop.visits_mut() += 100;
             shop.set_user(Some(666));
             if rotate {
-                shop.rotate()
+                shop.rotate();
             } else {
-                shop.destroy()
+                shop.destroy();
             }
             StatusCode::BAD_GATEWAY
         })

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::driver::{Rooms, Stored, Trouble};
@@ -82,7 +82,7 @@ impl<M, D> CascadeStore<M, D> {
             rooms,
             locks: Locks::default(),
             tasks: TaskTracker::new(),
-            closing: CancellationToken::new(),
+            closing: watch::Sender::new(false),
             invalidations: Arc::new(AtomicUsize::new(0)),
         });
         if purge {
@@ -112,8 +112,9 @@ impl<M, D> CascadeStore<M, D> {
     /// Finishes what is in flight: commits, cache fills, and a last try at pending invalidations. Call it at shutdown,
     /// after the server has stopped.
     pub async fn drain(&self) {
-        self.shared.closing.cancel();
+        self.shared.closing.send_replace(true);
         self.shared.settled().await;
+        self.shared.closing.send_replace(false);
     }
 }
 
@@ -130,7 +131,8 @@ pub(crate) struct Shared {
     pub(crate) rooms: Rooms,
     locks: Locks,
     tasks: TaskTracker,
-    closing: CancellationToken,
+    /// Whether pending invalidations get a last try.
+    closing: watch::Sender<bool>,
     invalidations: Arc<AtomicUsize>,
 }
 
@@ -384,6 +386,7 @@ impl Shared {
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
             let _pending = pending;
+            let mut closing = shared.closing.subscribe();
             let mut pause = PAUSE;
             let mut last = false;
             while shared.rooms.now() < until {
@@ -392,7 +395,7 @@ impl Shared {
                     return;
                 }
                 tokio::select! {
-                    () = shared.closing.cancelled() => last = true,
+                    _ = closing.wait_for(|closing| *closing) => last = true,
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(MAX_PAUSE),
                 }
             }

@@ -12,6 +12,7 @@ use crate::codec::meta::SecretHash;
 use crate::codec::patch::{Changes, Patch, Rotation};
 use crate::tier::Tiers;
 
+#[expect(clippy::large_enum_variant, reason = "it lives for one commit, and never in a list")]
 enum Plan {
     Nothing,
     /// There is no session, and the browser is to forget that there was one.
@@ -68,12 +69,11 @@ impl Entry {
         let work = (!is_clean).then(|| {
             let entry = Arc::clone(self);
             self.store.in_own_task(async move {
-                let (turn, (plan, taken)) = match planned {
-                    Some(planned) => planned,
-                    None => {
-                        let turn = Arc::clone(&entry.turn).lock_owned().await;
-                        (turn, entry.plan())
-                    }
+                let (turn, (plan, taken)) = if let Some(planned) = planned {
+                    planned
+                } else {
+                    let turn = Arc::clone(&entry.turn).lock_owned().await;
+                    (turn, entry.plan())
                 };
                 let outcome = entry.run(plan, taken, ending.is_none()).await;
                 drop(turn);
@@ -266,20 +266,17 @@ impl Entry {
 
     fn after(&self, done: Done, goal: Goal, rotated: Option<SecretHash>, ticket: Ticket) -> Commit {
         let mut state = self.lock();
-        match (goal, done.known) {
-            (Goal::Change, Some(known)) => {
-                // Where another request rotated first, its answer carries the secret that counts.
-                if rotated == Some(known.record.meta.secret) {
-                    state.ticket = Some(ticket);
-                    state.gift = Some(Gift::Ticket(ticket, known.record.meta.deadline.into()));
-                }
-                state.loaded = Some(Loaded::Known(known));
+        if let (Goal::Change, Some(known)) = (goal, done.known) {
+            // Where another request rotated first, its answer carries the secret that counts.
+            if rotated == Some(known.record.meta.secret) {
+                state.ticket = Some(ticket);
+                state.gift = Some(Gift::Ticket(ticket, known.record.meta.deadline.into()));
             }
-            _ => {
-                state.ticket = None;
-                state.gift = Some(Gift::Removal);
-                state.loaded = Some(Loaded::New);
-            }
+            state.loaded = Some(Loaded::Known(known));
+        } else {
+            state.ticket = None;
+            state.gift = Some(Gift::Removal);
+            state.loaded = Some(Loaded::New);
         }
         done.commit
     }

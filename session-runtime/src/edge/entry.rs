@@ -78,6 +78,7 @@ pub(super) enum Phase {
 
 /// What is known of the session that the cookie names.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "most sessions are known ones")]
 pub(super) enum Loaded {
     New,
     /// There is one, but the secret in the cookie counts no more.
@@ -142,8 +143,8 @@ impl Entry {
             cookie: self.cookie.clone(),
             turn: Arc::default(),
             state: Mutex::new(State {
-                ticket,
                 loaded,
+                ticket,
                 ..State::default()
             }),
             ended: Notify::new(),
