@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Data, DeriveInput, Expr, ExprCall, ExprPath, Fields, Ident, LitInt, LitStr, Meta, Path, Token};
+use syn::{
+    Attribute, Data, DeriveInput, Expr, ExprCall, ExprPath, Fields, GenericArgument, Ident, LitInt, LitStr, Meta, Path,
+    PathArguments, Token, Type,
+};
 
 use crate::attr::{self, CASCADE, Item, Number, Once};
 use crate::ctxt::Ctxt;
@@ -35,6 +38,8 @@ pub(crate) struct Session<'a> {
 pub(crate) struct Field<'a> {
     pub(crate) syn: &'a syn::Field,
     pub(crate) ident: &'a Ident,
+    /// Its place in the schema.
+    pub(crate) index: usize,
     pub(crate) kind: Kind,
     pub(crate) default: Option<(Ident, Expr)>,
     pub(crate) merge: Option<(Ident, Merge)>,
@@ -82,7 +87,6 @@ pub(crate) struct Upgrade {
 
 impl<'a> Session<'a> {
     pub(crate) fn from_input(ctxt: &Ctxt, input: &'a DeriveInput) -> Self {
-        let fields = named_fields(ctxt, input);
         let mut session = Self {
             input,
             companion: format_ident!("{}Fields", input.ident.unraw(), span = input.ident.span()),
@@ -92,16 +96,21 @@ impl<'a> Session<'a> {
             version_at: None,
             previous: None,
             removed: Vec::new(),
-            fingerprint: fingerprint::of(fields.iter().copied()),
+            fingerprint: 0,
             expected: None,
-            tiers: tiers(ctxt, input),
-            fields: fields
-                .into_iter()
-                .filter_map(|field| Field::from_syn(ctxt, field))
-                .collect(),
+            tiers: Vec::new(),
+            fields: Vec::new(),
             krate: None,
         };
+        // In the order of the source, so that mistakes are reported in it.
         session.read_attrs(ctxt);
+        session.tiers = tiers(ctxt, input);
+        let fields = named_fields(ctxt, input);
+        session.fingerprint = fingerprint::of(fields.iter().copied());
+        let fields = fields.into_iter().enumerate();
+        session.fields = fields
+            .filter_map(|(index, field)| Field::from_syn(ctxt, index, field))
+            .collect();
         session
     }
 
@@ -135,16 +144,23 @@ impl<'a> Session<'a> {
     }
 
     /// The path to the runtime.
-    pub(crate) fn krate(&self) -> proc_macro2::TokenStream {
-        match &self.krate {
-            Some(path) => path.to_token_stream(),
-            None => quote!(::session_runtime),
-        }
+    pub(crate) fn krate(&self) -> TokenStream {
+        let default = || quote!(::session_runtime);
+        self.krate.as_ref().map_or_else(default, ToTokens::to_token_stream)
+    }
+
+    /// The same, to stand before what should be underlined together with it.
+    pub(crate) fn krate_at(&self, span: Span) -> TokenStream {
+        let set_span = |mut token: TokenTree| {
+            token.set_span(span);
+            token
+        };
+        self.krate().into_iter().map(set_span).collect()
     }
 }
 
 impl<'a> Field<'a> {
-    fn from_syn(ctxt: &Ctxt, syn: &'a syn::Field) -> Option<Self> {
+    fn from_syn(ctxt: &Ctxt, index: usize, syn: &'a syn::Field) -> Option<Self> {
         let ident = syn.ident.as_ref()?;
         let (mut default, mut merge, mut on_invalid) = (Once::default(), Once::default(), Once::default());
         let (mut privileged, mut secret, mut was) = (Once::default(), Once::default(), Once::default());
@@ -184,6 +200,7 @@ impl<'a> Field<'a> {
         Some(Self {
             syn,
             ident,
+            index,
             kind,
             default: default.into_pair(),
             merge: merge.into_pair(),
@@ -205,6 +222,16 @@ impl<'a> Field<'a> {
     /// The companion's field that holds the slot.
     pub(crate) fn slot(&self) -> Ident {
         format_ident!("__{}", self.ident.unraw(), span = Span::mixed_site())
+    }
+
+    /// The static that knows the field's type: numbered, since two names may differ in nothing but their case.
+    pub(crate) fn typed(&self) -> Ident {
+        format_ident!(
+            "__{}_{}",
+            self.name().to_uppercase(),
+            self.index,
+            span = Span::mixed_site()
+        )
     }
 
     /// The accessor that reads; a search for its definition leads to the field.
@@ -291,16 +318,12 @@ fn on_invalid_default(ctxt: &Ctxt, item: &Item) -> Option<()> {
 
 fn accessor_name(ctxt: &Ctxt, item: &Item, field: &Ident) -> Option<Ident> {
     let name = item.string(ctxt, "\"name\"")?;
-    match name.parse_with(Ident::parse) {
-        Ok(mut ident) => {
-            ident.set_span(field.span());
-            Some(ident)
-        }
-        Err(_) => {
-            ctxt.error_at(name, "the name of an accessor is an identifier, such as \"cart\"");
-            None
-        }
-    }
+    let Ok(mut ident) = name.parse_with(Ident::parse) else {
+        ctxt.error_at(name, "the name of an accessor is an identifier, such as \"cart\"");
+        return None;
+    };
+    ident.set_span(field.span());
+    Some(ident)
 }
 
 fn named_fields<'a>(ctxt: &Ctxt, input: &'a DeriveInput) -> Vec<&'a syn::Field> {
@@ -344,12 +367,12 @@ fn named_fields<'a>(ctxt: &Ctxt, input: &'a DeriveInput) -> Vec<&'a syn::Field> 
 
 /// The tiers of all `#[cascade(...)]`.
 fn tiers(ctxt: &Ctxt, input: &DeriveInput) -> Vec<Tier> {
-    const EXAMPLE: &str = "`#[cascade(memcache, datastore)]`: any of `request`, `memcache` and `datastore`";
+    const EXAMPLE: &str = "`#[cascade(memcache, datastore)]`, with any of `request`, `memcache` and `datastore`";
     let mut attrs = input.attrs.iter().filter(|attr| attr.path().is_ident(CASCADE));
     let Some(attr) = attrs.next() else {
         ctxt.error_at(
             &input.ident,
-            format!("it is not said where this session lives; put {EXAMPLE} on the struct"),
+            format!("a session names the tiers it lives in: add {EXAMPLE}"),
         );
         return Vec::new();
     };
@@ -368,7 +391,10 @@ fn tiers(ctxt: &Ctxt, input: &DeriveInput) -> Vec<Tier> {
         }
     };
     if idents.is_empty() {
-        ctxt.error_at(&attr.meta, format!("a session lives somewhere; write {EXAMPLE}"));
+        ctxt.error_at(
+            &attr.meta,
+            format!("a session lives in one tier at least: write {EXAMPLE}"),
+        );
     }
     let mut tiers: Vec<Tier> = Vec::new();
     for ident in idents {
@@ -403,9 +429,32 @@ fn kebab_case(name: &str) -> String {
     kebab
 }
 
-/// The comments of a field or a struct.
-pub(crate) fn docs(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
-    attrs.iter().filter(|attr| attr.path().is_ident("doc"))
+/// `T` of `Vec<T>`, as it is written; what stands behind an alias, a derive cannot see.
+pub(crate) fn flash_item(ty: &Type) -> Option<&Type> {
+    let path = match ty {
+        // A type that a macro was given.
+        Type::Group(group) => return flash_item(&group.elem),
+        Type::Path(path) => path,
+        _ => return None,
+    };
+    let last = path.path.segments.last().filter(|last| last.ident == "Vec")?;
+    let PathArguments::AngleBracketed(args) = &last.arguments else {
+        return None;
+    };
+    match args.args.first()? {
+        GenericArgument::Type(item) => Some(item),
+        _ => None,
+    }
+}
+
+/// What a field's accessors have in common with it: comments, lints, and that it is on its way out.
+pub(crate) fn carried(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    let is_carried = |attr: &&Attribute| {
+        ["doc", "allow", "deprecated"]
+            .iter()
+            .any(|word| attr.path().is_ident(word))
+    };
+    attrs.iter().filter(is_carried)
 }
 
 #[cfg(test)]

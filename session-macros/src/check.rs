@@ -6,7 +6,7 @@ use proc_macro2::Span;
 use syn::Ident;
 use syn::spanned::Spanned;
 
-use crate::ast::{Field, Kind, Session};
+use crate::ast::{Field, Kind, Session, flash_item};
 use crate::attr::twice;
 use crate::ctxt::Ctxt;
 
@@ -107,41 +107,46 @@ const RESERVED: &[&str] = &[
 
 /// A `TypedSession` dereferences to the accessors, so that its own methods come first.
 fn check_reserved(ctxt: &Ctxt, session: &Session<'_>) {
-    for (field, accessor) in accessors(session) {
-        if RESERVED.contains(&&*accessor.to_string()) {
-            ctxt.error(
-                accessor_span(field),
-                format!(
-                    "the accessor `{accessor}` would be hidden by the method of the same name; give the accessors of \
-                     this field another name with `#[session(accessor = \"...\")]`"
-                ),
-            );
-        }
-    }
-}
-
-/// The fields `a` and `a_mut` both want a method `a_mut`.
-fn check_accessors(ctxt: &Ctxt, session: &Session<'_>) {
-    let mut taken: HashMap<String, &Field<'_>> = HashMap::new();
-    for (field, accessor) in accessors(session) {
-        let Some(first) = taken.insert(accessor.to_string(), field) else {
+    for field in &session.fields {
+        let accessors = field.accessors();
+        let Some(hidden) = accessors
+            .iter()
+            .find(|accessor| RESERVED.contains(&&*accessor.to_string()))
+        else {
             continue;
         };
-        let collides = |with: &Field<'_>| {
+        ctxt.error(
+            accessor_span(field),
             format!(
-                "the accessor `{accessor}` belongs to the field `{}` as well; give the accessors of one of the two \
-                 another name with `#[session(accessor = \"...\")]`",
-                with.ident
-            )
-        };
-        ctxt.error(accessor_span(first), collides(field));
-        ctxt.error(accessor_span(field), collides(first));
+                "the accessor `{hidden}` would be hidden by the method of the same name; give the accessors of this \
+                 field another name with `#[session(accessor = \"...\")]`"
+            ),
+        );
     }
 }
 
-fn accessors<'a>(session: &'a Session<'a>) -> impl Iterator<Item = (&'a Field<'a>, Ident)> {
-    let of = |field: &'a Field<'a>| field.accessors().into_iter().map(move |accessor| (field, accessor));
-    session.fields.iter().flat_map(of)
+/// The fields `a` and `a_mut` both want a method `a_mut`. Two fields collide once, however many of their methods do.
+fn check_accessors(ctxt: &Ctxt, session: &Session<'_>) {
+    let mut taken: HashMap<String, &Field<'_>> = HashMap::new();
+    let mut collisions: Vec<(&Ident, &Ident)> = Vec::new();
+    for field in &session.fields {
+        for accessor in field.accessors() {
+            let first = *taken.entry(accessor.to_string()).or_insert(field);
+            if first.ident == field.ident || collisions.contains(&(first.ident, field.ident)) {
+                continue;
+            }
+            collisions.push((first.ident, field.ident));
+            let collides = |with: &Field<'_>| {
+                format!(
+                    "the field `{}` has an accessor `{accessor}` too; give the accessors of one of the two another \
+                     name with `#[session(accessor = \"...\")]`",
+                    with.ident
+                )
+            };
+            ctxt.error(accessor_span(first), collides(field));
+            ctxt.error(accessor_span(field), collides(first));
+        }
+    }
 }
 
 fn accessor_span(field: &Field<'_>) -> Span {
@@ -173,10 +178,16 @@ fn check_stored_names(ctxt: &Ctxt, session: &Session<'_>) {
     }
 }
 
-/// A flash field starts empty and is reconciled by what each request added and took.
+/// A flash field is a list that starts empty and is reconciled by what each request added and took.
 fn check_flash(ctxt: &Ctxt, field: &Field<'_>) {
     if !matches!(field.kind, Kind::Flash) {
         return;
+    }
+    if flash_item(&field.syn.ty).is_none() {
+        ctxt.error_at(
+            &field.syn.ty,
+            "a `flash` field is a list: write `Vec<...>`, or take `flash` off the field",
+        );
     }
     if let Some((word, _)) = &field.merge {
         ctxt.error_at(

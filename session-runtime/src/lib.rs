@@ -20,8 +20,13 @@ pub use edge::{
 };
 pub use keys::{KeyError, KeyRing};
 pub use session::{Schema, ServedBy, Session};
+#[doc = include_str!("derive.md")]
 pub use session_macros::Session;
 pub use tier::Tiers;
+#[cfg(feature = "datastore")]
+pub use tier::datastore::Datastore;
+#[cfg(feature = "embedded")]
+pub use tier::embedded::{LocalCache, LocalFile};
 #[cfg(feature = "memcache")]
 pub use tier::memcache::Memcache;
 
@@ -30,11 +35,21 @@ pub use tier::memcache::Memcache;
 pub mod __private {
     pub use crate::codec::record::Record;
     pub use crate::codec::slot::{
-        AnySlot, Field, FieldDefault, FieldFlash, LazySlot, Previous, Redacted, Shown, ShownAny, ShownDebug, Slot,
-        ViaClone, ViaCodec, upgrade_first, upgrade_then,
+        AnySlot, Field, FieldDefault, LazySlot, Previous, Redacted, Shown, Slot, field, upgrade_first, upgrade_then,
     };
     pub use crate::codec::{FieldError, OpenError, merge};
     pub use crate::session::{FieldSpec, HasDatastore, HasMemcache, Schema, ServedBy, Session};
     pub use crate::tier::Tiers;
     pub use bytes::Bytes;
+
+    /// Traits whose methods a snapshot calls, to be brought in without a name and all at once: which of them is used,
+    /// the fields' types decide.
+    pub mod copying {
+        pub use crate::codec::slot::{ViaClone as _, ViaCodec as _};
+    }
+
+    /// The same for `Debug`.
+    pub mod showing {
+        pub use crate::codec::slot::{ShownAny as _, ShownDebug as _};
+    }
 }

@@ -90,13 +90,13 @@ impl Schema {
             .chain(self.removed.iter().copied())
     }
 
-    /// Whether a record of that version was written by a binary older than this one; an error where it is a newer one.
+    /// An error where a newer binary than this one wrote the record.
     #[doc(hidden)]
-    pub fn is_older(&self, record: &Record) -> Result<bool, OpenError> {
+    pub fn refuse_newer(&self, record: &Record) -> Result<(), OpenError> {
         if record.version > self.version {
             return Err(OpenError::newer(self.name, record.version, self.version));
         }
-        Ok(record.version < self.version)
+        Ok(())
     }
 }
 

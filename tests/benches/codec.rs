@@ -203,6 +203,23 @@ mod encode {
     }
 
     #[divan::bench]
+    fn ciborium_fields_apart(bencher: Bencher<'_, '_>) {
+        let cart = cart();
+        bencher.bench(|| {
+            let cart = black_box(&cart);
+            let mut all: Vec<Vec<u8>> = Vec::new();
+            macro_rules! encode {
+                ($field:ident) => {
+                    all.push(Vec::new());
+                    ciborium::into_writer(&cart.$field, all.last_mut().unwrap()).unwrap();
+                };
+            }
+            each_field!(encode);
+            all
+        });
+    }
+
+    #[divan::bench]
     fn ciborium_whole(bencher: Bencher<'_, '_>) {
         measure(bencher, |cart| {
             let mut out = Vec::new();

@@ -1,1 +1,4 @@
 //! Tests of the cascade.
+
+mod attack;
+mod model;

@@ -257,6 +257,22 @@ fn what_is_written_at_the_limit_is_read_and_nothing_deeper_is_written() {
     );
 }
 
+/// A worker's stack is 2 MiB, as a test's is, and an unoptimised build is the worst case.
+#[test]
+fn the_deepest_value_of_the_hungriest_types_fits_a_worker_s_stack() {
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Layered(Option<Vec<Layered>>);
+
+    let arrays = nested(&[0x81], MAX_DEPTH, &[], &[]);
+    let untagged: Untagged = cbor::from_slice(&[&arrays[..], &[0x00]].concat()).unwrap();
+    assert_eq!(cbor::to_vec(&untagged).unwrap().len(), arrays.len() + 1);
+    let layered: Layered = cbor::from_slice(&[&arrays[..], &[0xf6]].concat()).unwrap();
+    assert_eq!(cbor::to_vec(&layered).unwrap().len(), arrays.len() + 1);
+    let groups = nested(b"\xa1\x65Group\x81", MAX_DEPTH / 2, b"\x65Point", &[]);
+    let shape: Shape = cbor::from_slice(&groups).unwrap();
+    assert_eq!(cbor::to_vec(&shape).unwrap(), groups);
+}
+
 #[test]
 fn a_type_that_is_read_from_no_bytes_at_all_comes_to_an_end() {
     #[derive(Debug, Serialize, Deserialize)]

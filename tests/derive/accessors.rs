@@ -64,3 +64,34 @@ fn the_tiers_are_a_const() {
     assert_eq!(TIERS, Tiers::MEMCACHE | Tiers::DATASTORE);
     assert_eq!(TIERS, <Shop as Session>::TIERS);
 }
+
+#[derive(Session)]
+#[cascade(request)]
+struct Messages {
+    #[session(flash)]
+    notices: Vec<String>,
+    #[session(flash, accessor = "warning")]
+    r#type: Vec<Line>,
+}
+
+#[test]
+fn a_flash_field_is_read_once() {
+    let mut messages = Messages::fresh();
+    messages.push_notices("saved".into());
+    messages.push_warning(Line { sku: "a".into() });
+    assert_eq!(messages.notices().len(), 1);
+    assert_eq!(messages.take_notices(), ["saved"]);
+    assert!(messages.take_notices().is_empty());
+    assert_eq!(messages.snapshot().r#type, messages.take_warning());
+    assert_eq!(Messages::SCHEMA.fields[1].name, "type");
+}
+
+#[test]
+fn taking_no_messages_changes_nothing() {
+    let mut messages = Messages::fresh();
+    assert!(messages.take_notices().is_empty());
+    let is_touched = |messages: &MessagesFields| Messages::slot(messages, 0).unwrap().is_touched();
+    assert!(!is_touched(&messages));
+    messages.push_notices("saved".into());
+    assert!(is_touched(&messages));
+}

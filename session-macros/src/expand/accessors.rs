@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident, Type};
+use syn::{Attribute, Ident};
 
 use crate::ast::{self, Field, Kind, Session};
 
@@ -96,9 +96,7 @@ impl Method<'_> {
 fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3] {
     let krate = session.krate();
     let (slot, ty, name) = (field.slot(), &field.syn.ty, field.name());
-    let carried = ast::docs(&field.syn.attrs)
-        .chain(field.syn.attrs.iter().filter(|attr| attr.path().is_ident("deprecated")))
-        .collect();
+    let carried = ast::carried(&field.syn.attrs).collect();
     let method = Method { field, carried };
     let [get, second, third] = field.accessors();
     let none = quote!();
@@ -146,7 +144,11 @@ fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3
             ]
         }
         Kind::Flash => {
-            let item = flash_item(&krate, ty);
+            // Only the stub of a broken struct has a flash field that is no `Vec`.
+            let (item, push, take) = match ast::flash_item(ty) {
+                Some(item) => (item, quote!(self.#slot.push(__value)), quote!(self.#slot.take())),
+                None => (ty, quote!(::core::unreachable!()), quote!(::core::unreachable!())),
+            };
             [
                 method.write(
                     get,
@@ -160,31 +162,18 @@ fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3
                     &format!("Adds one to `{name}`, to be read once."),
                     &none,
                     &quote!((&mut self, __value: #item)),
-                    &quote!(self.#slot.push(__value)),
+                    &push,
                 ),
                 method.write(
                     third,
                     &format!("Takes all of `{name}`."),
                     &none,
                     &quote!((&mut self) -> #ty),
-                    &quote!(self.#slot.take()),
+                    &take,
                 ),
             ]
         }
     }
-}
-
-/// `T` of `Vec<T>`, as it was written; behind an alias, only the trait knows.
-fn flash_item(krate: &TokenStream, ty: &Type) -> TokenStream {
-    if let Type::Path(path) = ty
-        && let Some(last) = path.path.segments.last()
-        && last.ident == "Vec"
-        && let syn::PathArguments::AngleBracketed(args) = &last.arguments
-        && let Some(syn::GenericArgument::Type(item)) = args.args.first()
-    {
-        return quote!(#item);
-    }
-    quote!(<#ty as #krate::__private::FieldFlash>::Item)
 }
 
 /// The struct, with a copy of each field.
@@ -220,12 +209,12 @@ fn snapshot(session: &Session<'_>, value: &TokenStream) -> TokenStream {
     } else {
         (quote!(#ident), quote!(#[must_use]))
     };
+    let scope = (!session.fields.is_empty()).then(|| quote!(use #krate::__private::copying::*;));
     quote! {
         #[doc = "A copy of all fields as they are now, for a template."]
         #attrs
         #vis fn snapshot(&self) -> #output {
-            #[allow(unused_imports)]
-            use #krate::__private::{ViaClone as _, ViaCodec as _};
+            #scope
             #value
         }
     }
@@ -244,12 +233,17 @@ pub(crate) fn debug(session: &Session<'_>) -> TokenStream {
         };
         quote!(__debug.field(#name, #value);)
     });
+    let shows = |field: &Field<'_>| !field.secret && !field.is_lazy();
+    let scope = session
+        .fields
+        .iter()
+        .any(shows)
+        .then(|| quote!(use #krate::__private::showing::*;));
     quote! {
         #[automatically_derived]
         impl ::core::fmt::Debug for #companion {
             fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                #[allow(unused_imports)]
-                use #krate::__private::{ShownAny as _, ShownDebug as _};
+                #scope
                 let mut __debug = __f.debug_struct(#name);
                 #(#fields)*
                 __debug.finish()

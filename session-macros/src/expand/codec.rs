@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::ast::{Field, Kind, Session};
+use crate::ast::{Field, Kind, Session, Upgrade};
 
 pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
     let (krate, ident, companion) = (session.krate(), &session.input.ident, &session.companion);
@@ -14,6 +14,7 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
         .enumerate()
         .map(|(at, field)| field_static(session, at, field));
     let slots: Vec<_> = session.fields.iter().map(Field::slot).collect();
+    let typed: Vec<_> = session.fields.iter().map(Field::typed).collect();
     let idents: Vec<_> = session.fields.iter().map(|field| field.ident).collect();
     let indices = 0..slots.len();
     let holders: Vec<_> = session
@@ -29,35 +30,39 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
         Kind::Eager | Kind::Flash => quote!(open),
     });
     let tries = session.fields.iter().map(|field| field.is_lazy().then(|| quote!(?)));
-    let older = match &session.previous {
-        Some(_) => quote!(return ::core::result::Result::Ok(
-            <Self as #krate::__private::Session>::from_value(__previous.open(__record)?)?
-        );),
-        None => quote!(),
-    };
+    let older = session.previous.as_ref().map(|_| {
+        quote! {
+            if __record.version < __SCHEMA.version {
+                return ::core::result::Result::Ok(
+                    <Self as #krate::__private::Session>::from_value(__PREVIOUS.open(__record)?)?
+                );
+            }
+        }
+    });
     quote! {
         #(#statics)*
 
         #[automatically_derived]
         impl #krate::__private::Session for #ident {
-            const TIERS: #krate::__private::Tiers = __schema.tiers;
-            const SCHEMA: &'static #krate::__private::Schema = &__schema;
+            const TIERS: #krate::__private::Tiers = #ident::TIERS;
+            const SCHEMA: &'static #krate::__private::Schema = &__SCHEMA;
             type Fields = #companion;
 
             fn fresh() -> #companion {
-                #companion { #(#slots: #holders::fresh(&#slots),)* }
+                #companion { #(#slots: #holders::fresh(&#typed),)* }
             }
 
             fn open(
                 __record: &#krate::__private::Record,
             ) -> ::core::result::Result<#companion, #krate::__private::OpenError> {
-                if __schema.is_older(__record)? { #older }
-                ::core::result::Result::Ok(#companion { #(#slots: #slots.#opens(__record)?,)* })
+                __SCHEMA.refuse_newer(__record)?;
+                #older
+                ::core::result::Result::Ok(#companion { #(#slots: #typed.#opens(__record)?,)* })
             }
 
             fn from_value(__value: Self) -> ::core::result::Result<#companion, #krate::__private::FieldError> {
                 ::core::result::Result::Ok(#companion {
-                    #(#slots: #holders::migrated(&#slots, __value.#idents)?,)*
+                    #(#slots: #holders::migrated(&#typed, __value.#idents)?,)*
                 })
             }
 
@@ -83,30 +88,43 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
 /// The one place where a field's type is asked for serde and a default.
 fn field_static(session: &Session<'_>, at: usize, field: &Field<'_>) -> TokenStream {
     let krate = session.krate();
-    let (slot, ty) = (field.slot(), &field.syn.ty);
-    let default = match &field.default {
-        Some((_, expr)) => quote!(#expr),
-        None => quote_spanned!(ty.span()=> <#ty as #krate::__private::FieldDefault>::field_default()),
-    };
+    let (typed, ty) = (field.typed(), &field.syn.ty);
+    let own = || quote_spanned!(ty.span()=> <#ty as #krate::__private::FieldDefault>::field_default());
+    let default = field.default.as_ref().map_or_else(own, |(_, expr)| quote!(#expr));
     let upgrade = (!field.upgrades.is_empty()).then(|| upgrade(session, field));
     let or_default = field.or_default.then(|| quote!(.or_default()));
-    let new = quote_spanned!(ty.span()=> #krate::__private::Field::<#ty>::new);
     quote! {
-        static #slot: #krate::__private::Field<#ty> = #new(&__schema, #at, || #default) #upgrade #or_default;
+        static #typed: #krate::__private::Field<#ty> =
+            #krate::__private::field::<#ty>(&__SCHEMA, #at, || #default) #upgrade #or_default;
     }
 }
 
 /// From each version that a step is named for, that step and all later ones.
 fn upgrade(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
-    let krate = session.krate();
-    let arms = field.upgrades.iter().enumerate().map(|(at, upgrade)| {
-        let (version, first) = (upgrade.version, &upgrade.step);
-        let first = quote_spanned!(first.span()=> #krate::__private::upgrade_first(__bytes, #first));
-        let all = field.upgrades[at + 1..].iter().fold(first, |before, upgrade| {
-            let step = &upgrade.step;
-            quote_spanned!(step.span()=> #krate::__private::upgrade_then(#before, #step))
-        });
-        quote!(if __version <= #version { return ::core::option::Option::Some(#all); })
+    let chains = (0..field.upgrades.len()).map(|at| {
+        let version = field.upgrades[at].version;
+        let chain = chain(session, field, &field.upgrades[at..]);
+        quote!(if __version <= #version { return ::core::option::Option::Some(#chain); })
     });
-    quote!(.upgrade(|__version, __bytes| { #(#arms)* ::core::option::Option::None }))
+    quote!(.upgrade(|__version, __bytes| { #(#chains)* ::core::option::Option::None }))
+}
+
+/// `last(second(first(decode(bytes))))`; the last one has to give the field's type.
+fn chain(session: &Session<'_>, field: &Field<'_>, upgrades: &[Upgrade]) -> TokenStream {
+    let mut chain = quote!();
+    for (at, upgrade) in upgrades.iter().enumerate() {
+        let (step, span) = (&upgrade.step, upgrade.step.span());
+        let (krate, ty) = (session.krate_at(span), &field.syn.ty);
+        let gives = if at + 1 == upgrades.len() {
+            quote!(#ty)
+        } else {
+            quote!(_)
+        };
+        chain = if at == 0 {
+            quote_spanned!(span=> #krate::__private::upgrade_first::<_, #gives, _>(__bytes, #step))
+        } else {
+            quote_spanned!(span=> #krate::__private::upgrade_then::<_, #gives, _>(#chain, #step))
+        };
+    }
+    chain
 }

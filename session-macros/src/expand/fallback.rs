@@ -28,9 +28,10 @@ pub(crate) fn stubs(session: &Session<'_>, errors: &[syn::Error]) -> TokenStream
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let (served_generics, ..) = served.split_for_impl();
     // The accessors of a generic struct would need its parameters.
-    let (struct_, accessors) = match is_generic {
-        true => (quote!(#vis struct #companion {}), quote!()),
-        false => (accessors::companion(session), accessors::stub(session)),
+    let (struct_, accessors) = if is_generic {
+        (quote!(#vis struct #companion {}), quote!())
+    } else {
+        (accessors::companion(session), accessors::stub(session))
     };
     quote! {
         #(#errors)*

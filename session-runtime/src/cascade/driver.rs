@@ -141,6 +141,7 @@ impl Rooms {
             return Ok(Event::Got(Some((item, cached.token))));
         }
         // Out of the way first, or it would keep the place from being filled; then it counts as a miss.
+        super::metrics::not_authentic();
         tracing::warn!(
             tier = cache.name(),
             "an item in the cache is not authentic: it was removed"
@@ -173,7 +174,7 @@ impl Rooms {
                 .since(self.now())
                 .max(Duration::from_secs(1)),
             Item::Lease(_) => LEASE_TTL,
-            Item::Fence(_) => self.durable.as_ref().map_or(LEASE_TTL, |tier| tier.max_write_delay()) + FENCE_MARGIN,
+            Item::Fence { .. } => self.durable.as_ref().map_or(LEASE_TTL, |tier| tier.max_write_delay()) + FENCE_MARGIN,
             Item::Tombstone => TOMBSTONE_TTL,
         };
         (envelope::wrap(&self.keys, key, &item::encode(item)), ttl)

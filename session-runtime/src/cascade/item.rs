@@ -1,4 +1,5 @@
-//! How what lies in the cache is written: `[0, version, asked_at, h'record']`, `[1, lease]`, `[2, fence]`, `[3]`.
+//! How what lies in the cache is written: `[0, version, asked_at, h'record']`, `[1, lease]`, `[2, writer]` or
+//! `[2, writer, hides]`, `[3]`.
 
 use bytes::Bytes;
 
@@ -27,20 +28,25 @@ pub(super) fn encode(item: &Item<Record>) -> Vec<u8> {
             push_uint(&mut out, asked_at.0);
             push_bytes(&mut out, &record.encode());
         }
-        Item::Lease(nonce) => push_nonce(&mut out, LEASE, *nonce),
-        Item::Fence(nonce) => push_nonce(&mut out, FENCE, *nonce),
+        Item::Lease(nonce) => {
+            push_array(&mut out, 2);
+            push_uint(&mut out, LEASE);
+            push_uint(&mut out, nonce.0);
+        }
+        Item::Fence { writer, hides } => {
+            push_array(&mut out, if hides.is_some() { 3 } else { 2 });
+            push_uint(&mut out, FENCE);
+            push_uint(&mut out, writer.0);
+            if let Some(version) = hides {
+                push_uint(&mut out, version.0);
+            }
+        }
         Item::Tombstone => {
             push_array(&mut out, 1);
             push_uint(&mut out, TOMBSTONE);
         }
     }
     out
-}
-
-fn push_nonce(out: &mut Vec<u8>, kind: u64, nonce: Nonce) {
-    push_array(out, 2);
-    push_uint(out, kind);
-    push_uint(out, nonce.0);
 }
 
 pub(super) fn decode(bytes: &Bytes) -> Option<Item<Record>> {
@@ -57,7 +63,15 @@ pub(super) fn decode(bytes: &Bytes) -> Option<Item<Record>> {
             }
         }
         (2, LEASE) => Item::Lease(Nonce(reader.uint().ok()?)),
-        (2, FENCE) => Item::Fence(Nonce(reader.uint().ok()?)),
+        (length @ 2..=3, FENCE) => {
+            let writer = Nonce(reader.uint().ok()?);
+            let hides = if length == 3 {
+                Some(Version(reader.uint().ok()?))
+            } else {
+                None
+            };
+            Item::Fence { writer, hides }
+        }
         (1, TOMBSTONE) => Item::Tombstone,
         _ => return None,
     };

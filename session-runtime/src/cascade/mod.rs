@@ -5,6 +5,7 @@ mod driver;
 mod environment;
 mod item;
 mod locks;
+pub(crate) mod metrics;
 mod outcome;
 mod policy;
 pub mod protocol;

@@ -13,16 +13,17 @@ use tokio_util::task::TaskTracker;
 
 use super::driver::{Rooms, Stored, Trouble};
 use super::locks::Locks;
+use super::metrics;
 use super::outcome::{Commit, CommitError, LoadError, LoadReport};
 use super::protocol::{
-    self, CacheCommit, CacheCreate, CacheLoad, Change, Committed, Create, Created, Failure, Goal, Item, Load, Loaded,
-    Settle, Source,
+    self, CacheCommit, CacheCreate, CacheLoad, Change, Committed, Create, Created, Failure, Found, Goal, Load, Loaded,
+    Place, Settle, Source,
 };
 use crate::codec::meta::{Meta, Millis, Nonce};
 use crate::codec::patch::{Patch, Refusal};
 use crate::codec::record::Record;
 use crate::session::{HasDatastore, HasMemcache};
-use crate::tier::{TierError, Tiers, Token, Version};
+use crate::tier::{TierError, Tiers, Version};
 
 /// Says of a [`CascadeStore`] that it has the memcache tier.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +48,14 @@ pub struct CascadeStore<M = WithMemcache, D = WithDatastore> {
 
 impl<T, D> HasMemcache<T> for CascadeStore<WithMemcache, D> {}
 impl<T, M> HasDatastore<T> for CascadeStore<M, WithDatastore> {}
+
+/// Nothing is one of these. With one impl alone, the compiler would take a handler's session for a promise about the
+/// store, and blame the store where it is handed over; with a second, it waits for the store, and then names the
+/// handler, its session, and the tier that is missing.
+pub trait Never {}
+
+impl<T, D: Never> HasMemcache<T> for CascadeStore<NoMemcache, D> {}
+impl<T, M: Never> HasDatastore<T> for CascadeStore<M, NoDatastore> {}
 
 impl<M, D> Clone for CascadeStore<M, D> {
     fn clone(&self) -> Self {
@@ -104,9 +113,7 @@ impl<M, D> CascadeStore<M, D> {
     /// after the server has stopped.
     pub async fn drain(&self) {
         self.shared.closing.send_replace(true);
-        self.shared.tasks.close();
-        self.shared.tasks.wait().await;
-        self.shared.tasks.reopen();
+        self.shared.settled().await;
         self.shared.closing.send_replace(false);
     }
 }
@@ -115,7 +122,8 @@ impl<M, D> CascadeStore<M, D> {
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) version: Version,
-    pub(crate) token: Option<Token>,
+    /// Where it lay in the cache, if it was found there.
+    pub(crate) place: Option<Place>,
     pub(crate) record: Record,
 }
 
@@ -139,28 +147,32 @@ pub(crate) struct Done {
 }
 
 impl Shared {
+    /// Waits for what goes on beside the requests. A pending invalidation takes as long as its cache is down.
+    pub(crate) async fn settled(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+
     pub(crate) fn key(&self, sid: &str) -> String {
         format!("{}{sid}", self.rooms.policy.key_prefix)
     }
 
-    /// Looks a session up in its tiers.
+    /// Looks a session up in its tiers. What the cache says to the visitor's disadvantage, that the session has expired
+    /// or, as `counts` has it, that the visitor's secret does not count, may be out of date: the durable tier decides.
+    /// A session of the request's memory alone is not to be found anywhere.
     pub(crate) async fn load(
         self: &Arc<Self>,
         session: &'static str,
         tiers: Tiers,
         key: &str,
+        counts: impl Fn(&Meta) -> bool + Send,
     ) -> Result<(Option<Known>, LoadReport), LoadError> {
         let started = Instant::now();
-        let (loaded, trouble) = if tiers.contains(Tiers::DATASTORE) {
-            let load = Load::new(
-                tiers.contains(Tiers::MEMCACHE),
-                nonce(),
-                self.rooms.policy.max_staleness,
-            );
-            self.rooms.run(key, load).await
-        } else {
-            self.rooms.run(key, CacheLoad).await
-        };
+        if !tiers.intersects(Tiers::DISTRIBUTED) {
+            return Ok((None, LoadReport::default()));
+        }
+        let (loaded, trouble) = self.look_up(tiers, key, counts).await;
         let Loaded::Known {
             found,
             source,
@@ -168,6 +180,7 @@ impl Shared {
             fill,
         } = loaded
         else {
+            metrics::loaded(session, None, false, started.elapsed());
             return Err(load_error(session, trouble));
         };
         let report = LoadReport {
@@ -176,7 +189,8 @@ impl Shared {
             degraded,
             took: started.elapsed(),
         };
-        let found = found.map(|(version, record, token)| Known { version, token, record });
+        let found = found.map(|Found { version, record, place }| Known { version, place, record });
+        metrics::loaded(session, Some(source), degraded, report.took);
         if let Some(expired) = found.as_ref().filter(|known| self.has_expired(&known.record.meta)) {
             self.forget(tiers, key, expired.version);
             return Ok((None, report));
@@ -186,6 +200,32 @@ impl Shared {
             self.tasks.spawn(async move { shared.rooms.run(&key, fill).await });
         }
         Ok((found, report))
+    }
+
+    async fn look_up(
+        &self,
+        tiers: Tiers,
+        key: &str,
+        counts: impl Fn(&Meta) -> bool + Send,
+    ) -> (Loaded<Record>, Trouble) {
+        if !tiers.contains(Tiers::DATASTORE) {
+            return self.rooms.run(key, CacheLoad).await;
+        }
+        let cache = tiers.contains(Tiers::MEMCACHE);
+        // Replaces what the cache has, unless that is as new as can be told.
+        let tries = [(cache, self.rooms.policy.max_staleness), (cache, Duration::ZERO)];
+        for (cache, max_staleness) in tries {
+            let (loaded, trouble) = self.rooms.run(key, Load::new(cache, nonce(), max_staleness)).await;
+            match &loaded {
+                Loaded::Known {
+                    found: Some(found),
+                    source: Source::Cache,
+                    ..
+                } if self.has_expired(&found.record.meta) || !counts(&found.record.meta) => {}
+                _ => return (loaded, trouble),
+            }
+        }
+        self.rooms.run(key, Load::new(false, nonce(), Duration::ZERO)).await
     }
 
     /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.
@@ -199,6 +239,12 @@ impl Shared {
         const TRIES: u32 = 3;
         let session = patch.schema.name;
         let record = patch.create(meta).map_err(|refusal| refused(session, refusal))?;
+        if !tiers.intersects(Tiers::DISTRIBUTED) {
+            return Ok(Done {
+                commit: Commit::Clean,
+                known: None,
+            });
+        }
         let mut source = None;
         for _ in 0..TRIES {
             let Some(key) = next() else { break };
@@ -215,7 +261,7 @@ impl Shared {
                         commit: Commit::Coherent,
                         known: Some(Known {
                             version,
-                            token: None,
+                            place: None,
                             record,
                         }),
                     });
@@ -254,31 +300,27 @@ impl Shared {
                 return Ok(Done { commit, known });
             }
         }
+        let Known {
+            version,
+            place,
+            record: loaded,
+        } = known;
         let record = match goal {
-            Goal::Change => patch
-                .apply(&known.record)
-                .map_err(|refusal| refused(session, refusal))?,
-            Goal::Destroy if !patch.may_destroy(&known.record) => return Err(CommitError::Gone { session }),
-            Goal::Destroy => known.record,
+            Goal::Change => patch.apply(&loaded).map_err(|refusal| refused(session, refusal))?,
+            Goal::Destroy if !patch.may_destroy(&loaded) => return Err(CommitError::Gone { session }),
+            Goal::Destroy => loaded.clone(),
         };
-        let asked_at = self.rooms.now();
         let fence = nonce();
-        let (committed, trouble) = match (tiers.contains(Tiers::DATASTORE), known.token) {
-            (false, Some(token)) => self.rooms.run(key, CacheCommit::new(goal, patch, record, token)).await,
-            (false, None) => {
-                self.rooms
-                    .run(key, CacheCommit::new(goal, patch, record, Token(0)))
-                    .await
+        let (committed, trouble) = if tiers.contains(Tiers::DATASTORE) {
+            let cache = tiers.contains(Tiers::MEMCACHE);
+            let mut commit = protocol::Commit::new(goal, patch, version, record, cache, fence);
+            if let Some(place) = place.filter(|_| cache) {
+                commit = commit.over(place, loaded);
             }
-            (true, _) => {
-                let cache = tiers.contains(Tiers::MEMCACHE);
-                self.rooms
-                    .run(
-                        key,
-                        protocol::Commit::new(goal, patch, known.version, record, cache, fence),
-                    )
-                    .await
-            }
+            self.rooms.run(key, commit).await
+        } else {
+            let token = place.map(|place| place.token);
+            self.rooms.run(key, CacheCommit::new(goal, patch, record, token)).await
         };
         let now = self.rooms.now();
         match committed {
@@ -290,16 +332,11 @@ impl Shared {
             } => {
                 let known = Known {
                     version,
-                    token: None,
+                    place: None,
                     record,
                 };
                 turn.leave(tiers.contains(Tiers::DATASTORE).then(|| known.clone()));
-                let item = || Item::Value {
-                    version,
-                    asked_at,
-                    record: known.record.clone(),
-                };
-                let commit = self.outcome(key, fenced, settled, fence, item, now);
+                let commit = self.outcome(key, fenced, settled, || Settle::hide(fence), now);
                 Ok(Done {
                     commit,
                     known: Some(known),
@@ -307,7 +344,7 @@ impl Shared {
             }
             Committed::Destroyed { fenced, settled } => {
                 turn.leave(None);
-                let commit = self.outcome(key, fenced, settled, fence, || Item::Tombstone, now);
+                let commit = self.outcome(key, fenced, settled, Settle::bury, now);
                 Ok(Done { commit, known: None })
             }
             Committed::Failed(failure) => {
@@ -323,8 +360,7 @@ impl Shared {
         key: &str,
         fenced: bool,
         settled: bool,
-        fence: Nonce,
-        item: impl FnOnce() -> Item<Record>,
+        settle: impl FnOnce() -> Settle<Record>,
         now: Millis,
     ) -> Commit {
         match (fenced, settled) {
@@ -332,7 +368,7 @@ impl Shared {
             (true, false) => Commit::Degraded,
             (false, false) => {
                 let until = now.after(self.rooms.policy.max_staleness);
-                self.invalidate_later(key.to_owned(), Settle::new(fence, item()), until);
+                self.invalidate_later(key.to_owned(), settle(), until);
                 Commit::Unfenced { until: until.into() }
             }
         }
@@ -347,6 +383,7 @@ impl Shared {
             tracing::warn!("too many invalidations are pending: one is left to the bound on staleness");
             return;
         }
+        metrics::invalidations(self.invalidations.load(Ordering::Relaxed));
         let pending = Pending(Arc::clone(&self.invalidations));
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -401,14 +438,6 @@ impl Shared {
     ) -> Result<Commit, CommitError> {
         let done = tokio::time::timeout(self.rooms.policy.commit_timeout, work).await;
         done.unwrap_or(Err(CommitError::Unknown { session, source: None }))
-    }
-
-    /// Whether the durable tier answers, so that a commit that can wait does not hide what the cache holds for nothing.
-    pub(crate) async fn is_durable_up(&self, key: &str) -> bool {
-        match &self.rooms.durable {
-            Some(durable) => durable.read(key).await.is_ok(),
-            None => true,
-        }
     }
 
     pub(crate) fn has_expired(&self, meta: &Meta) -> bool {
@@ -469,7 +498,8 @@ struct Pending(Arc<AtomicUsize>);
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let before = self.0.fetch_sub(1, Ordering::Relaxed);
+        metrics::invalidations(before.saturating_sub(1));
     }
 }
 

@@ -167,7 +167,8 @@ fn reconcile(
     theirs: Option<&Bytes>,
     ours: &Bytes,
 ) -> Result<Bytes, Refusal> {
-    // That theirs equals ours says nothing: of two that each add one, both count.
+    // Only where they changed nothing. Where they came to the very value that we did, it is still for the strategy to
+    // say what the two come to: of two that added one, both count.
     if base == theirs {
         return Ok(ours.clone());
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{EncodeError, FieldError};
 use aside::Aside;
 pub(crate) use aside::drop_aside;
-pub use field::{Field, FieldDefault, FieldFlash, Previous, upgrade_first, upgrade_then};
+pub use field::{Field, FieldDefault, Previous, field, upgrade_first, upgrade_then};
 pub use lazy::LazySlot;
 pub use special::{Copier, Redacted, Shown, ShownAny, ShownDebug, ViaClone, ViaCodec};
 
@@ -106,19 +106,16 @@ impl<T> Slot<T> {
     }
 }
 
-impl<T: FieldFlash> Slot<T> {
+impl<T> Slot<Vec<T>> {
     /// Adds one.
-    pub fn push(&mut self, item: T::Item) {
+    pub fn push(&mut self, item: T) {
         self.touched = true;
-        self.value.flash_push(item);
+        self.value.push(item);
     }
 
     /// Takes all that there are; touches nothing where there are none.
-    pub fn take(&mut self) -> T {
-        if self.value.flash_is_empty() {
-            return T::default();
-        }
-        self.touched = true;
+    pub fn take(&mut self) -> Vec<T> {
+        self.touched |= !self.value.is_empty();
         std::mem::take(&mut self.value)
     }
 }

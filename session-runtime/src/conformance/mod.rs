@@ -27,6 +27,7 @@
 mod cache;
 mod durable;
 mod probe;
+mod store;
 
 use std::error::Error;
 use std::fmt;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 pub use cache::cache_tier;
 pub use durable::durable_tier;
+pub use store::store;
 
 /// How the suite runs.
 #[derive(Clone)]
@@ -110,7 +112,7 @@ impl fmt::Debug for Options {
 /// A rule that a tier broke, what was expected of it, and what happened instead.
 #[derive(Debug)]
 pub struct Violation {
-    tier: &'static str,
+    tier: String,
     rule: &'static str,
     expected: String,
     found: String,
@@ -118,9 +120,9 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// The tier's name.
-    pub fn tier(&self) -> &'static str {
-        self.tier
+    /// The tier's name; for a rule about stores, the set of tiers and the names of both.
+    pub fn tier(&self) -> &str {
+        &self.tier
     }
 
     /// The rule, in one sentence.

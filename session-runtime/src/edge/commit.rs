@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::cookie::Ticket;
 use super::entry::{Entry, Fate, Gift, Loaded, State, Wish};
 use crate::cascade::store::{Done, Known, nonce};
-use crate::cascade::{Commit, CommitError, CommitReport, protocol::Goal};
+use crate::cascade::{Commit, CommitError, CommitReport, metrics, protocol::Goal};
 use crate::codec::meta::SecretHash;
 use crate::codec::patch::{Changes, Patch, Rotation};
 use crate::tier::Tiers;
@@ -104,6 +104,7 @@ impl Entry {
             Ok(plan) => self.store.in_time(self.schema.name, self.carry_out(plan)).await,
             Err(error) => Err(error),
         };
+        metrics::committed(self.schema.name, &outcome, started.elapsed());
         let mut state = self.lock();
         state.commits += 1;
         if let (Err(error), true) = (&outcome, may_be_tried_again) {
@@ -132,12 +133,6 @@ impl Entry {
                 ticket,
             } => {
                 let only_renews = goal == Goal::Change && patch.only_renews();
-                if only_renews
-                    && self.schema.tiers.contains(Tiers::DISTRIBUTED)
-                    && !self.store.is_durable_up(&key).await
-                {
-                    return Ok(Commit::Clean);
-                }
                 let rotated = patch.rotation.map(|rotation| rotation.secret);
                 match self.store.commit(self.schema.tiers, goal, &key, known, patch).await {
                     Ok(done) => Ok(self.after(done, goal, rotated, ticket)),

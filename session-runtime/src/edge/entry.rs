@@ -193,15 +193,16 @@ impl Entry {
             }
         };
         let (name, key) = (self.schema.name, self.store.key(&ticket.sid()));
-        let (known, report) = self.store.load(name, self.schema.tiers, &key).await?;
-        let standing = |known: &Known| known.record.meta.standing(&ticket.hash(), self.store.rooms.now());
+        let (hash, now) = (ticket.hash(), self.store.rooms.now());
+        let counts = |meta: &Meta| meta.standing(&hash, now) != Standing::Superseded;
+        let (known, report) = self.store.load(name, self.schema.tiers, &key, counts).await?;
         let mut state = self.lock();
         state.load.get_or_insert(report);
         if state.commits != commits {
             return Ok(());
         }
         state.loaded = Some(match (known, &state.loaded) {
-            (Some(known), _) if standing(&known) != Standing::Superseded => Loaded::Known(known),
+            (Some(known), _) if counts(&known.record.meta) => Loaded::Known(known),
             (Some(_), _) => Loaded::Superseded,
             (None, Some(Loaded::Known(_) | Loaded::Gone)) => Loaded::Gone,
             (None, _) => Loaded::New,

@@ -5,38 +5,19 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::cascade::{Commit, CommitError, CommitReport, LoadReport, protocol::Source};
+use crate::cascade::{CommitReport, LoadReport, metrics};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Adds the metrics of one session.
-pub(super) fn describe(metrics: &mut Vec<String>, load: Option<&LoadReport>, commit: Option<&CommitReport>) {
-    let tier = match load.and_then(|load| load.source) {
-        Some(Source::Cache) => "memcache",
-        Some(Source::Durable) => "datastore",
-        None => "none",
-    };
-    metrics.push(metric("load", tier, load.map_or(Duration::ZERO, |load| load.took)));
+pub(super) fn describe(out: &mut Vec<String>, load: Option<&LoadReport>, commit: Option<&CommitReport>) {
+    let tier = load.and_then(|load| load.source).map_or("none", metrics::tier);
+    out.push(metric("load", tier, load.map_or(Duration::ZERO, |load| load.took)));
     if load.is_some_and(|load| load.degraded) {
-        metrics.push("cache;desc=\"degraded\"".to_owned());
+        out.push("cache;desc=\"degraded\"".to_owned());
     }
     if let Some(CommitReport { outcome, took }) = commit {
-        metrics.push(metric("commit", word(outcome), *took));
-    }
-}
-
-fn word(outcome: &Result<Commit, CommitError>) -> &'static str {
-    match outcome {
-        Ok(Commit::Clean) => "clean",
-        Ok(Commit::Coherent) => "coherent",
-        Ok(Commit::Degraded) => "degraded",
-        Ok(Commit::Unfenced { .. }) => "unfenced",
-        Err(CommitError::Gone { .. }) => "gone",
-        Err(CommitError::Conflict { .. }) => "conflict",
-        Err(CommitError::Unavailable { .. }) => "unavailable",
-        Err(CommitError::Unknown { .. }) => "unknown",
-        Err(CommitError::TooLarge { .. }) => "too-large",
-        Err(CommitError::Field { .. } | CommitError::Open { .. }) => "refused",
+        out.push(metric("commit", metrics::word(outcome), *took));
     }
 }
 
@@ -48,11 +29,11 @@ fn metric(name: &str, desc: &str, took: Duration) -> String {
 }
 
 /// Adds the header, beside those that others have set.
-pub(super) fn append(headers: &mut HeaderMap, metrics: &[String]) {
-    if metrics.is_empty() {
+pub(super) fn append(headers: &mut HeaderMap, described: &[String]) {
+    if described.is_empty() {
         return;
     }
-    if let Ok(value) = HeaderValue::try_from(metrics.join(", ")) {
+    if let Ok(value) = HeaderValue::try_from(described.join(", ")) {
         headers.append(SERVER_TIMING, value);
     }
 }

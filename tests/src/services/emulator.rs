@@ -84,7 +84,7 @@ impl Emulator {
                 "gcloud",
                 "https://cloud.google.com/sdk/docs/install, with the emulator's component",
             ),
-            ("java", "a Java runtime, 21 or later"),
+            ("java", "a Java runtime"),
             ("setsid", "util-linux"),
         ] {
             if !is_installed(program) {

@@ -1,5 +1,7 @@
 //! The servers that tests run against: started by the test run itself, on free ports, and stopped with it.
 
+#[cfg(feature = "datastore")]
+pub mod datastore_proxy;
 pub mod emulator;
 pub mod memcached;
 

@@ -70,7 +70,6 @@ async fn a_silent_server_leaves_writes_unknown_and_reads_unavailable() {
     }
 
     emulator.thaw();
-    eprintln!("FACT {:?} {:?}", tier.read("k").await, tier.read("other").await);
     // Whichever of the lost writes landed, the tier serves again, and at most one of the two on `version` did.
     match tier.read("k").await.unwrap() {
         Some(found) if found.version == version => assert_eq!(found, stored("one", version)),

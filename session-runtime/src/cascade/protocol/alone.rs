@@ -1,6 +1,8 @@
 //! The protocol of `#[cascade(memcache)]`: the cache is the authority, and what it evicts is lost.
 
-use super::{Action, Change, Committed, Created, Event, Failure, Goal, Item, Loaded, Machine, Source, Step};
+use super::{
+    Action, Change, Committed, Created, Event, Failure, Found, Goal, Item, Loaded, Machine, Place, Source, Step,
+};
 use crate::codec::meta::Millis;
 use crate::tier::{Swap, Token};
 
@@ -19,7 +21,18 @@ impl<R> Machine<R> for CacheLoad {
 
     fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, Loaded<R>> {
         let found = match event {
-            Event::Got(Some((Item::Value { version, record, .. }, token))) => Some((version, record, Some(token))),
+            Event::Got(Some((
+                Item::Value {
+                    version,
+                    asked_at,
+                    record,
+                },
+                token,
+            ))) => Some(Found {
+                version,
+                record,
+                place: Some(Place { token, asked_at }),
+            }),
             Event::Got(_) => None,
             _ => return Step::End(Loaded::Unavailable),
         };
@@ -88,7 +101,7 @@ pub struct CacheCommit<R, C> {
     goal: Goal,
     change: C,
     record: R,
-    token: Token,
+    token: Option<Token>,
     attempts: u32,
     unknown: bool,
     swapping: bool,
@@ -96,7 +109,8 @@ pub struct CacheCommit<R, C> {
 
 impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
     /// Commits `change` to the record that was loaded with `token`; `record` is that record with the change made.
-    pub fn new(goal: Goal, change: C, record: R, token: Token) -> Self {
+    /// Without a token it looks first.
+    pub fn new(goal: Goal, change: C, record: R, token: Option<Token>) -> Self {
         Self {
             goal,
             change,
@@ -123,7 +137,7 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
                 None if self.unknown => return fail(Failure::Unknown),
                 Some(false) | None => {}
             }
-            if self.token != token {
+            if self.token != Some(token) {
                 self.record = match self.change.apply(record) {
                     Ok(merged) => merged,
                     Err(error) => return fail(Failure::Refused(error)),
@@ -132,11 +146,11 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
                 self.unknown = false;
             }
         }
-        self.token = token;
-        self.swap(now)
+        self.token = Some(token);
+        self.swap(token, now)
     }
 
-    fn swap(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
+    fn swap(&mut self, token: Token, now: Millis) -> Step<R, Committed<R, C::Error>> {
         if self.attempts == ATTEMPTS {
             return fail(if self.unknown {
                 Failure::Unknown
@@ -154,7 +168,7 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
             },
             Goal::Destroy => Item::Tombstone,
         };
-        let action = Action::Swap(self.token, item);
+        let action = Action::Swap(token, item);
         if self.attempts == 1 {
             Step::Do(action)
         } else {
@@ -194,7 +208,10 @@ impl<R: Clone, C: Change<R>> Machine<R> for CacheCommit<R, C> {
     type End = Committed<R, C::Error>;
 
     fn begin(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
-        self.swap(now)
+        match self.token {
+            Some(token) => self.swap(token, now),
+            None => self.look(),
+        }
     }
 
     fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, Committed<R, C::Error>> {

@@ -1,6 +1,6 @@
-use super::{Action, Change, Event, Fenced, Item, Machine, Settle, Step};
+use super::{Action, Change, Event, Fenced, Item, Machine, Place, Settle, Step};
 use crate::codec::meta::{Millis, Nonce};
-use crate::tier::{Version, Write};
+use crate::tier::{Swap, Version, Write};
 
 /// How often a durable write is tried before the session counts as too contended.
 const ATTEMPTS: u32 = 16;
@@ -16,16 +16,19 @@ pub enum Goal {
 
 /// Writes or destroys a session that was loaded.
 ///
-/// 1. Fence the cache.
+/// 1. Fence the cache; after a load that hit, over exactly the value that was loaded.
 /// 2. Compare-and-swap in the durable tier. On a conflict: read, merge, **fence again**, try again. On silence: read,
 ///    and look for the change in the record.
-/// 3. [`Settle`] the cache, and only then end.
+/// 3. [`Settle`] the cache, and only then end: show what was written, if it surely landed behind the fence that is up,
+///    and hide whatever is there if not. If the first write failed for certain, what its fence hid is put back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Commit<R, C> {
     goal: Goal,
     change: C,
     fence: Nonce,
     cache: bool,
+    /// The value in the cache that the first fence is to take the place of, until it did not.
+    hidden: Option<(Place, R)>,
     /// What the next durable write starts from.
     base: Version,
     /// What it writes.
@@ -33,8 +36,8 @@ pub struct Commit<R, C> {
     attempts: u32,
     /// Whether every fence so far is known to have been put up.
     fenced: bool,
-    /// Whether an earlier durable write may have landed, or may yet.
-    unknown: bool,
+    /// The first attempt whose durable write may have landed, or may yet.
+    unknown: Option<u32>,
     asked_at: Millis,
     state: State<R>,
 }
@@ -54,6 +57,8 @@ enum Word<R> {
     Changed(Version, R),
     Destroyed,
     Gone,
+    Unavailable,
+    TooLarge,
 }
 
 /// What a [`Commit`] or [`CacheCommit`](super::CacheCommit) comes to.
@@ -107,19 +112,27 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
             change,
             fence,
             cache,
+            hidden: None,
             base,
             record,
             attempts: 0,
             fenced: true,
-            unknown: false,
+            unknown: None,
             asked_at: Millis::default(),
             state: State::Fencing,
         }
     }
 
+    /// Tells that `loaded` is the record as it was loaded, from this place in the cache.
+    #[must_use]
+    pub fn over(mut self, place: Place, loaded: R) -> Self {
+        self.hidden = Some((place, loaded));
+        self
+    }
+
     fn fence(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
         if self.attempts == ATTEMPTS {
-            return Self::fail(if self.unknown {
+            return Self::fail(if self.unknown.is_some() {
                 Failure::Unknown
             } else {
                 Failure::Contended
@@ -130,7 +143,33 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
             return self.again(|this| this.write(now));
         }
         self.state = State::Fencing;
-        self.again(|this| Action::Set(Item::Fence(this.fence)))
+        self.again(|this| match &this.hidden {
+            Some((place, _)) => Action::Swap(place.token, this.item(Some(this.base))),
+            None => Action::Set(this.item(None)),
+        })
+    }
+
+    fn item(&self, hides: Option<Version>) -> Item<R> {
+        Item::Fence {
+            writer: self.fence,
+            hides,
+        }
+    }
+
+    fn fenced(&mut self, event: &Event<R>, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        match event {
+            Event::Swapped(Swap::Done) | Event::WasSet => {}
+            Event::Swapped(_) => {
+                self.hidden = None;
+                self.state = State::Fencing;
+                return Step::Do(Action::Set(self.item(None)));
+            }
+            _ => {
+                self.hidden = None;
+                self.fenced = false;
+            }
+        }
+        Step::Do(self.write(now))
     }
 
     /// The first try goes out at once, any other after a pause.
@@ -153,6 +192,7 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
     }
 
     fn read(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        self.hidden = None;
         self.state = State::Reading;
         self.asked_at = now;
         Step::Do(Action::Read)
@@ -160,7 +200,11 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
 
     fn wrote(&mut self, write: Write, now: Millis) -> Step<R, Committed<R, C::Error>> {
         match (write, self.goal) {
-            (Write::Done(version), Goal::Change) => self.changed(version, self.record.clone(), now),
+            (Write::Done(version), Goal::Change) => {
+                // It was this very write, whatever became of those before.
+                self.unknown = None;
+                self.changed(version, self.record.clone(), now)
+            }
             (Write::Done(_) | Write::Missing, Goal::Destroy) => self.destroyed(now),
             (Write::Missing, Goal::Change) => self.gone(now),
             (Write::Conflict, _) => self.read(now),
@@ -173,12 +217,12 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
             if !self.change.may_destroy(&theirs) {
                 return Self::fail(Failure::Gone);
             }
-            self.base = version;
+            self.rebase(version);
             return self.fence(now);
         }
         match self.change.has_landed(&theirs) {
             Some(true) => return self.changed(version, theirs, now),
-            None if self.unknown => return Self::fail(Failure::Unknown),
+            None if self.unknown.is_some() => return Self::fail(Failure::Unknown),
             Some(false) | None => {}
         }
         if version != self.base {
@@ -186,11 +230,22 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
                 Ok(merged) => merged,
                 Err(error) => return Self::fail(Failure::Refused(error)),
             };
+        }
+        self.rebase(version);
+        self.fence(now)
+    }
+
+    fn rebase(&mut self, version: Version) {
+        if version != self.base {
             self.base = version;
             // What was sent on the old base can no longer land.
-            self.unknown = false;
+            self.unknown = None;
         }
-        self.fence(now)
+    }
+
+    /// Whether what landed did so behind the fence that is up, and not behind one before it.
+    fn is_exact(&self) -> bool {
+        self.fenced && self.unknown.is_none_or(|attempt| attempt == self.attempts)
     }
 
     fn changed(&mut self, version: Version, record: R, now: Millis) -> Step<R, Committed<R, C::Error>> {
@@ -209,15 +264,18 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
         if !self.cache {
             return Step::End(self.end(word, true));
         }
-        let item = match &word {
-            Word::Changed(version, record) => Item::Value {
-                version: *version,
-                asked_at: self.asked_at,
-                record: record.clone(),
-            },
-            Word::Destroyed | Word::Gone => Item::Tombstone,
+        let mut settle = match (&word, self.hidden.take()) {
+            (Word::Changed(version, record), _) if self.is_exact() => {
+                Settle::publish(self.fence, *version, self.asked_at, record.clone())
+            }
+            (Word::Changed(..), _) => Settle::hide(self.fence),
+            (Word::Destroyed | Word::Gone, _) => Settle::bury(),
+            (Word::Unavailable | Word::TooLarge, Some((place, loaded))) => {
+                Settle::put_back(self.fence, self.base, place.asked_at, loaded)
+            }
+            // The fence stays: it hides what may yet land, and another writer's fence may have been under it.
+            (Word::Unavailable | Word::TooLarge, None) => return Step::End(self.end(word, true)),
         };
-        let mut settle = Settle::new(self.fence, item);
         let step = settle.begin(now);
         self.settling(settle, word, step)
     }
@@ -243,6 +301,8 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
             },
             Word::Destroyed => Committed::Destroyed { fenced, settled },
             Word::Gone => Committed::Failed(Failure::Gone),
+            Word::Unavailable => Committed::Failed(Failure::Unavailable),
+            Word::TooLarge => Committed::Failed(Failure::TooLarge),
         }
     }
 
@@ -261,13 +321,10 @@ impl<R: Clone, C: Change<R>> Machine<R> for Commit<R, C> {
 
     fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, Committed<R, C::Error>> {
         match (std::mem::replace(&mut self.state, State::Reading), event) {
-            (State::Fencing, event) => {
-                self.fenced &= matches!(event, Event::WasSet);
-                Step::Do(self.write(now))
-            }
+            (State::Fencing, event) => self.fenced(&event, now),
             (State::Writing, Event::Wrote(write)) => self.wrote(write, now),
             (State::Writing, Event::DurableUnknown) => {
-                self.unknown = true;
+                self.unknown.get_or_insert(self.attempts);
                 self.read(now)
             }
             (State::Reading, Event::Found(Some((version, theirs)))) => self.found(version, theirs, now),
@@ -279,12 +336,9 @@ impl<R: Clone, C: Change<R>> Machine<R> for Commit<R, C> {
                 let step = settle.on(event, now);
                 self.settling(settle, word, step)
             }
-            (State::Writing, Event::DurableFull) => Self::fail(Failure::TooLarge),
-            (State::Writing | State::Reading, _) => Self::fail(if self.unknown {
-                Failure::Unknown
-            } else {
-                Failure::Unavailable
-            }),
+            (State::Writing, Event::DurableFull) if self.unknown.is_none() => self.settle(Word::TooLarge, now),
+            (State::Writing | State::Reading, _) if self.unknown.is_some() => Self::fail(Failure::Unknown),
+            (State::Writing | State::Reading, _) => self.settle(Word::Unavailable, now),
         }
     }
 }

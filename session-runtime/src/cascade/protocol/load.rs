@@ -35,13 +35,33 @@ pub enum Source {
     Durable,
 }
 
+/// A session that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Found<R> {
+    /// The version to commit on.
+    pub version: Version,
+    /// The record.
+    pub record: R,
+    /// Where it lay in the cache, if the cache had it.
+    pub place: Option<Place>,
+}
+
+/// A value in the cache, so that exactly it can be replaced, and put back as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Its token.
+    pub token: Token,
+    /// What it says of the time at which the durable tier was asked.
+    pub asked_at: Millis,
+}
+
 /// What a [`Load`] or [`CacheLoad`](super::CacheLoad) comes to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Loaded<R> {
     /// There is such a session, or there is none.
     Known {
-        /// The record with its version and, in the cache alone, its token.
-        found: Option<(Version, R, Option<Token>)>,
+        /// The session, if there is one.
+        found: Option<Found<R>>,
         /// Who said so.
         source: Source,
         /// Whether the cache failed on the way.
@@ -85,10 +105,14 @@ impl Load {
                 version,
                 asked_at,
                 record,
-            } if now.since(asked_at) <= self.max_staleness => Some((version, record, None)),
+            } if now.since(asked_at) <= self.max_staleness => Some(Found {
+                version,
+                record,
+                place: Some(Place { token, asked_at }),
+            }),
             Item::Value { .. } => return self.lease(Action::Swap(token, Item::Lease(self.lease))),
             Item::Tombstone => None,
-            Item::Lease(_) | Item::Fence(_) => return self.read(now),
+            Item::Lease(_) | Item::Fence { .. } => return self.read(now),
         };
         Step::End(Loaded::Known {
             found,
@@ -124,7 +148,11 @@ impl<R: Clone> Machine<R> for Load {
             }
             (State::Reading, Event::Found(found)) => {
                 let fill = self.leased.then(|| Fill::new(self.lease, found.clone(), self.asked_at));
-                let found = found.map(|(version, record)| (version, record, None));
+                let found = found.map(|(version, record)| Found {
+                    version,
+                    record,
+                    place: None,
+                });
                 Step::End(Loaded::Known {
                     found,
                     source: Source::Durable,

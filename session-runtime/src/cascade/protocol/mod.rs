@@ -13,7 +13,7 @@
 //! | look a session up | [`Load`], then [`Fill`] beside the request | [`CacheLoad`] |
 //! | write a new session | [`Create`] | [`CacheCreate`] |
 //! | write or destroy an old one | [`Commit`], which ends in a [`Settle`] | [`CacheCommit`] |
-//! | make up for a fence that failed | [`Settle`] again, later | – |
+//! | hide what could not be settled | [`Settle::hide`] or [`Settle::bury`], later | – |
 
 mod alone;
 mod commit;
@@ -27,7 +27,7 @@ use crate::tier::{Swap, Token, Version, Write};
 pub use alone::{CacheCommit, CacheCreate, CacheLoad};
 pub use commit::{Commit, Committed, Failure, Goal};
 pub use create::{Create, Created};
-pub use load::{Fill, Load, Loaded, Source};
+pub use load::{Fill, Found, Load, Loaded, Place, Source};
 pub use settle::{Fenced, Settle};
 
 /// What lies in the cache under a session's key.
@@ -45,7 +45,13 @@ pub enum Item<R> {
     /// A reader is asking the durable tier, and will put what it learns in this very place.
     Lease(Nonce),
     /// A writer is at work: ask the durable tier, and put nothing here.
-    Fence(Nonce),
+    Fence {
+        /// The writer's own random number.
+        writer: Nonce,
+        /// The version of exactly the value that this fence took the place of, which the writer may put back should
+        /// its write fail for certain; `None` for a fence that hides whatever was there.
+        hides: Option<Version>,
+    },
     /// The session is gone for good.
     Tombstone,
 }

@@ -5,23 +5,31 @@ use crate::tier::{Swap, Token, Version};
 /// How often a [`Settle`] looks again after another changed the item under its hands.
 const LOOKS: u32 = 16;
 
-/// After a durable write, before anyone is told: makes sure that the cache shows nothing older.
-///
-/// Exactly the writer's own fence becomes the new item. Anything that is or may become older is removed. What others
-/// have put there since, who know more, is left.
+/// After the durable tier has spoken, before anyone is told: makes sure that the cache shows nothing older.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settle<R> {
-    fence: Nonce,
-    item: Item<R>,
+    aim: Aim<R>,
     looks: u32,
     state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Aim<R> {
+    /// Exactly the writer's own fence becomes the value. Anything that is or may become older is removed. What others
+    /// have put there since, who know more, is left.
+    Publish(Nonce, Version, Item<R>),
+    /// Exactly the writer's own fence becomes the value that it took the place of; anything else is left.
+    PutBack(Nonce, Item<R>),
+    /// Whatever is there is covered by something that shows nothing.
+    Cover(Item<R>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     Getting,
-    Publishing(Token),
+    Swapping(Token),
     Removing,
+    Covering,
 }
 
 /// What a [`Settle`] comes to.
@@ -34,20 +42,45 @@ pub enum Fenced {
 }
 
 impl<R> Settle<R> {
-    /// `item` is what was written: [`Item::Value`], or [`Item::Tombstone`] after a destroy.
-    pub fn new(fence: Nonce, item: Item<R>) -> Self {
-        Self {
-            fence,
-            item,
-            looks: 0,
-            state: State::Getting,
-        }
+    /// Shows what was written. Only for a write that surely landed while exactly this fence was up: another writer may
+    /// have seen a fence that went up later, and have left it to this one to show that one's newer record.
+    pub(super) fn publish(fence: Nonce, version: Version, asked_at: Millis, record: R) -> Self {
+        let value = Item::Value {
+            version,
+            asked_at,
+            record,
+        };
+        Self::new(Aim::Publish(fence, version, value))
     }
 
-    fn is_newer_than(&self, other: Version) -> bool {
-        match &self.item {
-            Item::Value { version, .. } => *version > other,
-            Item::Tombstone | Item::Lease(_) | Item::Fence(_) => true,
+    /// Shows again what the fence took the place of, after nothing was written.
+    pub(super) fn put_back(fence: Nonce, version: Version, asked_at: Millis, record: R) -> Self {
+        let value = Item::Value {
+            version,
+            asked_at,
+            record,
+        };
+        Self::new(Aim::PutBack(fence, value))
+    }
+
+    /// Hides whatever the cache shows, until the fence expires.
+    pub fn hide(fence: Nonce) -> Self {
+        Self::new(Aim::Cover(Item::Fence {
+            writer: fence,
+            hides: None,
+        }))
+    }
+
+    /// Shows that the session is gone. That is final, and so may be said at any time, over anything.
+    pub fn bury() -> Self {
+        Self::new(Aim::Cover(Item::Tombstone))
+    }
+
+    fn new(aim: Aim<R>) -> Self {
+        Self {
+            aim,
+            looks: 0,
+            state: State::Getting,
         }
     }
 
@@ -66,29 +99,54 @@ impl<R> Settle<R> {
     }
 }
 
+impl<R: Clone> Settle<R> {
+    fn swap(&mut self, token: Token, value: Item<R>) -> Step<R, Fenced> {
+        self.state = State::Swapping(token);
+        Step::Do(Action::Swap(token, value))
+    }
+
+    fn got(&mut self, item: &Item<R>, token: Token) -> Step<R, Fenced> {
+        match (&self.aim, item) {
+            (Aim::Publish(mine, _, value) | Aim::PutBack(mine, value), Item::Fence { writer, .. })
+                if mine == writer =>
+            {
+                let value = value.clone();
+                self.swap(token, value)
+            }
+            (Aim::Publish(..), Item::Lease(_)) => self.remove(token),
+            // A fence that may be taken back is no better than the value it hides; and its writer, who set out from
+            // that version, can no longer land.
+            (Aim::Publish(_, ours, _), Item::Value { version: other, .. } | Item::Fence { hides: Some(other), .. })
+                if other < ours =>
+            {
+                self.remove(token)
+            }
+            _ => Step::End(Fenced::Settled),
+        }
+    }
+}
+
 impl<R: Clone> Machine<R> for Settle<R> {
     type End = Fenced;
 
     fn begin(&mut self, _: Millis) -> Step<R, Fenced> {
+        if let Aim::Cover(item) = &self.aim {
+            self.state = State::Covering;
+            return Step::Do(Action::Set(item.clone()));
+        }
         self.look()
     }
 
     fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, Fenced> {
         match (self.state, event) {
-            (State::Getting, Event::Got(found)) => match found {
-                Some((Item::Fence(fence), token)) if fence == self.fence => {
-                    self.state = State::Publishing(token);
-                    Step::Do(Action::Swap(token, self.item.clone()))
-                }
-                Some((Item::Value { version, .. }, token)) if self.is_newer_than(version) => self.remove(token),
-                Some((Item::Lease(_), token)) => self.remove(token),
-                Some((Item::Value { .. } | Item::Fence(_) | Item::Tombstone, _)) | None => Step::End(Fenced::Settled),
-            },
-            (State::Publishing(token), Event::CacheFull) => self.remove(token),
-            (State::Publishing(_) | State::Removing, Event::Swapped(Swap::Done | Swap::Missing)) => {
+            (State::Getting, Event::Got(Some((item, token)))) => self.got(&item, token),
+            (State::Getting, Event::Got(None))
+            | (State::Covering, Event::WasSet)
+            | (State::Swapping(_) | State::Removing, Event::Swapped(Swap::Done | Swap::Missing)) => {
                 Step::End(Fenced::Settled)
             }
-            (State::Publishing(_) | State::Removing, Event::Swapped(Swap::Changed)) => self.look(),
+            (State::Swapping(token), Event::CacheFull) => self.remove(token),
+            (State::Swapping(_) | State::Removing, Event::Swapped(Swap::Changed)) => self.look(),
             _ => Step::End(Fenced::Unsettled),
         }
     }

@@ -41,7 +41,7 @@ const UNTAGGED: &str = "@@UNTAGGED@@";
 /// # Errors
 /// When the value nests deeper than [`MAX_DEPTH`], writes one key of a map twice, or its `Serialize` fails.
 pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    let mut out = Vec::with_capacity(128);
+    let mut out = Vec::with_capacity(64);
     append(value, &mut out)?;
     Ok(out)
 }

@@ -29,35 +29,6 @@ impl<T: Default> FieldDefault for T {
     }
 }
 
-/// A type that flash messages can be kept in.
-#[diagnostic::on_unimplemented(
-    message = "a flash field is a `Vec`, not `{Self}`",
-    label = "not a `Vec`",
-    note = "make it a `Vec<...>`, or take `flash` off the field"
-)]
-pub trait FieldFlash: Default {
-    /// One message.
-    type Item;
-
-    /// Adds a message.
-    fn flash_push(&mut self, item: Self::Item);
-
-    /// Whether there are none.
-    fn flash_is_empty(&self) -> bool;
-}
-
-impl<T> FieldFlash for Vec<T> {
-    type Item = T;
-
-    fn flash_push(&mut self, item: T) {
-        self.push(item);
-    }
-
-    fn flash_is_empty(&self) -> bool {
-        self.is_empty()
-    }
-}
-
 type Boxed = Box<dyn Error + Send + Sync>;
 
 /// Why stored bytes gave no value, and at what.
@@ -95,7 +66,7 @@ where
 
 /// How a field of type `T` is opened and written; the derive makes a static of each.
 ///
-/// The functions are taken once, in [`new`](Self::new): a type without serde is one mistake, and rustc says so once.
+/// The functions are taken once, in [`field`]: a type without serde is one mistake, and rustc says so once.
 pub struct Field<T: 'static> {
     schema: &'static Schema,
     index: usize,
@@ -106,23 +77,23 @@ pub struct Field<T: 'static> {
     or_default: bool,
 }
 
-impl<T> Field<T> {
-    /// The field at `index` of the schema.
-    pub const fn new(schema: &'static Schema, index: usize, default: fn() -> T) -> Self
-    where
-        T: Serialize + DeserializeOwned,
-    {
-        Self {
-            schema,
-            index,
-            default,
-            decode: |bytes| cbor::from_slice(bytes),
-            encode: cbor::to_vec,
-            upgrade: None,
-            or_default: false,
-        }
+/// The field at `index` of the schema.
+pub const fn field<T>(schema: &'static Schema, index: usize, default: fn() -> T) -> Field<T>
+where
+    T: Serialize + DeserializeOwned,
+{
+    Field {
+        schema,
+        index,
+        default,
+        decode: |bytes| cbor::from_slice(bytes),
+        encode: cbor::to_vec,
+        upgrade: None,
+        or_default: false,
     }
+}
 
+impl<T> Field<T> {
     /// `upgrade(...)`.
     #[must_use]
     pub const fn upgrade(self, upgrade: UpgradeFn<T>) -> Self {
@@ -156,6 +127,10 @@ impl<T> Field<T> {
 
     pub(super) fn decode_present(&self, bytes: &[u8]) -> Result<T, DecodeError> {
         (self.decode)(bytes)
+    }
+
+    pub(super) fn is_or_default(&self) -> bool {
+        self.or_default
     }
 
     pub(super) fn error(&self, doing: &'static str, source: impl Into<Boxed>) -> FieldError {

@@ -46,6 +46,14 @@ impl<T> LazySlot<T> {
         Ok(self.slot.get_or_init(|| slot))
     }
 
+    /// The slot, if it is there. Of `on_invalid = default` it must be: whether the bytes go aside is for them to say.
+    fn known(&self) -> Option<&Slot<T>> {
+        if self.field.is_or_default() {
+            return self.decoded().ok();
+        }
+        self.slot.get()
+    }
+
     /// The value.
     pub fn get(&self) -> Result<&T, FieldError> {
         self.decoded().map(Slot::get)
@@ -115,14 +123,14 @@ impl<T> AnySlot for LazySlot<T> {
     }
 
     fn base(&self) -> Option<&Bytes> {
-        match self.slot.get() {
+        match self.known() {
             Some(slot) => slot.base(),
             None => self.raw.as_ref().map(|(_, bytes)| bytes),
         }
     }
 
     fn is_stored(&self) -> bool {
-        self.slot.get().is_none_or(AnySlot::is_stored)
+        self.known().is_none_or(AnySlot::is_stored)
     }
 
     fn encode(&self) -> Result<Bytes, EncodeError> {
@@ -134,6 +142,6 @@ impl<T> AnySlot for LazySlot<T> {
     }
 
     fn aside(&self) -> Option<(&str, Option<&Bytes>)> {
-        self.slot.get().and_then(AnySlot::aside)
+        self.known().and_then(AnySlot::aside)
     }
 }

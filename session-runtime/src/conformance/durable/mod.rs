@@ -31,7 +31,7 @@ pub async fn durable_tier<T: DurableTier>(tier: &Arc<T>, options: &Options) -> R
         "delete takes exactly the version that it is based on" => exact::delete_is_exact;
         "a late update cannot bring a deleted record back" => exact::deleted_stays_dead;
         "the version that a write gives is the one that a read shows" => exact::versions_agree;
-        "every write gives a new version, even of identical content" => exact::equal_content_is_a_new_version;
+        "a write of identical content gives the version that a read shows" => exact::equal_content_is_still_a_record;
         "versions grow across delete and re-creation" => exact::versions_outlive_the_record;
         "values come back byte for byte" => values::values_are_binary;
         "values come back whole at every size" => values::values_are_whole;

@@ -23,6 +23,7 @@ pub struct DatastoreBuilder {
     project: Option<String>,
     database: String,
     namespace: String,
+    index_expires_at: bool,
     emulator: Option<String>,
     timeouts: Timeouts,
     clock: Arc<dyn Clock>,
@@ -84,6 +85,7 @@ impl Default for DatastoreBuilder {
             project: None,
             database: String::new(),
             namespace: String::new(),
+            index_expires_at: true,
             emulator: None,
             timeouts: Timeouts {
                 attempt: Duration::from_secs(5),
@@ -123,6 +125,13 @@ impl DatastoreBuilder {
     #[must_use]
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
+        self
+    }
+
+    /// Whether `ExpiresAt` is indexed, which `purge_expired` needs and a TTL policy does not. Default: it is.
+    #[must_use]
+    pub fn index_expires_at(mut self, is_indexed: bool) -> Self {
+        self.index_expires_at = is_indexed;
         self
     }
 
@@ -171,6 +180,7 @@ impl DatastoreBuilder {
                 .ok_or(SetupError::NoProject)?,
             database: self.database,
             namespace: self.namespace,
+            index_expires_at: self.index_expires_at,
         };
         let url = self.emulator.as_deref().map_or(SERVICE.to_owned(), emulator_url);
         let channel = rpc::channel(&url).map_err(|source| SetupError::Connection {

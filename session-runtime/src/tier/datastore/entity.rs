@@ -35,12 +35,13 @@ pub(super) const MAX_VALUE_LEN: usize = MAX_ENTITY_LEN
 const FIRST_SECOND: i64 = -62_135_596_800;
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// The project, database and namespace that records live in; `""` is the default one.
+/// Where records live, and how they lie there. Of databases and namespaces, `""` is the default one.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) project: String,
     pub(super) database: String,
     pub(super) namespace: String,
+    pub(super) index_expires_at: bool,
 }
 
 impl Place {
@@ -59,6 +60,23 @@ impl Place {
                 kind: KIND.to_owned(),
                 id_type: Some(IdType::Name(name.to_owned())),
             }],
+        }
+    }
+
+    fn entity(&self, key: Key, value: &Bytes, expires_at: SystemTime) -> Entity {
+        let value = Value {
+            value_type: Some(ValueType::BlobValue(value.to_vec())),
+            exclude_from_indexes: true,
+            ..Value::default()
+        };
+        let expires_at = Value {
+            value_type: Some(ValueType::TimestampValue(timestamp(expires_at))),
+            exclude_from_indexes: !self.index_expires_at,
+            ..Value::default()
+        };
+        Entity {
+            key: Some(key),
+            properties: HashMap::from([(VALUE.to_owned(), value), (EXPIRES_AT.to_owned(), expires_at)]),
         }
     }
 }
@@ -112,8 +130,8 @@ impl Change<'_> {
     pub(super) fn mutation(&self, place: &Place) -> Option<Mutation> {
         let key = place.key(self.key);
         let operation = match &self.act {
-            Act::Insert(value, expires_at) => Operation::Insert(entity(key, value, *expires_at)),
-            Act::Update(_, value, expires_at) => Operation::Update(entity(key, value, *expires_at)),
+            Act::Insert(value, expires_at) => Operation::Insert(place.entity(key, value, *expires_at)),
+            Act::Update(_, value, expires_at) => Operation::Update(place.entity(key, value, *expires_at)),
             Act::Delete(_) => Operation::Delete(key),
         };
         let base = match self.base() {
@@ -131,24 +149,6 @@ impl Change<'_> {
             conflict_resolution_strategy: resolution.into(),
             ..Mutation::default()
         })
-    }
-}
-
-fn entity(key: Key, value: &Bytes, expires_at: SystemTime) -> Entity {
-    let property = |value_type, exclude_from_indexes| Value {
-        value_type: Some(value_type),
-        exclude_from_indexes,
-        ..Value::default()
-    };
-    Entity {
-        key: Some(key),
-        properties: HashMap::from([
-            (VALUE.to_owned(), property(ValueType::BlobValue(value.to_vec()), true)),
-            (
-                EXPIRES_AT.to_owned(),
-                property(ValueType::TimestampValue(timestamp(expires_at)), false),
-            ),
-        ]),
     }
 }
 

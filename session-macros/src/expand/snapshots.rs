@@ -1,0 +1,94 @@
+//! What the derive writes, as files to be read: `snapshots/*.rs` hold a struct and, below it, what becomes of it.
+//!
+//! `SNAPSHOTS=overwrite cargo test -p session-macros` writes them anew, with the help of rustfmt.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{DeriveInput, File, Item};
+
+use super::{fallback, session};
+use crate::{ast, check, ctxt};
+
+fn expand(input: &DeriveInput) -> TokenStream {
+    let ctxt = ctxt::Ctxt::new();
+    let model = ast::Session::from_input(&ctxt, input);
+    check::check(&ctxt, &model);
+    match ctxt.into_result() {
+        Ok(()) => session(&model),
+        Err(errors) => fallback::stubs(&model, &errors),
+    }
+}
+
+/// The tokens, without what rustfmt may add or take: commas, and braces round a single expression.
+fn words(tokens: TokenStream, words: &mut Vec<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                let is_brace = group.delimiter() == Delimiter::Brace;
+                words.extend((!is_brace).then(|| format!("{:?}", group.delimiter())));
+                self::words(group.stream(), words);
+                words.extend((!is_brace).then(|| "end".into()));
+            }
+            TokenTree::Punct(punct) if punct.as_char() == ',' => {}
+            other => words.push(other.to_string()),
+        }
+    }
+}
+
+fn words_of(tokens: TokenStream) -> Vec<String> {
+    let mut all = Vec::new();
+    words(tokens, &mut all);
+    all
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/expand/snapshots")
+        .join(name)
+}
+
+fn check(name: &str) {
+    let source = std::fs::read_to_string(path(name)).unwrap();
+    let file: File = syn::parse_str(&source).unwrap();
+    let [input, written @ ..] = &file.items[..] else {
+        panic!("{name} is empty");
+    };
+    let Item::Struct(item) = input else {
+        panic!("{name} begins with no struct");
+    };
+    let today = expand(&DeriveInput::from(item.clone()));
+    if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
+        let head = source.split_inclusive("\n}\n").next().unwrap();
+        std::fs::write(path(name), format!("{head}\n// What becomes of it.\n\n{today}")).unwrap();
+        let rustfmt = Command::new("rustfmt")
+            .args(["--edition", "2024", "--config", "max_width=120"])
+            .arg(path(name))
+            .status();
+        assert!(rustfmt.unwrap().success());
+        return;
+    }
+    let written = written.iter().map(ToTokens::to_token_stream).collect();
+    let is_written = words_of(written) == words_of(today);
+    assert!(
+        is_written,
+        "{name} is not what the derive writes: overwrite it, and read the difference"
+    );
+}
+
+#[test]
+fn of_a_small_session() {
+    check("small.rs");
+}
+
+#[test]
+fn of_every_word() {
+    check("every_word.rs");
+}
+
+#[test]
+fn of_a_mistake() {
+    check("mistake.rs");
+}

@@ -1,0 +1,219 @@
+#[session(name = "shop", version = 3, removed("old"), crate = runtime)]
+#[cascade(request)]
+struct Shop {
+    #[session(default = 3, merge = add, privileged, secret)]
+    visits: u64,
+    #[session(flash, accessor = "notices")]
+    r#type: Vec<String>,
+    #[session(lazy, was = "before", upgrade(1, one), upgrade(2, two), on_invalid = default)]
+    history: String,
+}
+
+// What becomes of it.
+
+#[doc = "The fields of a [`Shop`] session, each with its accessors."]
+struct ShopFields {
+    __visits: runtime::__private::Slot<u64>,
+    __type: runtime::__private::Slot<Vec<String>>,
+    __history: runtime::__private::LazySlot<String>,
+}
+const _: () = {
+    #[allow(dead_code)]
+    impl ShopFields {
+        #[doc = "Reads `visits`."]
+        #[doc = ""]
+        #[must_use]
+        #[inline]
+        fn visits(&self) -> &u64 {
+            self.__visits.get()
+        }
+        #[doc = "Changes `visits`; a value that is left as it was costs no write."]
+        #[doc = ""]
+        #[inline]
+        fn visits_mut(&mut self) -> &mut u64 {
+            self.__visits.get_mut()
+        }
+        #[doc = "Replaces `visits`."]
+        #[doc = ""]
+        #[inline]
+        fn set_visits(&mut self, __value: u64) {
+            self.__visits.set(__value)
+        }
+        #[doc = "Looks at `type`, and leaves them there."]
+        #[doc = ""]
+        #[must_use]
+        #[inline]
+        fn notices(&self) -> &Vec<String> {
+            self.__type.get()
+        }
+        #[doc = "Adds one to `type`, to be read once."]
+        #[doc = ""]
+        #[inline]
+        fn push_notices(&mut self, __value: String) {
+            self.__type.push(__value)
+        }
+        #[doc = "Takes all of `type`."]
+        #[doc = ""]
+        #[inline]
+        fn take_notices(&mut self) -> Vec<String> {
+            self.__type.take()
+        }
+        #[doc = "Reads `history`."]
+        #[doc = ""]
+        #[doc = ""]
+        #[doc = "# Errors"]
+        #[doc = "The stored bytes do not decode; they are left as they are."]
+        #[inline]
+        fn history(&self) -> ::core::result::Result<&String, runtime::__private::FieldError> {
+            self.__history.get()
+        }
+        #[doc = "Changes `history`; a value that is left as it was costs no write."]
+        #[doc = ""]
+        #[doc = ""]
+        #[doc = "# Errors"]
+        #[doc = "The stored bytes do not decode; they are left as they are."]
+        #[inline]
+        fn history_mut(&mut self) -> ::core::result::Result<&mut String, runtime::__private::FieldError> {
+            self.__history.get_mut()
+        }
+        #[doc = "Replaces `history`."]
+        #[doc = ""]
+        #[inline]
+        fn set_history(&mut self, __value: String) {
+            self.__history.set(__value)
+        }
+        #[doc = "A copy of all fields as they are now, for a template."]
+        #[doc = ""]
+        #[doc = "# Errors"]
+        #[doc = "A lazy field does not decode."]
+        fn snapshot(&self) -> ::core::result::Result<Shop, runtime::__private::FieldError> {
+            use runtime::__private::copying::*;
+            ::core::result::Result::Ok(Shop {
+                visits: (&self.__visits.copier()).copy(),
+                r#type: (&self.__type.copier()).copy(),
+                history: (&self.__history.copier()?).copy(),
+            })
+        }
+    }
+    #[automatically_derived]
+    impl ::core::fmt::Debug for ShopFields {
+        fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            use runtime::__private::showing::*;
+            let mut __debug = __f.debug_struct("ShopFields");
+            __debug.field("visits", &runtime::__private::Redacted("[secret]"));
+            __debug.field("type", (&runtime::__private::Shown(self.__type.get())).shown());
+            __debug.field("history", &self.__history);
+            __debug.finish()
+        }
+    }
+    static __SCHEMA: runtime::__private::Schema = runtime::__private::Schema {
+        name: "shop",
+        version: 3u32,
+        fingerprint: 1187599528575091879u64,
+        tiers: Shop::TIERS,
+        fields: &[
+            runtime::__private::FieldSpec {
+                name: "visits",
+                was: &[],
+                default: || __VISITS_0.encoded_default(),
+                merge: runtime::__private::merge::add::<u64>,
+                privileged: true,
+                secret: true,
+                or_default: false,
+            },
+            runtime::__private::FieldSpec {
+                name: "type",
+                was: &[],
+                default: || __TYPE_1.encoded_default(),
+                merge: runtime::__private::merge::union::<Vec<String>>,
+                privileged: false,
+                secret: false,
+                or_default: false,
+            },
+            runtime::__private::FieldSpec {
+                name: "history",
+                was: &["before"],
+                default: || __HISTORY_2.encoded_default(),
+                merge: runtime::__private::merge::last_write,
+                privileged: false,
+                secret: false,
+                or_default: true,
+            },
+        ],
+        removed: &["old"],
+        previous: ::core::option::Option::None,
+    };
+    impl Shop {
+        #[doc = "The tiers named in `#[cascade(...)]`."]
+        const TIERS: runtime::__private::Tiers = runtime::__private::Tiers::REQUEST;
+    }
+    #[automatically_derived]
+    impl<__S> runtime::__private::ServedBy<__S> for Shop {}
+    static __VISITS_0: runtime::__private::Field<u64> = runtime::__private::field::<u64>(&__SCHEMA, 0usize, || 3);
+    static __TYPE_1: runtime::__private::Field<Vec<String>> =
+        runtime::__private::field::<Vec<String>>(&__SCHEMA, 1usize, || {
+            <Vec<String> as runtime::__private::FieldDefault>::field_default()
+        });
+    static __HISTORY_2: runtime::__private::Field<String> =
+        runtime::__private::field::<String>(&__SCHEMA, 2usize, || {
+            <String as runtime::__private::FieldDefault>::field_default()
+        })
+        .upgrade(|__version, __bytes| {
+            if __version <= 1u32 {
+                return ::core::option::Option::Some(runtime::__private::upgrade_then::<_, String, _>(
+                    runtime::__private::upgrade_first::<_, _, _>(__bytes, one),
+                    two,
+                ));
+            }
+            if __version <= 2u32 {
+                return ::core::option::Option::Some(runtime::__private::upgrade_first::<_, String, _>(__bytes, two));
+            }
+            ::core::option::Option::None
+        })
+        .or_default();
+    #[automatically_derived]
+    impl runtime::__private::Session for Shop {
+        const TIERS: runtime::__private::Tiers = Shop::TIERS;
+        const SCHEMA: &'static runtime::__private::Schema = &__SCHEMA;
+        type Fields = ShopFields;
+        fn fresh() -> ShopFields {
+            ShopFields {
+                __visits: runtime::__private::Slot::fresh(&__VISITS_0),
+                __type: runtime::__private::Slot::fresh(&__TYPE_1),
+                __history: runtime::__private::LazySlot::fresh(&__HISTORY_2),
+            }
+        }
+        fn open(
+            __record: &runtime::__private::Record,
+        ) -> ::core::result::Result<ShopFields, runtime::__private::OpenError> {
+            __SCHEMA.refuse_newer(__record)?;
+            ::core::result::Result::Ok(ShopFields {
+                __visits: __VISITS_0.open(__record)?,
+                __type: __TYPE_1.open(__record)?,
+                __history: __HISTORY_2.open_lazy(__record)?,
+            })
+        }
+        fn from_value(__value: Self) -> ::core::result::Result<ShopFields, runtime::__private::FieldError> {
+            ::core::result::Result::Ok(ShopFields {
+                __visits: runtime::__private::Slot::migrated(&__VISITS_0, __value.visits)?,
+                __type: runtime::__private::Slot::migrated(&__TYPE_1, __value.r#type)?,
+                __history: runtime::__private::LazySlot::migrated(&__HISTORY_2, __value.history)?,
+            })
+        }
+        fn into_value(__fields: ShopFields) -> ::core::result::Result<Self, runtime::__private::FieldError> {
+            ::core::result::Result::Ok(Shop {
+                visits: __fields.__visits.into_value(),
+                r#type: __fields.__type.into_value(),
+                history: __fields.__history.into_value()?,
+            })
+        }
+        fn slot(__fields: &ShopFields, __index: usize) -> ::core::option::Option<&dyn runtime::__private::AnySlot> {
+            match __index {
+                0usize => ::core::option::Option::Some(&__fields.__visits),
+                1usize => ::core::option::Option::Some(&__fields.__type),
+                2usize => ::core::option::Option::Some(&__fields.__history),
+                _ => ::core::option::Option::None,
+            }
+        }
+    }
+};

@@ -1,0 +1,72 @@
+#[cascade(memcached)]
+struct Shop {
+    visits: u64,
+}
+
+// What becomes of it.
+
+::core::compile_error! { "unknown tier `memcached`; there are `request`, `memcache` and `datastore`" }
+#[doc = "The fields of a [`Shop`] session, each with its accessors."]
+struct ShopFields {
+    __visits: ::session_runtime::__private::Slot<u64>,
+}
+#[allow(unused, deprecated, clippy::all, clippy::pedantic)]
+const _: () = {
+    #[allow(dead_code)]
+    impl ShopFields {
+        #[doc = "Reads `visits`."]
+        #[doc = ""]
+        #[must_use]
+        #[inline]
+        fn visits(&self) -> &u64 {
+            self.__visits.get()
+        }
+        #[doc = "Changes `visits`; a value that is left as it was costs no write."]
+        #[doc = ""]
+        #[inline]
+        fn visits_mut(&mut self) -> &mut u64 {
+            self.__visits.get_mut()
+        }
+        #[doc = "Replaces `visits`."]
+        #[doc = ""]
+        #[inline]
+        fn set_visits(&mut self, __value: u64) {
+            self.__visits.set(__value)
+        }
+        #[doc = "A copy of all fields as they are now, for a template."]
+        #[must_use]
+        fn snapshot(&self) -> Shop {
+            use ::session_runtime::__private::copying::*;
+            ::core::unreachable!()
+        }
+    }
+    impl ::session_runtime::__private::Session for Shop
+    where
+        Self: ::core::marker::Send + ::core::marker::Sync + 'static,
+    {
+        const TIERS: ::session_runtime::__private::Tiers = ::session_runtime::__private::Tiers::empty();
+        const SCHEMA: &'static ::session_runtime::__private::Schema = &::session_runtime::__private::Schema::STUB;
+        type Fields = ShopFields;
+        fn fresh() -> ShopFields {
+            ::core::unreachable!()
+        }
+        fn open(
+            _: &::session_runtime::__private::Record,
+        ) -> ::core::result::Result<ShopFields, ::session_runtime::__private::OpenError> {
+            ::core::unreachable!()
+        }
+        fn from_value(_: Self) -> ::core::result::Result<ShopFields, ::session_runtime::__private::FieldError> {
+            ::core::unreachable!()
+        }
+        fn into_value(_: ShopFields) -> ::core::result::Result<Self, ::session_runtime::__private::FieldError> {
+            ::core::unreachable!()
+        }
+        fn slot(_: &ShopFields, _: usize) -> ::core::option::Option<&dyn ::session_runtime::__private::AnySlot> {
+            ::core::unreachable!()
+        }
+    }
+    impl<__S> ::session_runtime::__private::ServedBy<__S> for Shop where
+        Self: ::core::marker::Send + ::core::marker::Sync + 'static
+    {
+    }
+};

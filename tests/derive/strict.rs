@@ -1,0 +1,63 @@
+//! A session in a module where clippy is at its strictest: nothing that the derive writes may trip it.
+#![deny(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::nursery,
+    clippy::cargo_common_metadata
+)]
+#![deny(
+    clippy::missing_inline_in_public_items,
+    clippy::unwrap_used,
+    clippy::allow_attributes_without_reason
+)]
+#![allow(unreachable_pub, reason = "public items have lints of their own")]
+
+use session_runtime::Session;
+
+/// A shop.
+#[derive(Debug, Session)]
+#[session(version = 2, removed("old"))]
+#[cascade(request, memcache, datastore)]
+pub struct Strict {
+    /// What is in the cart.
+    ///
+    /// By name.
+    pub lines: Vec<String>,
+    /// How often.
+    #[session(merge = add, upgrade(1, widen))]
+    pub visits: u64,
+    /// Whose.
+    #[session(privileged, secret)]
+    pub user: Option<u64>,
+    /// Read once.
+    #[session(flash)]
+    pub notices: Vec<String>,
+    /// Rarely read.
+    #[session(lazy, on_invalid = default, default = String::from("empty"))]
+    pub history: String,
+    private: bool,
+}
+
+fn widen(old: i64) -> Result<u64, std::num::TryFromIntError> {
+    u64::try_from(old)
+}
+
+#[test]
+fn the_schema_says_what_the_attributes_said() {
+    let schema = Strict::SCHEMA;
+    assert_eq!(
+        (schema.name, schema.version, schema.removed),
+        ("strict", 2, &["old"][..])
+    );
+    let names: Vec<_> = schema.fields.iter().map(|field| field.name).collect();
+    assert_eq!(names, ["lines", "visits", "user", "notices", "history", "private"]);
+    let marked = |mark: fn(&session_runtime::session::FieldSpec) -> bool| {
+        let marked = schema.fields.iter().filter(|field| mark(field));
+        marked.map(|field| field.name).collect::<Vec<_>>()
+    };
+    assert_eq!(marked(|field| field.privileged), ["user"]);
+    assert_eq!(marked(|field| field.secret), ["user"]);
+    assert_eq!(marked(|field| field.or_default), ["history"]);
+    assert_eq!((schema.fields[4].default)().unwrap(), b"eempty");
+}

@@ -1,0 +1,14 @@
+use session_runtime::Session;
+
+#[derive(Session)]
+#[cascade(memcache)]
+struct Shop {
+    rotate: bool,
+    #[session(accessor = "into")]
+    target: String,
+    borrow: u8,
+    #[session(accessor = "session_type")]
+    type_id: u8,
+}
+
+fn main() {}
