@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::cookie::Ticket;
 use super::entry::{Entry, Fate, Gift, Loaded, State, Wish};
-use crate::cascade::store::{Done, Known, nonce};
+use crate::cascade::shared::{Done, Known, nonce};
 use crate::cascade::{Commit, CommitError, CommitReport, metrics, protocol::Goal};
 use crate::codec::meta::SecretHash;
 use crate::codec::patch::{Changes, Patch, Rotation};
@@ -295,7 +295,7 @@ impl State {
             self.has_failed = later.is_empty() && self.wish.is_empty();
             self.wish |= taken.wish;
             if let Err(refusal) = self.changes.fold(entry.schema, later) {
-                self.trouble = Some(crate::cascade::store::refused(entry.schema.name, refusal));
+                self.trouble = Some(crate::cascade::outcome::refused(entry.schema.name, refusal));
             }
             return;
         }

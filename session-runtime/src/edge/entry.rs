@@ -7,7 +7,8 @@ use http::HeaderMap;
 use tokio::sync::Notify;
 
 use super::cookie::{self, Presented, Ticket};
-use crate::cascade::store::{Known, Shared, refused};
+use crate::cascade::outcome::refused;
+use crate::cascade::shared::{Known, Shared};
 use crate::cascade::{CommitError, CommitReport, LoadError, LoadReport};
 use crate::codec::OpenError;
 use crate::codec::meta::{Meta, SecretHash, Standing};

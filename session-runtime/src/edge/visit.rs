@@ -7,7 +7,7 @@ use http::HeaderMap;
 
 use super::entry::Entry;
 use super::options::CookieOptions;
-use crate::cascade::store::Shared;
+use crate::cascade::shared::Shared;
 use crate::session::Session;
 
 /// The sessions of one request. The layer puts it into the request's extensions.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::sample::Sample;
 use super::watched::{Watch, Watched};
 use crate::cascade::protocol::Goal;
-use crate::cascade::store::{Known, nonce};
+use crate::cascade::shared::{Known, nonce};
 use crate::cascade::{CascadeStore, Commit, CommitError, LoadError, LoadReport};
 use crate::clock::{Clock, ManualClock};
 use crate::codec::meta::{Meta, SecretHash, Standing};
