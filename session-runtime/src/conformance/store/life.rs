@@ -154,7 +154,7 @@ pub(super) async fn privileged_rotation_has_none<S: Sample>(world: &World<'_>) -
 pub(super) async fn idle_sessions_end<S: Sample>(world: &World<'_>) -> Outcome {
     let ticket = world.node(0).created::<S>(S::visit).await?;
     world.node(0).found::<S>(&ticket).await?;
-    world.clock.advance(IDLE - SECOND);
+    world.clock.advance(IDLE.saturating_sub(SECOND));
     has_visits::<S>(world, "the visits just before the end", 1, &ticket, 1).await?;
     world.clock.advance(SECOND);
     for at in 0..4 {
@@ -185,7 +185,7 @@ pub(super) async fn used_sessions_live_on<S: Sample>(world: &World<'_>) -> Outco
         visit.commit().await?;
         has_visits::<S>(world, "the visits of a session that is used", 1, &ticket, 1).await?;
     }
-    world.clock.advance(MAX_AGE - age);
+    world.clock.advance(MAX_AGE.saturating_sub(age));
     world
         .node(1)
         .is_absent::<S>("a session past its greatest age", &ticket)
