@@ -1,4 +1,5 @@
 //! What a request costs, counted on the wire to a real memcached and at the durable tier, through the whole edge.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,28 +1,34 @@
-//! What a tier must do, as a suite that anyone can run on a tier of their own.
+//! What a tier must do, and what a store on it must do, as a suite that anyone can run on a tier of their own.
 //!
-//! Each rule is a promise of [`CacheTier`](crate::tier::CacheTier) or [`DurableTier`](crate::tier::DurableTier) that the
-//! cascade relies on.
-//! The keys are random, so a shared server will do; only two suites at once on one durable tier disturb each other (in
-//! the rules about purging). A cache needs room: one that evicts what was stored a moment ago does not pass.
+//! It has three parts: [`cache_tier`], [`durable_tier`], and [`store`], which takes a pair of tiers and checks sessions
+//! in each of the seven sets of [`Tiers`](crate::Tiers). Each rule is a promise of
+//! [`CacheTier`](crate::tier::CacheTier), [`DurableTier`](crate::tier::DurableTier) or
+//! [`CascadeStore`](crate::CascadeStore). The keys are random, so a shared server will do; only two suites at once on
+//! one durable tier disturb each other (in the rules about purging). A cache needs room: one that evicts what was
+//! stored a moment ago does not pass.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")]
 //! # mod example {
+//! # use session_runtime::tier::embedded::{LocalCache as MyCache, LocalFile as MyDatabase};
 //! use std::sync::Arc;
 //!
-//! use session_runtime::clock::ManualClock;
 //! use session_runtime::conformance::{self, Options, Violation};
-//! use session_runtime::tier::embedded::LocalCache;
 //!
 //! # #[allow(dead_code)]
-//! async fn my_tier_keeps_the_rules() -> Result<(), Violation> {
-//!     let clock = ManualClock::default();
-//!     let tier = Arc::new(LocalCache::new().with_clock(clock.clone()));
-//!     let options = Options::new().with_passing_time(move |by| clock.advance(by));
-//!     conformance::cache_tier(&tier, &options).await
+//! async fn my_tiers_keep_the_rules(cache: MyCache, database: MyDatabase) -> Result<(), Violation> {
+//!     let (cache, database) = (Arc::new(cache), Arc::new(database));
+//!     let options = Options::new();
+//!     conformance::cache_tier(&cache, &options).await?;
+//!     conformance::durable_tier(&database, &options).await?;
+//!     conformance::store(&cache, &database, &options).await
 //! }
 //! # }
 //! ```
+//! Whoever has only one tier of their own takes [`LocalCache`](crate::tier::embedded::LocalCache) or
+//! [`LocalFile`](crate::tier::embedded::LocalFile) for the other. A cache with a clock that can be moved has its
+//! deadlines checked as well, by [`Options::with_passing_time`].
+//!
 //! Run it on a runtime with several threads, where there are some: calls that race are then truly simultaneous.
 
 mod cache;
