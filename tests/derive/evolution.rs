@@ -9,7 +9,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use session_runtime::Session;
-use session_runtime::codec::meta::{Meta, Millis, SecretHash};
+use session_runtime::codec::meta::{Meta, Millis, Nonces, SecretHash};
 use session_runtime::codec::patch::{Changes, migrate};
 use session_runtime::codec::record::Record;
 
@@ -76,7 +76,7 @@ fn meta() -> Meta {
         secret: SecretHash([7; 32]),
         previous: None,
         commits: 0,
-        nonces: Vec::new(),
+        nonces: Nonces::default(),
     }
 }
 

@@ -3,7 +3,8 @@
 mod builder;
 mod driver;
 mod environment;
-mod item;
+#[doc(hidden)]
+pub mod item;
 mod locks;
 pub(crate) mod metrics;
 mod outcome;

@@ -1,6 +1,7 @@
 //! What a record says about itself: its age, its secrets, its latest commits.
 
 use std::fmt;
+use std::ops::Deref;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use subtle::ConstantTimeEq;
@@ -42,7 +43,7 @@ impl From<Millis> for SystemTime {
 }
 
 /// A random number that names one commit, so that it can be found again in the record it was written to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Nonce(pub u64);
 
 /// SHA-256 of a session's secret. What is stored logs nobody in; `Debug` shows nothing all the same.
@@ -70,16 +71,56 @@ pub struct Meta {
     pub previous: Option<(SecretHash, Millis)>,
     /// How many commits the record has seen, its creation included.
     pub commits: u64,
-    /// The nonces of the latest commits, newest last, at most [`NONCES`].
-    pub nonces: Vec<Nonce>,
+    /// The nonces of the latest commits.
+    pub nonces: Nonces,
+}
+
+/// The nonces of the latest commits, newest last, at most [`NONCES`].
+#[derive(Clone, Copy, Default)]
+pub struct Nonces {
+    len: usize,
+    list: [Nonce; NONCES],
+}
+
+impl Nonces {
+    /// Puts one behind the others; where there are as many as can be, the oldest goes.
+    pub fn push(&mut self, nonce: Nonce) {
+        if self.len == NONCES {
+            self.list.rotate_left(1);
+            self.len -= 1;
+        }
+        if let Some(free) = self.list.get_mut(self.len) {
+            *free = nonce;
+            self.len += 1;
+        }
+    }
+}
+
+impl Deref for Nonces {
+    type Target = [Nonce];
+
+    fn deref(&self) -> &[Nonce] {
+        self.list.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Nonces {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Nonces {}
+
+impl fmt::Debug for Nonces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
 }
 
 impl Meta {
     /// Counts one more commit.
     pub fn push(&mut self, nonce: Nonce) {
-        if self.nonces.len() >= NONCES {
-            self.nonces.drain(..=self.nonces.len() - NONCES);
-        }
         self.nonces.push(nonce);
         self.commits = self.commits.saturating_add(1);
     }

@@ -12,7 +12,7 @@ use super::options::CookieOptions;
 use crate::cascade::store::{Done, Known, Shared, nonce};
 use crate::cascade::{Commit, CommitError, CommitReport, LoadError, LoadReport, metrics, protocol::Goal};
 use crate::codec::OpenError;
-use crate::codec::meta::{Meta, SecretHash, Standing};
+use crate::codec::meta::{Meta, Nonces, SecretHash, Standing};
 use crate::codec::patch::{Changes, Patch, Refusal, Rotation, migrate};
 use crate::codec::record::Record;
 use crate::session::{Schema, Session};
@@ -473,7 +473,7 @@ impl Entry {
             secret: secret.unwrap_or(SecretHash([0; 32])),
             previous: None,
             commits: 0,
-            nonces: Vec::new(),
+            nonces: Nonces::default(),
         }
     }
 }

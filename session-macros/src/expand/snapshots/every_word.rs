@@ -118,7 +118,7 @@ const _: () = {
             runtime::__private::FieldSpec {
                 name: "visits",
                 was: &[],
-                default: || __field_visits.encoded_default(),
+                default: |__out| __field_visits.append_default(__out),
                 merge: runtime::__private::merge::add::<u64>,
                 privileged: true,
                 secret: true,
@@ -127,7 +127,7 @@ const _: () = {
             runtime::__private::FieldSpec {
                 name: "type",
                 was: &[],
-                default: || __field_type.encoded_default(),
+                default: |__out| __field_type.append_default(__out),
                 merge: runtime::__private::merge::union::<Vec<String>>,
                 privileged: false,
                 secret: false,
@@ -136,7 +136,7 @@ const _: () = {
             runtime::__private::FieldSpec {
                 name: "history",
                 was: &["before"],
-                default: || __field_history.encoded_default(),
+                default: |__out| __field_history.append_default(__out),
                 merge: runtime::__private::merge::last_write,
                 privileged: false,
                 secret: false,

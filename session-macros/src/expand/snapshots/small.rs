@@ -67,7 +67,7 @@ const _: () = {
         fields: &[::session_runtime::__private::FieldSpec {
             name: "lines",
             was: &[],
-            default: || __field_lines.encoded_default(),
+            default: |__out| __field_lines.append_default(__out),
             merge: ::session_runtime::__private::merge::last_write,
             privileged: false,
             secret: false,

@@ -40,7 +40,7 @@ impl<T> LazySlot<T> {
             return Ok(slot);
         }
         let slot = match &self.raw {
-            Some((version, bytes)) => self.field.open_bytes(*version, bytes, true)?,
+            Some((version, bytes)) => self.field.open_bytes(*version, bytes.clone(), true)?,
             None => Slot::fresh(self.field),
         };
         Ok(self.slot.get_or_init(|| slot))
@@ -133,11 +133,14 @@ impl<T> AnySlot for LazySlot<T> {
         self.known().is_none_or(AnySlot::is_stored)
     }
 
-    fn encode(&self) -> Result<Bytes, EncodeError> {
+    fn append(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match (self.slot.get(), &self.raw) {
-            (Some(slot), _) => slot.encode(),
-            (None, Some((_, bytes))) => Ok(bytes.clone()),
-            (None, None) => self.field.encoded_default().map(Bytes::from),
+            (Some(slot), _) => slot.append(out),
+            (None, Some((_, bytes))) => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+            (None, None) => self.field.append_default(out),
         }
     }
 
