@@ -9,13 +9,10 @@ mod tower;
 use std::hint::black_box;
 
 use cart::{Cart, Eager, Lazy, cart, changed, commit, stored, stored_lazy};
-use divan::{AllocProfiler, Bencher};
+use divan::Bencher;
 use session_runtime::Session;
 use session_runtime::codec::patch::Changes;
 use session_runtime::codec::record::Record;
-
-#[global_allocator]
-static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 fn main() {
     divan::main();
@@ -118,7 +115,14 @@ mod decode_all {
 /// Every field changed, to the bytes to be stored: collected, made in the record, the record written.
 #[divan::bench_group(sample_count = 500, sample_size = 64)]
 mod encode_all {
-    use super::{Bencher, Eager, black_box, cart, changed, commit, tower};
+    use super::{Bencher, Changes, Eager, black_box, cart, changed, commit, tower};
+
+    /// Up to the encoded values, compared with those that were loaded.
+    #[divan::bench]
+    fn ours_values(bencher: Bencher<'_, '_>) {
+        let (_, fields) = changed();
+        bencher.bench(|| Changes::collect::<Eager>(black_box(&fields)).unwrap());
+    }
 
     #[divan::bench]
     fn ours(bencher: Bencher<'_, '_>) {

@@ -11,4 +11,5 @@ mod hostile;
 mod merge;
 mod properties;
 mod samples;
+mod touched;
 mod vectors;

@@ -21,6 +21,8 @@ use crate::tier::Version;
 #[derive(Clone, Debug)]
 struct FieldChange {
     spec: &'static FieldSpec,
+    /// Where the record probably has it.
+    rank: usize,
     /// What it was; `None` where the record had no such field.
     base: Option<Bytes>,
     /// Where in [`Changes::values`] its new value is.
@@ -120,6 +122,7 @@ impl Changes {
             }
             list.push(FieldChange {
                 spec,
+                rank: slot.rank(),
                 base: base.cloned(),
                 ours: start..end,
             });
@@ -182,11 +185,12 @@ impl Changes {
         }
         record.make_room(self.list.len());
         let values = record.add(self.values.clone());
-        for FieldChange { spec, base, ours } in &self.list {
-            let theirs = record.field(spec.name);
+        for FieldChange { spec, rank, base, ours } in &self.list {
+            let at = record.position(spec.name, *rank);
+            let theirs = at.ok().and_then(|at| record.value(at));
             match reconcile(schema, spec, base.as_deref(), theirs, &self.values[ours.clone()])? {
                 Some(merged) => record.set_field(spec.name, merged),
-                None => record.set_part(spec.name, values, ours.clone()),
+                None => record.set_part(at, spec.name.into(), values, ours.clone()),
             }
             if spec.or_default {
                 drop_aside(record, spec.name);

@@ -56,6 +56,8 @@ struct Span {
 struct Entry {
     name: Span,
     value: Span,
+    /// Where in the source the entry begins, if it goes from there to the end of its value just as it is to be written.
+    written: Option<usize>,
 }
 
 impl Span {
@@ -67,6 +69,22 @@ impl Span {
 /// How fields are sorted: by their encoded names (RFC 8949, section 4.2.1), for text that is by length first.
 fn order(one: &[u8], other: &[u8]) -> Ordering {
     one.len().cmp(&other.len()).then_with(|| one.cmp(other))
+}
+
+/// Whether a field called `one` comes before one called `other`, to the compiler.
+pub(in crate::codec) const fn is_before(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return one.len() < other.len();
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return one[at] < other[at];
+        }
+        at += 1;
+    }
+    false
 }
 
 impl Record {
@@ -95,15 +113,24 @@ impl Record {
 
     /// The encoded value of a field.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
-        let at = self.position(name).ok()?;
-        self.entries.get(at).map(|entry| self.part(entry.value))
+        self.position(name, 0).ok().and_then(|at| self.value(at))
     }
 
     /// The encoded value of a field, to be kept: a slice of the buffer that it lies in.
     pub fn field_bytes(&self, name: &str) -> Option<Bytes> {
-        let at = self.position(name).ok()?;
+        self.field_bytes_near(0, name)
+    }
+
+    /// Like [`field_bytes`](Self::field_bytes), of a field that probably is the one with the number `rank`, or before it.
+    pub(in crate::codec) fn field_bytes_near(&self, rank: usize, name: &str) -> Option<Bytes> {
+        let at = self.position(name, rank).ok()?;
         let Span { buffer, start, end } = self.entries.get(at)?.value;
         self.buffer(buffer).map(|buffer| buffer.slice(start..end))
+    }
+
+    /// The encoded value of the field at a [`position`](Self::position).
+    pub(super) fn value(&self, at: usize) -> Option<&[u8]> {
+        self.entries.get(at).map(|entry| self.part(entry.value))
     }
 
     /// All fields, in the order in which they are written.
@@ -115,14 +142,15 @@ impl Record {
 
     /// Puts a field in, or in the place of the one it has.
     pub fn set_field(&mut self, name: impl Into<Cow<'static, str>>, value: Bytes) {
-        let all = 0..value.len();
+        let (name, all) = (name.into(), 0..value.len());
+        let at = self.position(&name, 0);
         let buffer = self.add(value);
-        self.set_part(name, buffer, all);
+        self.set_part(at, name, buffer, all);
     }
 
     /// Takes a field out; says whether there was one.
     pub fn remove_field(&mut self, name: &str) -> bool {
-        let found = self.position(name);
+        let found = self.position(name, 0);
         if let Ok(at) = found {
             self.entries.remove(at);
         }
@@ -135,54 +163,43 @@ impl Record {
         self.added.len()
     }
 
-    /// Like [`set_field`](Self::set_field), with a stretch of a buffer that [`add`](Self::add) gave the number of.
-    pub(super) fn set_part(&mut self, name: impl Into<Cow<'static, str>>, buffer: usize, part: Range<usize>) {
-        let name = name.into();
+    /// Puts a field in at its [`position`](Self::position), whose value is a stretch of a buffer that
+    /// [`add`](Self::add) gave the number of.
+    pub(super) fn set_part(
+        &mut self,
+        at: Result<usize, usize>,
+        name: Cow<'static, str>,
+        buffer: usize,
+        part: Range<usize>,
+    ) {
         let value = Span {
             buffer,
             start: part.start,
             end: part.end,
         };
-        match self.position(&name) {
-            Ok(at) => self.entries[at].value = value,
+        match at {
+            Ok(at) => {
+                let entry = &mut self.entries[at];
+                (entry.value, entry.written) = (value, None);
+            }
             Err(at) => {
                 let end = name.len();
                 let buffer = self.add(bytes_of(name));
                 let name = Span { buffer, start: 0, end };
-                self.entries.insert(at, Entry { name, value });
+                let written = None;
+                self.entries.insert(at, Entry { name, value, written });
             }
         }
     }
 
     /// Makes ready for `fields` more changes: buffers given by [`add`](Self::add) before this have other numbers after.
     pub(super) fn make_room(&mut self, fields: usize) {
-        if self.added.len() > MAX_ADDED {
-            self.gather();
+        if self.added.len() > MAX_ADDED
+            && let Ok(gathered) = Self::decode(&self.encode().into())
+        {
+            *self = gathered;
         }
         self.added.reserve(fields + 1);
-    }
-
-    /// Copies what the record holds into one buffer.
-    fn gather(&mut self) {
-        let len = |entry: &Entry| entry.name.len() + entry.value.len();
-        let mut all = Vec::with_capacity(self.name.len() + self.entries.iter().map(len).sum::<usize>());
-        let mut copy = |span: Span| {
-            let start = all.len();
-            all.extend_from_slice(self.part(span));
-            Span {
-                buffer: 0,
-                start,
-                end: all.len(),
-            }
-        };
-        let name = copy(self.name);
-        let entries = self.entries.iter().map(|entry| Entry {
-            name: copy(entry.name),
-            value: copy(entry.value),
-        });
-        self.entries = entries.collect();
-        (self.name, self.source) = (name, all.into());
-        self.added.clear();
     }
 
     fn buffer(&self, number: usize) -> Option<&Bytes> {
@@ -198,8 +215,14 @@ impl Record {
             .unwrap_or_default()
     }
 
-    /// Where the field is, or belongs.
-    fn position(&self, name: &str) -> Result<usize, usize> {
+    /// Where the field is, or belongs. In a record that has only fields of the schema, and perhaps not all of them, it
+    /// is at its `rank` among them or before; elsewhere it takes a little longer to find.
+    pub(super) fn position(&self, name: &str, rank: usize) -> Result<usize, usize> {
+        let near = self.entries.get(..=rank).unwrap_or(&self.entries);
+        let is_it = |entry: &Entry| entry.name.len() == name.len() && self.part(entry.name) == name.as_bytes();
+        if let Some(at) = near.iter().rposition(is_it) {
+            return Ok(at);
+        }
         self.entries
             .binary_search_by(|entry| order(self.part(entry.name), name.as_bytes()))
     }

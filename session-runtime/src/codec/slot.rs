@@ -29,6 +29,9 @@ pub trait AnySlot {
     /// upgrade or a rename, nor where `on_invalid = default` stepped in.
     fn is_stored(&self) -> bool;
 
+    /// Which of the schema's fields it is in the order of records, from 0.
+    fn rank(&self) -> usize;
+
     /// Encodes the value behind what `out` holds; after an error `out` is as it was.
     fn append(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
@@ -149,6 +152,10 @@ impl<T> AnySlot for Slot<T> {
 
     fn is_stored(&self) -> bool {
         self.stored
+    }
+
+    fn rank(&self) -> usize {
+        self.field.rank()
     }
 
     fn append(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {

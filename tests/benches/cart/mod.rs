@@ -65,7 +65,7 @@ pub struct Address {
 }
 
 /// The cart.
-pub fn cart() -> Cart {
+pub(crate) fn cart() -> Cart {
     let line = |sku: &str, title: &str, quantity, cents| Line {
         sku: sku.into(),
         title: title.into(),
@@ -145,7 +145,7 @@ pub struct Lazy {
 const SECRET: SecretHash = SecretHash([7; 32]);
 
 /// A commit of `changes`.
-pub fn patch<T: Session>(changes: Changes) -> Patch {
+pub(crate) fn patch<T: Session>(changes: Changes) -> Patch {
     Patch {
         schema: T::SCHEMA,
         migrate: migrate::<T>,
@@ -178,13 +178,13 @@ fn record<T: Session>(fields: &T::Fields) -> Record {
 }
 
 /// What one commit of `fields` makes of `record`, written.
-pub fn commit<T: Session>(record: &Record, fields: &T::Fields) -> Vec<u8> {
+pub(crate) fn commit<T: Session>(record: &Record, fields: &T::Fields) -> Vec<u8> {
     let changes = Changes::collect::<T>(fields).unwrap();
     patch::<T>(changes).apply(record).unwrap().encode()
 }
 
 /// The stored cart.
-pub fn stored() -> Bytes {
+pub(crate) fn stored() -> Bytes {
     let (mut fields, cart) = (Eager::fresh(), cart());
     fields.set_user(cart.user);
     fields.set_currency(cart.currency);
@@ -200,7 +200,7 @@ pub fn stored() -> Bytes {
 }
 
 /// The stored cart of lazy fields.
-pub fn stored_lazy() -> Bytes {
+pub(crate) fn stored_lazy() -> Bytes {
     let (mut fields, cart) = (Lazy::fresh(), cart());
     fields.set_user(cart.user);
     fields.set_currency(cart.currency);
@@ -216,7 +216,7 @@ pub fn stored_lazy() -> Bytes {
 }
 
 /// The stored cart as it lies in a cache, but for the envelope.
-pub fn cached() -> Bytes {
+pub(crate) fn cached() -> Bytes {
     let mut out = Vec::new();
     let item = Item::Value {
         version: Version(1_790_000_000_000_000),
@@ -228,7 +228,7 @@ pub fn cached() -> Bytes {
 }
 
 /// The stored cart, opened, with every field changed.
-pub fn changed() -> (Record, EagerFields) {
+pub(crate) fn changed() -> (Record, EagerFields) {
     let record = Record::decode(&stored()).unwrap();
     let mut fields = Eager::open(&record).unwrap();
     *fields.user_mut() += 1;

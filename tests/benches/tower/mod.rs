@@ -30,7 +30,7 @@ fn stored(data: HashMap<String, Value>) -> Vec<u8> {
 }
 
 /// A session with a key for each field of the cart.
-pub fn ten_keys(cart: &Cart) -> Vec<u8> {
+pub(crate) fn ten_keys(cart: &Cart) -> Vec<u8> {
     let Value::Object(fields) = serde_json::to_value(cart).unwrap() else {
         unreachable!("a struct is an object")
     };
@@ -38,7 +38,7 @@ pub fn ten_keys(cart: &Cart) -> Vec<u8> {
 }
 
 /// A session with the cart under one key.
-pub fn one_key(cart: &Cart) -> Vec<u8> {
+pub(crate) fn one_key(cart: &Cart) -> Vec<u8> {
     stored(HashMap::from([(
         "cart".to_owned(),
         serde_json::to_value(cart).unwrap(),
@@ -46,12 +46,16 @@ pub fn one_key(cart: &Cart) -> Vec<u8> {
 }
 
 /// `Session::get` of a session that is loaded for it.
-pub fn read<T: DeserializeOwned>(bytes: &[u8], key: &str) -> T {
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], key: &str) -> T {
     get(&rmp_serde::from_slice(bytes).unwrap(), key)
 }
 
 /// `Session::get`, then `Session::insert`, of a session that is loaded before and saved after.
-pub fn change_one<T: Serialize + DeserializeOwned>(bytes: &[u8], key: &str, change: impl FnOnce(&mut T)) -> Vec<u8> {
+pub(crate) fn change_one<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    key: &str,
+    change: impl FnOnce(&mut T),
+) -> Vec<u8> {
     let mut record: Record = rmp_serde::from_slice(bytes).unwrap();
     let mut value: T = get(&record, key);
     change(&mut value);

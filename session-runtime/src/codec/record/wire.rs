@@ -11,6 +11,8 @@ use crate::codec::meta::{Meta, Millis, NONCES, Nonce, Nonces, SecretHash};
 
 const SELF_DESCRIBED: u64 = 55799;
 const EMBEDDED: u64 = 24;
+/// [`EMBEDDED`] as it is written.
+const EMBEDDED_HEAD: [u8; 2] = [0xd8, 0x18];
 /// The format of records that this crate writes.
 const FORMAT: u64 = 1;
 
@@ -51,18 +53,32 @@ impl Record {
         push_uint(out, self.fingerprint);
         self.meta.append(out);
         push_map(out, self.entries.len());
+        // What lies in the source as it is to be written, one entry behind the other, is copied at one go.
+        let mut run = 0..0;
         for entry in &self.entries {
+            if let Some(start) = entry.written {
+                if start != run.end {
+                    out.extend_from_slice(self.source.get(run).unwrap_or_default());
+                    run = start..start;
+                }
+                run.end = entry.value.end;
+                continue;
+            }
+            out.extend_from_slice(self.source.get(run).unwrap_or_default());
+            run = 0..0;
             push_utf8(out, self.part(entry.name));
-            push_tag(out, EMBEDDED);
+            out.extend_from_slice(&EMBEDDED_HEAD);
             push_bytes(out, self.part(entry.value));
         }
+        out.extend_from_slice(self.source.get(run).unwrap_or_default());
     }
 
     /// How many bytes [`append`](Self::append) writes.
     pub fn encoded_len(&self) -> usize {
-        let fields = self.entries.iter();
-        let fields =
-            fields.map(|entry| string_len(entry.name.len()) + head_len(EMBEDDED) + string_len(entry.value.len()));
+        let fields = self.entries.iter().map(|entry| match entry.written {
+            Some(start) => entry.value.end - start,
+            None => entry.len(),
+        });
         head_len(SELF_DESCRIBED)
             + head_len(6)
             + head_len(FORMAT)
@@ -98,18 +114,28 @@ impl Record {
         let mut entries = Vec::with_capacity(count);
         let mut before: Option<&[u8]> = None;
         for _ in 0..count {
+            let start = reader.position();
             let name = reader.text()?.as_bytes();
             if before.is_some_and(|before| order(before, name).is_ge()) {
                 return Err(RecordErrorKind::Order);
             }
             before = Some(name);
             let name = last_read(&reader, name);
-            if reader.tag()? != EMBEDDED {
+            if !reader.passes(&EMBEDDED_HEAD) && reader.tag()? != EMBEDDED {
                 return Err(RecordErrorKind::Range("the tag of a field"));
             }
             let value = reader.bytes()?;
             let value = last_read(&reader, value);
-            entries.push(Entry { name, value });
+            let mut entry = Entry {
+                name,
+                value,
+                written: None,
+            };
+            // Heads have one shortest form, so that no other entry has this length.
+            if value.end - start == entry.len() {
+                entry.written = Some(start);
+            }
+            entries.push(entry);
         }
         reader.end()?;
         Ok(Self {
@@ -121,6 +147,13 @@ impl Record {
             added: Vec::new(),
             entries,
         })
+    }
+}
+
+impl Entry {
+    /// How many bytes it is to be written in.
+    fn len(&self) -> usize {
+        string_len(self.name.len()) + EMBEDDED_HEAD.len() + string_len(self.value.len())
     }
 }
 

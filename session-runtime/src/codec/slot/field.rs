@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::aside::Aside;
 use super::{LazySlot, Slot};
-use crate::codec::record::Record;
+use crate::codec::record::{Record, is_before};
 use crate::codec::{DecodeError, EncodeError, FieldError, OpenError, cbor};
 use crate::session::{Schema, Session};
 
@@ -70,6 +70,8 @@ where
 pub struct Field<T: 'static> {
     schema: &'static Schema,
     index: usize,
+    /// Which of the fields it is in a record that has these and no others.
+    rank: usize,
     default: fn() -> T,
     decode: fn(&[u8]) -> Result<T, DecodeError>,
     append: fn(&T, &mut Vec<u8>) -> Result<(), EncodeError>,
@@ -85,12 +87,24 @@ where
     Field {
         schema,
         index,
+        rank: rank(schema, index),
         default,
         decode: |bytes| cbor::from_slice(bytes),
         append: |value, out| cbor::append(value, out),
         upgrade: None,
         or_default: false,
     }
+}
+
+const fn rank(schema: &Schema, index: usize) -> usize {
+    let (mut rank, mut at) = (0, 0);
+    while at < schema.fields.len() {
+        if is_before(schema.fields[at].name, schema.fields[index].name) {
+            rank += 1;
+        }
+        at += 1;
+    }
+    rank
 }
 
 impl<T> Field<T> {
@@ -135,6 +149,14 @@ impl<T> Field<T> {
         (self.decode)(bytes)
     }
 
+    pub(super) fn rank(&self) -> usize {
+        self.rank
+    }
+
+    pub(super) fn version(&self) -> u32 {
+        self.schema.version
+    }
+
     pub(super) fn is_or_default(&self) -> bool {
         self.or_default
     }
@@ -151,7 +173,7 @@ impl<T> Field<T> {
     fn find(&self, record: &Record) -> Option<(Bytes, bool)> {
         let spec = self.schema.fields.get(self.index)?;
         let renamed = || spec.was.iter().find_map(|name| record.field_bytes(name));
-        match record.field_bytes(spec.name) {
+        match record.field_bytes_near(self.rank, spec.name) {
             Some(bytes) => Some((bytes, true)),
             None => renamed().map(|bytes| (bytes, false)),
         }
@@ -184,9 +206,8 @@ impl<T> Field<T> {
     pub fn open_lazy(&'static self, record: &Record) -> Result<LazySlot<T>, FieldError> {
         let same = (record.version, record.fingerprint) == (self.schema.version, self.schema.fingerprint);
         match self.find(record) {
-            Some((bytes, true)) if same && self.aside(record).is_none() => {
-                Ok(LazySlot::undecoded(self, record.version, bytes))
-            }
+            Some((bytes, true)) if same && self.aside(record).is_none() => Ok(LazySlot::undecoded(self, bytes)),
+            None if same && self.aside(record).is_none() => Ok(LazySlot::fresh(self)),
             _ => self.open(record).map(LazySlot::from),
         }
     }
