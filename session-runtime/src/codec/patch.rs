@@ -107,14 +107,13 @@ impl Changes {
             slot.append(&mut values).map_err(cannot_encode)?;
             let end = values.len();
             let base = slot.base();
-            let same = match base {
-                Some(base) => base == &values[start..],
-                None => {
-                    (spec.default)(&mut values).map_err(cannot_encode)?;
-                    let same = values[start..end] == values[end..];
-                    values.truncate(end);
-                    same
-                }
+            let same = if let Some(base) = base {
+                base == &values[start..]
+            } else {
+                (spec.default)(&mut values).map_err(cannot_encode)?;
+                let same = values[start..end] == values[end..];
+                values.truncate(end);
+                same
             };
             if same {
                 values.truncate(start);

@@ -263,6 +263,6 @@ impl fmt::Debug for Record {
             .field("fingerprint", &self.fingerprint)
             .field("meta", &self.meta)
             .field("fields", &names)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

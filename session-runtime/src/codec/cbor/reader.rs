@@ -170,16 +170,15 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn uint(&mut self) -> Result<u64, DecodeError> {
         // The two forms that a record is full of.
-        match self.rest {
-            [value @ 0..24, rest @ ..] => {
+        if let Some((&initial, rest)) = self.rest.split_first() {
+            if initial < 24 {
                 self.rest = rest;
-                return Ok(u64::from(*value));
+                return Ok(u64::from(initial));
             }
-            [0x1b, a, b, c, d, e, f, g, h, rest @ ..] => {
+            if let (0x1b, Some((value, rest))) = (initial, rest.split_first_chunk()) {
                 self.rest = rest;
-                return Ok(u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]));
+                return Ok(u64::from_be_bytes(*value));
             }
-            _ => {}
         }
         self.expect(Major::Unsigned, "an unsigned integer")
             .map(|head| head.argument)
@@ -332,7 +331,24 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline]
     fn definite(&mut self, major: Major, expected: &'static str, definite: &'static str) -> Result<usize, DecodeError> {
+        if let Some((&initial, rest)) = self.rest.split_first() {
+            let count = usize::from(initial ^ ((major as u8) << 5));
+            if count < 24 && 2 * count <= rest.len() {
+                self.rest = rest;
+                return Ok(count);
+            }
+        }
+        self.any_definite(major, expected, definite)
+    }
+
+    fn any_definite(
+        &mut self,
+        major: Major,
+        expected: &'static str,
+        definite: &'static str,
+    ) -> Result<usize, DecodeError> {
         let at = self.position();
         let head = self.expect(major, expected)?;
         self.count(head)?.ok_or_else(|| mismatch(at, definite, head))
