@@ -4,3 +4,4 @@
 mod datastore;
 mod embedded;
 mod memcache;
+mod sets;

@@ -135,7 +135,7 @@ pub enum LoadError {
 }
 
 /// Which tier answered a load, and what it took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct LoadReport {
     /// `None` where no tier was asked: there was no cookie, or a forged one.
     pub source: Option<Source>,

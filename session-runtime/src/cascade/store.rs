@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::driver::{Rooms, Stored, Trouble};
@@ -48,6 +49,14 @@ pub struct CascadeStore<M = WithMemcache, D = WithDatastore> {
 impl<T, D> HasMemcache<T> for CascadeStore<WithMemcache, D> {}
 impl<T, M> HasDatastore<T> for CascadeStore<M, WithDatastore> {}
 
+/// Nothing is one of these. With one impl alone, the compiler would take a handler's session for a promise about the
+/// store, and blame the store where it is handed over; with a second, it waits for the store, and then names the
+/// handler, its session, and the tier that is missing.
+pub trait Never {}
+
+impl<T, D: Never> HasMemcache<T> for CascadeStore<NoMemcache, D> {}
+impl<T, M: Never> HasDatastore<T> for CascadeStore<M, NoDatastore> {}
+
 impl<M, D> Clone for CascadeStore<M, D> {
     fn clone(&self) -> Self {
         Self {
@@ -73,7 +82,7 @@ impl<M, D> CascadeStore<M, D> {
             rooms,
             locks: Locks::default(),
             tasks: TaskTracker::new(),
-            closing: CancellationToken::new(),
+            closing: watch::Sender::new(false),
             invalidations: Arc::new(AtomicUsize::new(0)),
         });
         if purge {
@@ -103,10 +112,9 @@ impl<M, D> CascadeStore<M, D> {
     /// Finishes what is in flight: commits, cache fills, and a last try at pending invalidations. Call it at shutdown,
     /// after the server has stopped.
     pub async fn drain(&self) {
-        self.shared.closing.cancel();
-        self.shared.tasks.close();
-        self.shared.tasks.wait().await;
-        self.shared.tasks.reopen();
+        self.shared.closing.send_replace(true);
+        self.shared.settled().await;
+        self.shared.closing.send_replace(false);
     }
 }
 
@@ -123,7 +131,8 @@ pub(crate) struct Shared {
     pub(crate) rooms: Rooms,
     locks: Locks,
     tasks: TaskTracker,
-    closing: CancellationToken,
+    /// Whether pending invalidations get a last try.
+    closing: watch::Sender<bool>,
     invalidations: Arc<AtomicUsize>,
 }
 
@@ -138,28 +147,32 @@ pub(crate) struct Done {
 }
 
 impl Shared {
+    /// Waits for what goes on beside the requests. A pending invalidation takes as long as its cache is down.
+    pub(crate) async fn settled(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+
     pub(crate) fn key(&self, sid: &str) -> String {
         format!("{}{sid}", self.rooms.policy.key_prefix)
     }
 
-    /// Looks a session up in its tiers.
+    /// Looks a session up in its tiers. What the cache says to the visitor's disadvantage, that the session has expired
+    /// or, as `counts` has it, that the visitor's secret does not count, may be out of date: the durable tier decides.
+    /// A session of the request's memory alone is not to be found anywhere.
     pub(crate) async fn load(
         self: &Arc<Self>,
         session: &'static str,
         tiers: Tiers,
         key: &str,
+        counts: impl Fn(&Meta) -> bool + Send,
     ) -> Result<(Option<Known>, LoadReport), LoadError> {
         let started = Instant::now();
-        let (loaded, trouble) = if tiers.contains(Tiers::DATASTORE) {
-            let load = Load::new(
-                tiers.contains(Tiers::MEMCACHE),
-                nonce(),
-                self.rooms.policy.max_staleness,
-            );
-            self.rooms.run(key, load).await
-        } else {
-            self.rooms.run(key, CacheLoad).await
-        };
+        if !tiers.intersects(Tiers::DISTRIBUTED) {
+            return Ok((None, LoadReport::default()));
+        }
+        let (loaded, trouble) = self.look_up(tiers, key, counts).await;
         let Loaded::Known {
             found,
             source,
@@ -189,6 +202,32 @@ impl Shared {
         Ok((found, report))
     }
 
+    async fn look_up(
+        &self,
+        tiers: Tiers,
+        key: &str,
+        counts: impl Fn(&Meta) -> bool + Send,
+    ) -> (Loaded<Record>, Trouble) {
+        if !tiers.contains(Tiers::DATASTORE) {
+            return self.rooms.run(key, CacheLoad).await;
+        }
+        let cache = tiers.contains(Tiers::MEMCACHE);
+        // Replaces what the cache has, unless that is as new as can be told.
+        let tries = [(cache, self.rooms.policy.max_staleness), (cache, Duration::ZERO)];
+        for (cache, max_staleness) in tries {
+            let (loaded, trouble) = self.rooms.run(key, Load::new(cache, nonce(), max_staleness)).await;
+            match &loaded {
+                Loaded::Known {
+                    found: Some(found),
+                    source: Source::Cache,
+                    ..
+                } if self.has_expired(&found.record.meta) || !counts(&found.record.meta) => {}
+                _ => return (loaded, trouble),
+            }
+        }
+        self.rooms.run(key, Load::new(false, nonce(), Duration::ZERO)).await
+    }
+
     /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.
     pub(crate) async fn create(
         &self,
@@ -200,6 +239,12 @@ impl Shared {
         const TRIES: u32 = 3;
         let session = patch.schema.name;
         let record = patch.create(meta).map_err(|refusal| refused(session, refusal))?;
+        if !tiers.intersects(Tiers::DISTRIBUTED) {
+            return Ok(Done {
+                commit: Commit::Clean,
+                known: None,
+            });
+        }
         let mut source = None;
         for _ in 0..TRIES {
             let Some(key) = next() else { break };
@@ -241,12 +286,19 @@ impl Shared {
         goal: Goal,
         key: &str,
         mut known: Known,
-        patch: Patch,
+        mut patch: Patch,
     ) -> Result<Done, CommitError> {
         let session = patch.schema.name;
         let mut turn = self.locks.turn(key).await;
         if let Some(latest) = turn.latest().filter(|latest| latest.version > known.version) {
             known = latest.clone();
+            patch.base_commits = known.record.meta.commits;
+            // Of the parallel requests of a page, the first to get here has noted the use of all.
+            if goal == Goal::Change && patch.only_renews() && !self.is_due_for_renewal(&known.record.meta) {
+                turn.leave(Some(known.clone()));
+                let (commit, known) = (Commit::Clean, Some(known));
+                return Ok(Done { commit, known });
+            }
         }
         let Known {
             version,
@@ -255,6 +307,7 @@ impl Shared {
         } = known;
         let record = match goal {
             Goal::Change => patch.apply(&loaded).map_err(|refusal| refused(session, refusal))?,
+            Goal::Destroy if !patch.may_destroy(&loaded) => return Err(CommitError::Gone { session }),
             Goal::Destroy => loaded.clone(),
         };
         let fence = nonce();
@@ -274,8 +327,8 @@ impl Shared {
             Committed::Changed {
                 version,
                 record,
-                fenced,
                 settled,
+                ..
             } => {
                 let known = Known {
                     version,
@@ -283,15 +336,15 @@ impl Shared {
                     record,
                 };
                 turn.leave(tiers.contains(Tiers::DATASTORE).then(|| known.clone()));
-                let commit = self.outcome(key, fenced, settled, || Settle::hide(fence), now);
+                let commit = self.outcome(key, settled, || Settle::hide(fence), now);
                 Ok(Done {
                     commit,
                     known: Some(known),
                 })
             }
-            Committed::Destroyed { fenced, settled } => {
+            Committed::Destroyed { settled, .. } => {
                 turn.leave(None);
-                let commit = self.outcome(key, fenced, settled, Settle::bury, now);
+                let commit = self.outcome(key, settled, Settle::bury, now);
                 Ok(Done { commit, known: None })
             }
             Committed::Failed(failure) => {
@@ -305,20 +358,18 @@ impl Shared {
     fn outcome(
         self: &Arc<Self>,
         key: &str,
-        fenced: bool,
         settled: bool,
         settle: impl FnOnce() -> Settle<Record>,
         now: Millis,
     ) -> Commit {
-        match (fenced, settled) {
-            (_, true) => Commit::Coherent,
-            (true, false) => Commit::Degraded,
-            (false, false) => {
-                let until = now.after(self.rooms.policy.max_staleness);
-                self.invalidate_later(key.to_owned(), settle(), until);
-                Commit::Unfenced { until: until.into() }
-            }
+        if settled {
+            return Commit::Coherent;
         }
+        // Even where the fence went up: it may have been evicted, and a reader have filled the place with what was
+        // there before the write.
+        let until = now.after(self.rooms.policy.max_staleness);
+        self.invalidate_later(key.to_owned(), settle(), until);
+        Commit::Unfenced { until: until.into() }
     }
 
     /// Goes on trying to settle the cache until it is done, or no reader believes the old value any more.
@@ -335,6 +386,7 @@ impl Shared {
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
             let _pending = pending;
+            let mut closing = shared.closing.subscribe();
             let mut pause = PAUSE;
             let mut last = false;
             while shared.rooms.now() < until {
@@ -343,7 +395,7 @@ impl Shared {
                     return;
                 }
                 tokio::select! {
-                    () = shared.closing.cancelled() => last = true,
+                    _ = closing.wait_for(|closing| *closing) => last = true,
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(MAX_PAUSE),
                 }
             }
@@ -367,19 +419,23 @@ impl Shared {
         });
     }
 
-    /// Runs a commit where no client that hangs up can cut it short, and within its time.
-    pub(crate) async fn in_own_task(
+    /// Runs a commit where no client that hangs up can cut it short. It has begun when this returns; an error is that
+    /// the runtime is shutting down.
+    pub(crate) fn in_own_task<W>(&self, work: W) -> JoinHandle<W::Output>
+    where
+        W: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks.spawn(work)
+    }
+
+    /// Runs a commit within its time.
+    pub(crate) async fn in_time(
         &self,
         session: &'static str,
-        work: impl Future<Output = Result<Commit, CommitError>> + Send + 'static,
+        work: impl Future<Output = Result<Commit, CommitError>>,
     ) -> Result<Commit, CommitError> {
-        let limit = self.rooms.policy.commit_timeout;
-        let task = self.tasks.spawn(async move { tokio::time::timeout(limit, work).await });
-        match task.await {
-            Ok(Ok(result)) => result,
-            // Too slow, or the runtime is shutting down.
-            Ok(Err(_)) | Err(_) => Err(CommitError::Unknown { session, source: None }),
-        }
+        let done = tokio::time::timeout(self.rooms.policy.commit_timeout, work).await;
+        done.unwrap_or(Err(CommitError::Unknown { session, source: None }))
     }
 
     pub(crate) fn has_expired(&self, meta: &Meta) -> bool {

@@ -148,8 +148,8 @@ impl Changes {
         specs.find(|spec| spec.privileged).map(|spec| spec.name)
     }
 
-    /// Adds `later`, which were made within the same request on top of these, or beside them. After an error these are
-    /// as they were.
+    /// Adds `later`, which were made within the same request on top of these, or beside them. What they undo is no
+    /// change any more. After an error these are as they were.
     pub fn fold(&mut self, schema: &'static Schema, later: Self) -> Result<(), Refusal> {
         if self.is_empty() {
             *self = later;
@@ -173,6 +173,15 @@ impl Changes {
                 list.push(FieldChange { ours, ..change });
             }
         }
+        list.retain(|FieldChange { spec, base, ours, .. }| {
+            let ours = &values[ours.clone()];
+            let mut default = Vec::new();
+            match base {
+                Some(base) => base != ours,
+                None if (spec.default)(&mut default).is_err() => true,
+                None => default != ours,
+            }
+        });
         (self.list, self.values) = (list, values.into());
         Ok(())
     }
@@ -217,7 +226,9 @@ fn reconcile(
     theirs: Option<&[u8]>,
     ours: &[u8],
 ) -> Result<Option<Bytes>, Refusal> {
-    if base == theirs || theirs == Some(ours) {
+    // Only where they changed nothing. Where they came to the very value that we did, it is still for the strategy to
+    // say what the two come to: of two that added one, both count.
+    if base == theirs {
         return Ok(None);
     }
     let mut default = Vec::new();
@@ -281,6 +292,11 @@ pub fn migrate<T: Session>(record: &Record) -> Result<Record, OpenError> {
 }
 
 impl Patch {
+    /// Whether all that it does is to note that the session was used.
+    pub fn only_renews(&self) -> bool {
+        self.changes.is_empty() && self.rotation.is_none()
+    }
+
     /// A record that has never been stored, with the patch made.
     pub fn create(&self, meta: Meta) -> Result<Record, Refusal> {
         let mut record = Record::new(self.schema.name, self.schema.version, self.schema.fingerprint, meta);

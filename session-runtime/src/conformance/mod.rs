@@ -1,6 +1,7 @@
 //! What a tier must do, as a suite that anyone can run on a tier of their own.
 //!
-//! Each rule is a promise of [`CacheTier`] or [`DurableTier`](crate::tier::DurableTier) that the cascade relies on.
+//! Each rule is a promise of [`CacheTier`](crate::tier::CacheTier) or [`DurableTier`](crate::tier::DurableTier) that the
+//! cascade relies on.
 //! The keys are random, so a shared server will do; only two suites at once on one durable tier disturb each other (in
 //! the rules about purging). A cache needs room: one that evicts what was stored a moment ago does not pass.
 //!
@@ -27,6 +28,7 @@
 mod cache;
 mod durable;
 mod probe;
+mod store;
 
 use std::error::Error;
 use std::fmt;
@@ -35,6 +37,7 @@ use std::time::Duration;
 
 pub use cache::cache_tier;
 pub use durable::durable_tier;
+pub use store::store;
 
 /// How the suite runs.
 #[derive(Clone)]
@@ -110,7 +113,7 @@ impl fmt::Debug for Options {
 /// A rule that a tier broke, what was expected of it, and what happened instead.
 #[derive(Debug)]
 pub struct Violation {
-    tier: &'static str,
+    tier: String,
     rule: &'static str,
     expected: String,
     found: String,
@@ -118,9 +121,9 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// The tier's name.
-    pub fn tier(&self) -> &'static str {
-        self.tier
+    /// The tier's name; for a rule about stores, the set of tiers and the names of both.
+    pub fn tier(&self) -> &str {
+        &self.tier
     }
 
     /// The rule, in one sentence.

@@ -12,6 +12,9 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use super::{Options, Violation};
+use crate::cascade::{BuildError, CommitError, LoadError};
+use crate::codec::{FieldError, OpenError};
+use crate::keys::KeyError;
 use crate::tier::{TierError, TierErrorKind};
 
 /// A lifetime that no rule outlives.
@@ -44,19 +47,33 @@ impl Broken {
 }
 
 /// Any error that a rule did not ask for breaks it.
-impl From<TierError> for Broken {
-    fn from(error: TierError) -> Self {
-        Self {
-            expected: "an answer".to_owned(),
-            found: format!("there was an error: {error}"),
-            source: Some(Box::new(error)),
+macro_rules! unasked {
+    ($($error:ty),+) => { $(
+        impl From<$error> for Broken {
+            fn from(error: $error) -> Self {
+                Self {
+                    expected: "an answer".to_owned(),
+                    found: format!("there was an error: {error}"),
+                    source: Some(Box::new(error)),
+                }
+            }
         }
-    }
+    )+ };
 }
+
+unasked!(
+    TierError,
+    LoadError,
+    CommitError,
+    BuildError,
+    KeyError,
+    OpenError,
+    FieldError
+);
 
 /// Names the rule that `outcome` belongs to, and ends it where the tier does not.
 pub(super) async fn check(
-    tier: &'static str,
+    tier: &str,
     options: &Options,
     rule: &'static str,
     outcome: impl Future<Output = Outcome>,
@@ -70,7 +87,7 @@ pub(super) async fn check(
             ))
         });
     outcome.map_err(|broken| Violation {
-        tier,
+        tier: tier.to_owned(),
         rule,
         expected: broken.expected,
         found: broken.found,

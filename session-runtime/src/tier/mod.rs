@@ -44,7 +44,9 @@ bitflags::bitflags! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(pub u64);
 
-/// The version that a durable tier gave a record: it grows with every write of that key and is never given twice.
+/// The version that a durable tier gave a record: it grows with every write of that key that changes anything, and is
+/// never given to anything else. A write of the very bytes that are there may leave it as it is, as Google Cloud
+/// Datastore does; the cascade never does that, since every commit puts a nonce of its own into the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(pub u64);
 

@@ -31,7 +31,7 @@ pub async fn durable_tier<T: DurableTier>(tier: &Arc<T>, options: &Options) -> R
         "delete takes exactly the version that it is based on" => exact::delete_is_exact;
         "a late update cannot bring a deleted record back" => exact::deleted_stays_dead;
         "the version that a write gives is the one that a read shows" => exact::versions_agree;
-        "every write gives a new version, even of identical content" => exact::equal_content_is_a_new_version;
+        "a write of identical content gives the version that a read shows" => exact::equal_content_is_still_a_record;
         "versions grow across delete and re-creation" => exact::versions_outlive_the_record;
         "values come back byte for byte" => values::values_are_binary;
         "values come back whole at every size" => values::values_are_whole;
@@ -43,7 +43,7 @@ pub async fn durable_tier<T: DurableTier>(tier: &Arc<T>, options: &Options) -> R
         "of an update and a delete that race on one base, exactly one is done" => race::update_or_delete_wins;
         "of updates that retry on conflict, none is lost" => race::no_update_is_lost;
         "a read sees every write that was acknowledged before it" => race::reads_see_acknowledged_writes;
-        "a record past its expires_at still conflicts with an insert" => purge::expired_records_are_there;
+        "a record past its expires_at is there or gone, never hidden" => purge::expired_records_are_there_or_gone;
         "purging takes only what has expired" => purge::purging_spares_the_living;
         "purging takes no more than its limit" => purge::purging_respects_its_limit;
         "a dropped call leaves the tier fit for the next one" => race::dropped_calls_do_no_harm;

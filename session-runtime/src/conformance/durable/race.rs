@@ -117,7 +117,7 @@ pub(super) async fn no_update_is_lost<T: DurableTier>(probe: &Probe<'_, T>) -> O
     insert(probe, &key, &number(0)).await?;
     let counts = race((0..probe.options.contenders).map(|_| increment(Arc::clone(probe.tier), key.clone()))).await?;
     let total: u64 = counts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().sum();
-    let version = holds(probe, "the sum of all increments", &key, &number(total)).await?;
+    let version = shows(probe, "the sum of all increments", &key, total).await?;
     delete(probe, &key, version).await
 }
 
@@ -148,12 +148,24 @@ async fn increment<T: DurableTier>(tier: Arc<T>, key: String) -> Result<u64, Bro
     ))
 }
 
+/// A number as one writer writes it, unlike the same number from any other.
 fn number(number: u64) -> Bytes {
-    Bytes::from(number.to_string())
+    value(&number.to_string())
+}
+
+/// The record must hold that number; its version.
+async fn shows<T: DurableTier>(probe: &Probe<'_, T>, what: &str, key: &str, number: u64) -> Result<Version, Broken> {
+    let Some(found) = read(probe, key).await? else {
+        return Err(Broken::new(format!("{what} to be there"), "it was gone"));
+    };
+    expect(what, parse(&found.value)?, number)?;
+    Ok(found.version)
 }
 
 fn parse(value: &[u8]) -> Result<u64, Broken> {
-    let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    let number = std::str::from_utf8(value)
+        .ok()
+        .and_then(|text| text.split_once('-')?.0.parse().ok());
     number.ok_or_else(|| Broken::new("a read to give what was written", format!("it gave {value:?}")))
 }
 
@@ -176,7 +188,7 @@ pub(super) async fn reads_see_acknowledged_writes<T: DurableTier>(probe: &Probe<
         }
     }));
     ends.await?.into_iter().collect::<Result<Vec<()>, _>>()?;
-    let version = holds(probe, "the last value that was acknowledged", &key, &number(WRITES)).await?;
+    let version = shows(probe, "the last value that was acknowledged", &key, WRITES).await?;
     delete(probe, &key, version).await
 }
 
