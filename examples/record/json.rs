@@ -22,7 +22,7 @@ pub(crate) fn record(bytes: &Bytes) -> Result<Value, Box<dyn Error>> {
     let meta = &record.meta;
     let previous = meta.previous.as_ref();
     Ok(json!({
-        "name": record.name,
+        "name": record.name(),
         "version": record.version,
         "fingerprint": format!("{:#018x}", record.fingerprint),
         "bytes": bytes.len(),

@@ -105,11 +105,15 @@ impl KeyRing {
         Self::new([key])
     }
 
-    /// Signs with the newest key.
-    pub(crate) fn sign(&self, role: Use, parts: &[&[u8]]) -> ([u8; 32], KeyId) {
+    /// What the newest key is called.
+    pub(crate) fn newest(&self) -> KeyId {
         // `new` refuses a ring without keys.
-        let key = &self.0[0];
-        (key.mac(role, parts).finalize().into_bytes().into(), key.id)
+        self.0[0].id
+    }
+
+    /// Signs with the newest key.
+    pub(crate) fn sign(&self, role: Use, parts: &[&[u8]]) -> [u8; 32] {
+        self.0[0].mac(role, parts).finalize().into_bytes().into()
     }
 
     /// Whether any key (only the one called `id`, where that is known) has signed this. `tag` may be cut short.

@@ -107,8 +107,8 @@ pub struct FieldSpec {
     pub name: &'static str,
     /// Its earlier names, newest first.
     pub was: &'static [&'static str],
-    /// What its default encodes to.
-    pub default: fn() -> Result<Vec<u8>, EncodeError>,
+    /// Encodes its default behind what is there.
+    pub default: fn(&mut Vec<u8>) -> Result<(), EncodeError>,
     /// How two concurrent writers of it are reconciled.
     pub merge: MergeFn,
     /// Whether writing it rotates the session's secret.

@@ -8,97 +8,18 @@
     reason = "a benchmark that cannot go on has nothing to say"
 )]
 
+mod cart;
+
 use std::hint::black_box;
 
+use cart::{Cart, cart};
 use divan::Bencher;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use session_runtime::codec::cbor;
 
 fn main() {
     eprintln!("the cart is {} bytes of CBOR", cbor::to_vec(&cart()).unwrap().len());
     divan::main();
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, minicbor::Encode, minicbor::Decode)]
-struct Cart {
-    #[n(0)]
-    user: u64,
-    #[n(1)]
-    currency: String,
-    #[n(2)]
-    lines: Vec<Line>,
-    #[n(3)]
-    note: Option<String>,
-    #[n(4)]
-    coupon: Option<String>,
-    #[n(5)]
-    gift: bool,
-    #[n(6)]
-    discount: f64,
-    #[n(7)]
-    seen: Vec<u32>,
-    #[n(8)]
-    address: Address,
-    #[n(9)]
-    visits: u32,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, minicbor::Encode, minicbor::Decode)]
-struct Line {
-    #[n(0)]
-    sku: String,
-    #[n(1)]
-    title: String,
-    #[n(2)]
-    quantity: u32,
-    #[n(3)]
-    cents: u64,
-}
-
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, minicbor::Encode, minicbor::Decode)]
-struct Address {
-    #[n(0)]
-    name: String,
-    #[n(1)]
-    street: String,
-    #[n(2)]
-    city: String,
-    #[n(3)]
-    country: String,
-}
-
-fn cart() -> Cart {
-    let line = |sku: &str, title: &str, quantity, cents| Line {
-        sku: sku.into(),
-        title: title.into(),
-        quantity,
-        cents,
-    };
-    Cart {
-        user: 81_220_431,
-        currency: "EUR".into(),
-        lines: vec![
-            line("B-1044-XL", "Waxed canvas jacket", 1, 14_900),
-            line("S-2200", "Wool socks, grey", 4, 990),
-            line("H-0031-M", "Felt hat", 1, 5_450),
-        ],
-        note: Some(
-            "Please ring twice, the bell is faint, and leave it with the neighbour on the left when nobody comes."
-                .into(),
-        ),
-        coupon: None,
-        gift: true,
-        discount: 12.5,
-        seen: vec![1044, 2200, 31, 7, 70_112, 15, 900, 4401],
-        address: Address {
-            name: "Ada Lovelace".into(),
-            street: "12 St James's Square".into(),
-            city: "London".into(),
-            country: "GB".into(),
-        },
-        visits: 17,
-    }
 }
 
 /// Calls `$call!(field)` for each of the ten.

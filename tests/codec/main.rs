@@ -12,4 +12,5 @@ mod merge;
 mod patch;
 mod properties;
 mod samples;
+mod touched;
 mod vectors;

@@ -1,7 +1,7 @@
 //! What one request changed, made again on top of what another wrote.
 
 use session_runtime::Session;
-use session_runtime::codec::meta::{Meta, Millis, SecretHash};
+use session_runtime::codec::meta::{Meta, Millis, Nonces, SecretHash};
 use session_runtime::codec::patch::{Changes, Refusal};
 use session_runtime::codec::record::Record;
 
@@ -24,7 +24,7 @@ fn empty() -> Record {
         secret: SecretHash([0; 32]),
         previous: None,
         commits: 0,
-        nonces: Vec::new(),
+        nonces: Nonces::default(),
     };
     Record::new("counted", Counted::SCHEMA.version, Counted::SCHEMA.fingerprint, meta)
 }

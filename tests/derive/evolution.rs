@@ -9,7 +9,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use session_runtime::Session;
-use session_runtime::codec::meta::{Meta, Millis, SecretHash};
+use session_runtime::codec::meta::{Meta, Millis, Nonces, SecretHash};
 use session_runtime::codec::patch::{Changes, migrate};
 use session_runtime::codec::record::Record;
 
@@ -76,7 +76,7 @@ fn meta() -> Meta {
         secret: SecretHash([7; 32]),
         previous: None,
         commits: 0,
-        nonces: Vec::new(),
+        nonces: Nonces::default(),
     }
 }
 
@@ -346,9 +346,9 @@ fn a_tolerant_field_takes_its_default_and_keeps_the_original_aside() {
 
     let record = change::<tolerant::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
     assert_eq!(record.field("visits"), None);
-    assert_eq!(record.field("~1~visits"), Some(&text("many")));
+    assert_eq!(record.field_bytes("~1~visits"), Some(text("many")));
     let again = change::<tolerant::Shop>(&record, |shop| shop.set_comment(None));
-    assert_eq!(again.field("~1~visits"), Some(&text("many")));
+    assert_eq!(again.field_bytes("~1~visits"), Some(text("many")));
     assert_eq!(tolerant::Shop::open(&again).unwrap().visits(), &9);
 }
 
@@ -439,7 +439,7 @@ fn a_lazy_tolerant_field_takes_its_default_too() {
     let shop = lazy::Shop::open(&record).unwrap();
     assert_eq!(shop.stars().unwrap(), &9);
     let record = change::<lazy::Shop>(&record, |shop| shop.set_visits(1));
-    assert_eq!(record.field("~1~stars"), Some(&text("many")));
+    assert_eq!(record.field_bytes("~1~stars"), Some(text("many")));
     let record = change::<lazy::Shop>(&record, |shop| shop.set_stars(2));
     assert_eq!(names(&record), ["stars", "visits"]);
 }

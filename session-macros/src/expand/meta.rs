@@ -53,7 +53,7 @@ fn spec(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
         #krate::__private::FieldSpec {
             name: #name,
             was: &[#(#was,)*],
-            default: || #typed.encoded_default(),
+            default: |__out| #typed.append_default(__out),
             merge: #merge,
             privileged: #privileged,
             secret: #secret,

@@ -184,14 +184,13 @@ impl Rooms {
             Item::Fence { .. } => self.durable.as_ref().map_or(LEASE_TTL, |tier| tier.max_write_delay()) + FENCE_MARGIN,
             Item::Tombstone => TOMBSTONE_TTL,
         };
-        (envelope::wrap(&self.keys, key, &item::encode(item)), ttl)
+        let value = envelope::wrap(&self.keys, key, item::encoded_len(item), |out| item::append(item, out));
+        (value, ttl)
     }
 
     fn record(&self, key: &str, record: &Record) -> (Bytes, SystemTime) {
-        (
-            envelope::wrap(&self.keys, key, &record.encode()),
-            self.expires_at(&record.meta).into(),
-        )
+        let value = envelope::wrap(&self.keys, key, record.encoded_len(), |out| record.append(out));
+        (value, self.expires_at(&record.meta).into())
     }
 
     fn cache(&self) -> Result<&dyn AnyCache, Failed> {

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::protocol::Item;
-use crate::codec::cbor::head::{Reader, push_array, push_bytes, push_uint};
+use crate::codec::cbor::head::{Major, Reader, head_len, push_array, push_head, push_uint, string_len};
 use crate::codec::meta::{Millis, Nonce};
 use crate::codec::record::Record;
 use crate::tier::Version;
@@ -14,42 +14,65 @@ const LEASE: u64 = 1;
 const FENCE: u64 = 2;
 const TOMBSTONE: u64 = 3;
 
-pub(super) fn encode(item: &Item<Record>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(24);
+/// How many bytes [`append`] writes.
+pub(super) fn encoded_len(item: &Item<Record>) -> usize {
     match item {
         Item::Value {
             version,
             asked_at,
             record,
         } => {
-            push_array(&mut out, 4);
-            push_uint(&mut out, VALUE);
-            push_uint(&mut out, version.0);
-            push_uint(&mut out, asked_at.0);
-            push_bytes(&mut out, &record.encode());
+            head_len(4)
+                + head_len(VALUE)
+                + head_len(version.0)
+                + head_len(asked_at.0)
+                + string_len(record.encoded_len())
+        }
+        Item::Lease(nonce) => head_len(2) + head_len(LEASE) + head_len(nonce.0),
+        Item::Fence { writer, hides } => {
+            head_len(3) + head_len(FENCE) + head_len(writer.0) + hides.map_or(0, |version| head_len(version.0))
+        }
+        Item::Tombstone => head_len(1) + head_len(TOMBSTONE),
+    }
+}
+
+/// Writes an item behind what `out` holds.
+pub fn append(item: &Item<Record>, out: &mut Vec<u8>) {
+    match item {
+        Item::Value {
+            version,
+            asked_at,
+            record,
+        } => {
+            push_array(out, 4);
+            push_uint(out, VALUE);
+            push_uint(out, version.0);
+            push_uint(out, asked_at.0);
+            push_head(out, Major::Bytes, record.encoded_len() as u64);
+            record.append(out);
         }
         Item::Lease(nonce) => {
-            push_array(&mut out, 2);
-            push_uint(&mut out, LEASE);
-            push_uint(&mut out, nonce.0);
+            push_array(out, 2);
+            push_uint(out, LEASE);
+            push_uint(out, nonce.0);
         }
         Item::Fence { writer, hides } => {
-            push_array(&mut out, if hides.is_some() { 3 } else { 2 });
-            push_uint(&mut out, FENCE);
-            push_uint(&mut out, writer.0);
+            push_array(out, if hides.is_some() { 3 } else { 2 });
+            push_uint(out, FENCE);
+            push_uint(out, writer.0);
             if let Some(version) = hides {
-                push_uint(&mut out, version.0);
+                push_uint(out, version.0);
             }
         }
         Item::Tombstone => {
-            push_array(&mut out, 1);
-            push_uint(&mut out, TOMBSTONE);
+            push_array(out, 1);
+            push_uint(out, TOMBSTONE);
         }
     }
-    out
 }
 
-pub(super) fn decode(bytes: &Bytes) -> Option<Item<Record>> {
+/// Reads an item; `None` where the bytes are none. A record stays in `bytes`.
+pub fn decode(bytes: &Bytes) -> Option<Item<Record>> {
     let mut reader = Reader::new(bytes);
     let item = match (reader.array().ok()?, reader.uint().ok()?) {
         (4, VALUE) => {

@@ -4,7 +4,8 @@ mod builder;
 mod chores;
 mod driver;
 mod environment;
-mod item;
+#[doc(hidden)]
+pub mod item;
 mod locks;
 pub(crate) mod metrics;
 pub(crate) mod outcome;

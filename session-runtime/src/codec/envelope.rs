@@ -17,18 +17,20 @@ const KID: u64 = 4;
 /// What an envelope adds to its payload, in bytes, at the most.
 const OVERHEAD: usize = 64;
 
-/// Wraps `payload`, which is stored under `key`.
-pub(crate) fn wrap(keys: &KeyRing, key: &str, payload: &[u8]) -> Bytes {
-    let head = mac_structure(key, payload.len());
-    let (tag, id) = keys.sign(Use::Record, &[&head, payload]);
-    let mut out = Vec::with_capacity(payload.len() + OVERHEAD);
+/// Wraps the payload of `len` bytes that `write` appends, which is stored under `key`.
+pub(crate) fn wrap(keys: &KeyRing, key: &str, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(len + OVERHEAD);
     push_tag(&mut out, TAG);
     push_array(&mut out, 4);
     push_bytes(&mut out, PROTECTED);
     push_head(&mut out, Major::Map, 1);
     push_uint(&mut out, KID);
-    push_bytes(&mut out, &id);
-    push_bytes(&mut out, payload);
+    push_bytes(&mut out, &keys.newest());
+    push_head(&mut out, Major::Bytes, len as u64);
+    let start = out.len();
+    write(&mut out);
+    debug_assert_eq!(out.len() - start, len, "the payload is as long as was said");
+    let tag = keys.sign(Use::Record, &[&mac_structure(key, len), &out[start..]]);
     push_bytes(&mut out, &tag);
     out.into()
 }

@@ -1,9 +1,10 @@
 //! What a record says about itself: its age, its secrets, its latest commits.
 
 use std::fmt;
+use std::ops::Deref;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 /// How many commit nonces a record keeps: a commit whose outcome is unknown can be told from the record as long as
 /// fewer others came after it.
@@ -42,12 +43,22 @@ impl From<Millis> for SystemTime {
 }
 
 /// A random number that names one commit, so that it can be found again in the record it was written to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Nonce(pub u64);
 
 /// SHA-256 of a session's secret. What is stored logs nobody in; `Debug` shows nothing all the same.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecretHash(pub [u8; 32]);
+
+impl SecretHash {
+    /// Eight bytes at a time, but always all of them.
+    fn ct_eq(&self, other: &Self) -> Choice {
+        let word = |word: &[u8; 8]| u64::from_ne_bytes(*word);
+        let pairs = self.0.as_chunks().0.iter().zip(other.0.as_chunks().0);
+        let differing = pairs.fold(0, |differing, (one, other)| differing | (word(one) ^ word(other)));
+        differing.ct_eq(&0)
+    }
+}
 
 impl fmt::Debug for SecretHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,16 +81,56 @@ pub struct Meta {
     pub previous: Option<(SecretHash, Millis)>,
     /// How many commits the record has seen, its creation included.
     pub commits: u64,
-    /// The nonces of the latest commits, newest last, at most [`NONCES`].
-    pub nonces: Vec<Nonce>,
+    /// The nonces of the latest commits.
+    pub nonces: Nonces,
+}
+
+/// The nonces of the latest commits, newest last, at most [`NONCES`].
+#[derive(Clone, Copy, Default)]
+pub struct Nonces {
+    len: usize,
+    list: [Nonce; NONCES],
+}
+
+impl Nonces {
+    /// Puts one behind the others; where there are as many as can be, the oldest goes.
+    pub fn push(&mut self, nonce: Nonce) {
+        if self.len == NONCES {
+            self.list.rotate_left(1);
+            self.len -= 1;
+        }
+        if let Some(free) = self.list.get_mut(self.len) {
+            *free = nonce;
+            self.len += 1;
+        }
+    }
+}
+
+impl Deref for Nonces {
+    type Target = [Nonce];
+
+    fn deref(&self) -> &[Nonce] {
+        self.list.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Nonces {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Nonces {}
+
+impl fmt::Debug for Nonces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
 }
 
 impl Meta {
     /// Counts one more commit.
     pub fn push(&mut self, nonce: Nonce) {
-        if self.nonces.len() >= NONCES {
-            self.nonces.drain(..=self.nonces.len() - NONCES);
-        }
         self.nonces.push(nonce);
         self.commits = self.commits.saturating_add(1);
     }
@@ -108,11 +159,8 @@ pub enum Standing {
 impl Meta {
     /// What a secret, given by its hash, is to this session. Takes the same time whatever the secret.
     pub fn standing(&self, secret: &SecretHash, now: Millis) -> Standing {
-        let current = self.secret.0.ct_eq(&secret.0);
-        let previous = self
-            .previous
-            .as_ref()
-            .map(|(hash, until)| (hash.0.ct_eq(&secret.0), *until));
+        let current = self.secret.ct_eq(secret);
+        let previous = self.previous.as_ref().map(|(hash, until)| (hash.ct_eq(secret), *until));
         if current.into() {
             return Standing::Current;
         }

@@ -2,6 +2,7 @@
 //! on top of what others wrote.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,24 +17,25 @@ use crate::cascade::protocol::Change;
 use crate::session::{FieldSpec, Schema, Session};
 use crate::tier::Version;
 
-/// One field, changed. `Debug` shows its name alone.
-#[derive(Clone)]
-pub struct FieldChange {
+/// One field, changed.
+#[derive(Clone, Debug)]
+struct FieldChange {
     spec: &'static FieldSpec,
+    /// Where the record probably has it.
+    rank: usize,
     /// What it was; `None` where the record had no such field.
     base: Option<Bytes>,
-    ours: Bytes,
-}
-
-impl fmt::Debug for FieldChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.spec.name)
-    }
+    /// Where in [`Changes::values`] its new value is.
+    ours: Range<usize>,
 }
 
 /// The changed fields of one session.
-#[derive(Clone, Debug, Default)]
-pub struct Changes(Vec<FieldChange>);
+#[derive(Clone, Default)]
+pub struct Changes {
+    list: Vec<FieldChange>,
+    /// The new values, one behind the other.
+    values: Bytes,
+}
 
 /// A new secret, and what becomes of the one before.
 #[derive(Clone, Copy, Debug)]
@@ -89,114 +91,165 @@ pub enum Refusal {
 impl Changes {
     /// What was changed in `fields` since they were opened. A field that was touched and left as it was is not in it.
     pub fn collect<T: Session>(fields: &T::Fields) -> Result<Self, FieldError> {
-        let mut changes = Vec::new();
-        for (index, spec) in T::SCHEMA.fields.iter().enumerate() {
-            let Some(slot) = T::slot(fields, index).filter(|slot| slot.is_touched()) else {
+        /// What a value is taken to need beyond what it needed before.
+        const GROWTH: usize = 16;
+        let touched = || {
+            let slots = T::SCHEMA.fields.iter().enumerate();
+            slots.filter_map(|(index, spec)| Some((spec, T::slot(fields, index).filter(|slot| slot.is_touched())?)))
+        };
+        let sizes = touched().map(|(_, slot)| slot.base().map_or(0, Bytes::len) + GROWTH);
+        let (count, size) = sizes.fold((0, 0), |(count, size), next| (count + 1, size + next));
+        let mut list = Vec::with_capacity(count);
+        let mut values = Vec::with_capacity(size);
+        for (spec, slot) in touched() {
+            let cannot_encode = |error| FieldError::new(T::SCHEMA.name, spec.name, "encode", error);
+            let start = values.len();
+            slot.append(&mut values).map_err(cannot_encode)?;
+            let end = values.len();
+            let base = slot.base();
+            let same = if let Some(base) = base {
+                base == &values[start..]
+            } else {
+                (spec.default)(&mut values).map_err(cannot_encode)?;
+                let same = values[start..end] == values[end..];
+                values.truncate(end);
+                same
+            };
+            if same {
+                values.truncate(start);
                 continue;
-            };
-            let ours = slot
-                .encode()
-                .map_err(|error| FieldError::new(T::SCHEMA.name, spec.name, "encode", error))?;
-            let base = slot.base().cloned();
-            let same = match &base {
-                Some(base) => *base == ours,
-                None => default(T::SCHEMA, spec)? == ours,
-            };
-            if !same {
-                changes.push(FieldChange { spec, base, ours });
             }
+            list.push(FieldChange {
+                spec,
+                rank: slot.rank(),
+                base: base.cloned(),
+                ours: start..end,
+            });
         }
-        Ok(Self(changes))
+        Ok(Self {
+            list,
+            values: values.into(),
+        })
     }
 
     /// Whether nothing was changed.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
+    }
+
+    /// How many fields were changed.
+    pub fn len(&self) -> usize {
+        self.list.len()
     }
 
     /// The name of a privileged field that was changed.
     pub fn privileged(&self) -> Option<&'static str> {
-        self.0
-            .iter()
-            .find(|change| change.spec.privileged)
-            .map(|change| change.spec.name)
+        let mut specs = self.list.iter().map(|change| change.spec);
+        specs.find(|spec| spec.privileged).map(|spec| spec.name)
     }
 
     /// Adds `later`, which were made within the same request on top of these, or beside them. What they undo is no
-    /// change any more.
+    /// change any more. After an error these are as they were.
     pub fn fold(&mut self, schema: &'static Schema, later: Self) -> Result<(), Refusal> {
-        for change in later.0 {
-            let Some(earlier) = self.0.iter_mut().find(|earlier| earlier.spec.name == change.spec.name) else {
-                self.0.push(change);
-                continue;
-            };
-            earlier.ours = reconcile(
-                schema,
-                change.spec,
-                change.base.as_ref(),
-                Some(&earlier.ours),
-                &change.ours,
-            )?;
+        if self.is_empty() {
+            *self = later;
+            return Ok(());
         }
-        self.0.retain(|change| match &change.base {
-            Some(base) => *base != change.ours,
-            None => default(schema, change.spec).ok().as_ref() != Some(&change.ours),
+        let (mut list, mut values) = (self.list.clone(), self.values.to_vec());
+        for change in later.list {
+            let ours = &later.values[change.ours];
+            let start = values.len();
+            let earlier = list.iter_mut().find(|earlier| earlier.spec.name == change.spec.name);
+            if let Some(earlier) = earlier {
+                let theirs = Some(&values[earlier.ours.clone()]);
+                match reconcile(schema, change.spec, change.base.as_deref(), theirs, ours)? {
+                    Some(merged) => values.extend_from_slice(&merged),
+                    None => values.extend_from_slice(ours),
+                }
+                earlier.ours = start..values.len();
+            } else {
+                values.extend_from_slice(ours);
+                let ours = start..values.len();
+                list.push(FieldChange { ours, ..change });
+            }
+        }
+        list.retain(|FieldChange { spec, base, ours, .. }| {
+            let ours = &values[ours.clone()];
+            let mut default = Vec::new();
+            match base {
+                Some(base) => base != ours,
+                None if (spec.default)(&mut default).is_err() => true,
+                None => default != ours,
+            }
         });
+        (self.list, self.values) = (list, values.into());
         Ok(())
     }
 
     /// Makes the changes in `record`.
     pub fn apply(&self, schema: &'static Schema, record: &mut Record) -> Result<(), Refusal> {
-        for change in &self.0 {
-            let theirs = record.field(change.spec.name);
-            let value = reconcile(schema, change.spec, change.base.as_ref(), theirs, &change.ours)?;
-            record.set_field(change.spec.name, value);
-            if change.spec.or_default {
-                drop_aside(record, change.spec.name);
+        if self.is_empty() {
+            return Ok(());
+        }
+        record.make_room(self.list.len());
+        let values = record.add(self.values.clone());
+        for FieldChange { spec, rank, base, ours } in &self.list {
+            let at = record.position(spec.name, *rank);
+            let theirs = at.ok().and_then(|at| record.value(at));
+            match reconcile(schema, spec, base.as_deref(), theirs, &self.values[ours.clone()])? {
+                Some(merged) => record.set_field(spec.name, merged),
+                None => record.set_part(at, spec.name.into(), values, ours.clone()),
+            }
+            if spec.or_default {
+                drop_aside(record, spec.name);
             }
         }
         Ok(())
     }
 }
 
-/// The value of a field that went from `base` to `ours` here and from `base` to `theirs` elsewhere.
+/// The names of the fields. Never their values, which may be secrets.
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.list.iter().map(|change| change.spec.name))
+            .finish()
+    }
+}
+
+/// The value of a field that went from `base` to `ours` here and from `base` to `theirs` elsewhere; `None` where it is
+/// `ours`.
 fn reconcile(
     schema: &'static Schema,
     spec: &'static FieldSpec,
-    base: Option<&Bytes>,
-    theirs: Option<&Bytes>,
-    ours: &Bytes,
-) -> Result<Bytes, Refusal> {
+    base: Option<&[u8]>,
+    theirs: Option<&[u8]>,
+    ours: &[u8],
+) -> Result<Option<Bytes>, Refusal> {
     // Only where they changed nothing. Where they came to the very value that we did, it is still for the strategy to
     // say what the two come to: of two that added one, both count.
     if base == theirs {
-        return Ok(ours.clone());
+        return Ok(None);
     }
-    let or_default = |value: Option<&Bytes>| value.cloned().map_or_else(|| default(schema, spec), Ok);
-    let field = |error: FieldError| Refusal::Field(Arc::new(error), false);
-    let base = or_default(base).map_err(field)?;
-    let theirs = or_default(theirs).map_err(field)?;
+    let mut default = Vec::new();
+    if base.is_none() || theirs.is_none() {
+        (spec.default)(&mut default).map_err(|error| {
+            let error = FieldError::new(schema.name, spec.name, "encode", error);
+            Refusal::Field(Arc::new(error), false)
+        })?;
+    }
+    let (base, theirs) = (base.unwrap_or(&default), theirs.unwrap_or(&default));
     if base == theirs {
-        return Ok(ours.clone());
+        return Ok(None);
     }
-    (spec.merge)(&Three {
-        base: &base,
-        theirs: &theirs,
-        ours,
-    })
-    .map_err(|error: MergeError| {
+    let merged = (spec.merge)(&Three { base, theirs, ours });
+    merged.map(Some).map_err(|error: MergeError| {
         let rejected = error.is_rejected();
         Refusal::Field(
             Arc::new(FieldError::new(schema.name, spec.name, "merge", error)),
             rejected,
         )
     })
-}
-
-fn default(schema: &'static Schema, spec: &'static FieldSpec) -> Result<Bytes, FieldError> {
-    (spec.default)()
-        .map(Bytes::from)
-        .map_err(|error| FieldError::new(schema.name, spec.name, "encode", error))
 }
 
 /// The record as the present program writes it.
@@ -214,11 +267,15 @@ pub fn migrate<T: Session>(record: &Record) -> Result<Record, OpenError> {
             _ if slot.is_stored() => {}
             Some(base) => migrated.set_field(spec.name, base.clone()),
             // It did not decode, and goes aside.
-            None => _ = migrated.remove_field(spec.name),
+            None => {
+                migrated.remove_field(spec.name);
+            }
         }
         match slot.aside() {
-            Some((name, Some(bytes))) => migrated.set_field(name, bytes.clone()),
-            Some((name, None)) => _ = migrated.remove_field(name),
+            Some((name, Some(bytes))) => migrated.set_field(name.to_owned(), bytes.clone()),
+            Some((name, None)) => {
+                migrated.remove_field(name);
+            }
             None => {}
         }
     }

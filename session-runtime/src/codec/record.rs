@@ -8,243 +8,261 @@
 //! Deterministic CBOR (RFC 8949, section 4.2.1) behind the tag of self-described CBOR (section 3.4.6); each field is
 //! embedded CBOR (tag 24, section 3.4.5.1), so that it is decoded alone, and copied where it was not touched.
 
+mod wire;
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::cbor::DecodeError;
-use super::cbor::head::{Reader, push_array, push_bytes, push_map, push_tag, push_text, push_uint};
-use super::meta::{Meta, Millis, NONCES, Nonce, SecretHash};
+use super::meta::Meta;
+pub use wire::RecordError;
 
-const SELF_DESCRIBED: u64 = 55799;
-const EMBEDDED: u64 = 24;
-/// The format of records that this crate writes.
-const FORMAT: u64 = 1;
+/// Beyond how many buffers beside its first a record is copied into one before it is changed: one that is changed again
+/// and again without being read anew would otherwise keep all that it ever was.
+const MAX_ADDED: usize = 16;
 
-/// What is stored of one session. Fields stay encoded, in slices of the bytes that they came in; `Debug` shows their
-/// names alone.
-#[derive(Clone, PartialEq, Eq)]
+/// What is stored of one session. Fields stay encoded, in the buffers that they came in; a copy shares them.
+#[derive(Clone)]
 pub struct Record {
-    /// The schema's name.
-    pub name: Box<str>,
     /// The schema's version.
     pub version: u32,
     /// The schema's fingerprint.
     pub fingerprint: u64,
     /// Age, secrets and commits.
     pub meta: Meta,
-    fields: Vec<(Box<str>, Bytes)>,
+    /// The schema's name.
+    name: Span,
+    /// What the record was read from: buffer 0.
+    source: Bytes,
+    /// What was put in since: buffers 1 and on.
+    added: Vec<Bytes>,
+    /// Sorted by [`order`].
+    entries: Vec<Entry>,
 }
 
-/// Bytes that are no record.
-#[derive(Debug, thiserror::Error)]
-#[error("this is no session record: {0}")]
-pub struct RecordError(#[source] RecordErrorKind);
-
-#[derive(Debug, thiserror::Error)]
-enum RecordErrorKind {
-    #[error("it is not the CBOR of one")]
-    Cbor(#[from] DecodeError),
-    #[error("it does not begin with the tag of self-described CBOR")]
-    NotTagged,
-    #[error("its format is {0}, this program reads format {FORMAT}: a newer one wrote it")]
-    Format(u64),
-    #[error("{0} is out of its range")]
-    Range(&'static str),
-    #[error("its fields are not in order, or one is there twice")]
-    Order,
+/// A stretch of one of a record's buffers. Always within it.
+#[derive(Clone, Copy)]
+struct Span {
+    buffer: usize,
+    start: usize,
+    end: usize,
 }
 
-impl fmt::Debug for Record {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.fields().map(|(name, _)| name).collect();
-        f.debug_struct("Record")
-            .field("name", &self.name)
-            .field("version", &self.version)
-            .field("meta", &self.meta)
-            .field("fields", &names)
-            .finish_non_exhaustive()
+/// A field.
+#[derive(Clone, Copy)]
+struct Entry {
+    name: Span,
+    value: Span,
+    /// Where in the source the entry begins, if it goes from there to the end of its value just as it is to be written.
+    written: Option<usize>,
+}
+
+impl Span {
+    fn len(self) -> usize {
+        self.end - self.start
     }
+}
+
+/// How fields are sorted: by their encoded names (RFC 8949, section 4.2.1), for text that is by length first.
+fn order(one: &[u8], other: &[u8]) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
+}
+
+/// Whether a field called `one` comes before one called `other`, to the compiler.
+pub(in crate::codec) const fn is_before(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return one.len() < other.len();
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return one[at] < other[at];
+        }
+        at += 1;
+    }
+    false
 }
 
 impl Record {
     /// A record without fields.
-    pub fn new(name: &str, version: u32, fingerprint: u64, meta: Meta) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, version: u32, fingerprint: u64, meta: Meta) -> Self {
+        let source = bytes_of(name.into());
         Self {
-            name: name.into(),
             version,
             fingerprint,
             meta,
-            fields: Vec::new(),
+            name: Span {
+                buffer: 0,
+                start: 0,
+                end: source.len(),
+            },
+            source,
+            added: Vec::new(),
+            entries: Vec::new(),
         }
+    }
+
+    /// The schema's name.
+    pub fn name(&self) -> &str {
+        text(self.part(self.name))
     }
 
     /// The encoded value of a field.
-    pub fn field(&self, name: &str) -> Option<&Bytes> {
-        self.position(name)
-            .ok()
-            .and_then(|at| self.fields.get(at))
-            .map(|(_, value)| value)
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        self.position(name, 0).ok().and_then(|at| self.value(at))
+    }
+
+    /// The encoded value of a field, to be kept: a slice of the buffer that it lies in.
+    pub fn field_bytes(&self, name: &str) -> Option<Bytes> {
+        self.field_bytes_near(0, name)
+    }
+
+    /// Like [`field_bytes`](Self::field_bytes), of a field that probably is the one with the number `rank`, or before it.
+    pub(in crate::codec) fn field_bytes_near(&self, rank: usize, name: &str) -> Option<Bytes> {
+        let at = self.position(name, rank).ok()?;
+        let Span { buffer, start, end } = self.entries.get(at)?.value;
+        self.buffer(buffer).map(|buffer| buffer.slice(start..end))
+    }
+
+    /// The encoded value of the field at a [`position`](Self::position).
+    pub(super) fn value(&self, at: usize) -> Option<&[u8]> {
+        self.entries.get(at).map(|entry| self.part(entry.value))
     }
 
     /// All fields, in the order in which they are written.
-    pub fn fields(&self) -> impl Iterator<Item = (&str, &Bytes)> {
-        self.fields.iter().map(|(name, value)| (&**name, value))
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.entries
+            .iter()
+            .map(|entry| (text(self.part(entry.name)), self.part(entry.value)))
     }
 
     /// Puts a field in, or in the place of the one it has.
-    pub fn set_field(&mut self, name: &str, value: Bytes) {
-        match self.position(name) {
-            Ok(at) => self.fields[at].1 = value,
-            Err(at) => self.fields.insert(at, (name.into(), value)),
+    pub fn set_field(&mut self, name: impl Into<Cow<'static, str>>, value: Bytes) {
+        let (name, all) = (name.into(), 0..value.len());
+        let at = self.position(&name, 0);
+        let buffer = self.add(value);
+        self.set_part(at, name, buffer, all);
+    }
+
+    /// Takes a field out; says whether there was one.
+    pub fn remove_field(&mut self, name: &str) -> bool {
+        let found = self.position(name, 0);
+        if let Ok(at) = found {
+            self.entries.remove(at);
         }
+        found.is_ok()
     }
 
-    /// Takes a field out.
-    pub fn remove_field(&mut self, name: &str) -> Option<Bytes> {
-        self.position(name).ok().map(|at| self.fields.remove(at).1)
+    /// Keeps a buffer that fields are to lie in, and gives the number it has.
+    pub(super) fn add(&mut self, buffer: Bytes) -> usize {
+        self.added.push(buffer);
+        self.added.len()
     }
 
-    /// Where the field is, or belongs: fields are sorted by their encoded names (RFC 8949, section 4.2.1), for text
-    /// that is by length first.
-    fn position(&self, name: &str) -> Result<usize, usize> {
-        self.fields
-            .binary_search_by(|(other, _)| (other.len(), &**other).cmp(&(name.len(), name)))
-    }
-
-    /// Writes the record.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.size_hint());
-        push_tag(&mut out, SELF_DESCRIBED);
-        push_array(&mut out, 6);
-        push_uint(&mut out, FORMAT);
-        push_text(&mut out, &self.name);
-        push_uint(&mut out, self.version.into());
-        push_uint(&mut out, self.fingerprint);
-        self.meta.encode(&mut out);
-        push_map(&mut out, self.fields.len());
-        for (name, value) in &self.fields {
-            push_text(&mut out, name);
-            push_tag(&mut out, EMBEDDED);
-            push_bytes(&mut out, value);
-        }
-        out
-    }
-
-    /// Reads a record; its fields are slices of `bytes`.
-    pub fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
-        Self::read(bytes).map_err(RecordError)
-    }
-
-    fn read(bytes: &Bytes) -> Result<Self, RecordErrorKind> {
-        let mut reader = Reader::new(bytes);
-        if reader.tag()? != SELF_DESCRIBED {
-            return Err(RecordErrorKind::NotTagged);
-        }
-        reader.expect_array(6)?;
-        let format = reader.uint()?;
-        if format != FORMAT {
-            return Err(RecordErrorKind::Format(format));
-        }
-        let name = reader.text()?.into();
-        let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
-        let fingerprint = reader.uint()?;
-        let meta = Meta::decode(&mut reader)?;
-        let count = reader.map()?;
-        let mut fields: Vec<(Box<str>, Bytes)> = Vec::with_capacity(count);
-        for _ in 0..count {
-            let name = reader.text()?;
-            if fields
-                .last()
-                .is_some_and(|(last, _)| (last.len(), &**last) >= (name.len(), name))
-            {
-                return Err(RecordErrorKind::Order);
-            }
-            if reader.tag()? != EMBEDDED {
-                return Err(RecordErrorKind::Range("the tag of a field"));
-            }
-            fields.push((name.into(), bytes.slice_ref(reader.bytes()?)));
-        }
-        reader.end()?;
-        Ok(Self {
-            name,
-            version,
-            fingerprint,
-            meta,
-            fields,
-        })
-    }
-
-    /// How many bytes [`encode`](Self::encode) writes.
-    pub fn encoded_len(&self) -> usize {
-        self.encode().len()
-    }
-
-    fn size_hint(&self) -> usize {
-        let fields: usize = self
-            .fields
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 8)
-            .sum();
-        160 + self.name.len() + 9 * self.meta.nonces.len() + fields
-    }
-}
-
-impl Meta {
-    fn encode(&self, out: &mut Vec<u8>) {
-        push_array(out, 7);
-        for time in [self.created, self.renewed, self.deadline] {
-            push_uint(out, time.0);
-        }
-        push_bytes(out, &self.secret.0);
-        push_array(out, if self.previous.is_some() { 2 } else { 0 });
-        if let Some((secret, until)) = &self.previous {
-            push_bytes(out, &secret.0);
-            push_uint(out, until.0);
-        }
-        push_uint(out, self.commits);
-        push_array(out, self.nonces.len());
-        for nonce in &self.nonces {
-            push_uint(out, nonce.0);
-        }
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, RecordErrorKind> {
-        reader.expect_array(7)?;
-        let created = Millis(reader.uint()?);
-        let renewed = Millis(reader.uint()?);
-        let deadline = Millis(reader.uint()?);
-        let secret = secret(reader)?;
-        let previous = match reader.array()? {
-            0 => None,
-            2 => Some((self::secret(reader)?, Millis(reader.uint()?))),
-            _ => return Err(RecordErrorKind::Range("the secret before")),
+    /// Puts a field in at its [`position`](Self::position), whose value is a stretch of a buffer that
+    /// [`add`](Self::add) gave the number of.
+    pub(super) fn set_part(
+        &mut self,
+        at: Result<usize, usize>,
+        name: Cow<'static, str>,
+        buffer: usize,
+        part: Range<usize>,
+    ) {
+        let value = Span {
+            buffer,
+            start: part.start,
+            end: part.end,
         };
-        let commits = reader.uint()?;
-        let count = reader.array()?;
-        if count > NONCES {
-            return Err(RecordErrorKind::Range("the number of its nonces"));
+        match at {
+            Ok(at) => {
+                let entry = &mut self.entries[at];
+                (entry.value, entry.written) = (value, None);
+            }
+            Err(at) => {
+                let end = name.len();
+                let buffer = self.add(bytes_of(name));
+                let name = Span { buffer, start: 0, end };
+                let written = None;
+                self.entries.insert(at, Entry { name, value, written });
+            }
         }
-        let mut nonces = Vec::with_capacity(count);
-        for _ in 0..count {
-            nonces.push(Nonce(reader.uint()?));
+    }
+
+    /// Makes ready for `fields` more changes: buffers given by [`add`](Self::add) before this have other numbers after.
+    pub(super) fn make_room(&mut self, fields: usize) {
+        if self.added.len() > MAX_ADDED
+            && let Ok(gathered) = Self::decode(&self.encode().into())
+        {
+            *self = gathered;
         }
-        Ok(Self {
-            created,
-            renewed,
-            deadline,
-            secret,
-            previous,
-            commits,
-            nonces,
-        })
+        self.added.reserve(fields + 1);
+    }
+
+    fn buffer(&self, number: usize) -> Option<&Bytes> {
+        match number.checked_sub(1) {
+            None => Some(&self.source),
+            Some(at) => self.added.get(at),
+        }
+    }
+
+    fn part(&self, Span { buffer, start, end }: Span) -> &[u8] {
+        self.buffer(buffer)
+            .and_then(|bytes| bytes.get(start..end))
+            .unwrap_or_default()
+    }
+
+    /// Where the field is, or belongs. In a record that has only fields of the schema, and perhaps not all of them, it
+    /// is at its `rank` among them or before; elsewhere it takes a little longer to find.
+    pub(super) fn position(&self, name: &str, rank: usize) -> Result<usize, usize> {
+        let near = self.entries.get(..=rank).unwrap_or(&self.entries);
+        let is_it = |entry: &Entry| entry.name.len() == name.len() && self.part(entry.name) == name.as_bytes();
+        if let Some(at) = near.iter().rposition(is_it) {
+            return Ok(at);
+        }
+        self.entries
+            .binary_search_by(|entry| order(self.part(entry.name), name.as_bytes()))
     }
 }
 
-fn secret(reader: &mut Reader<'_>) -> Result<SecretHash, RecordErrorKind> {
-    reader
-        .bytes()?
-        .try_into()
-        .map(SecretHash)
-        .map_err(|_| RecordErrorKind::Range("the length of a secret"))
+/// What of a record was found to be text when it was put in or read.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+fn bytes_of(name: Cow<'static, str>) -> Bytes {
+    match name {
+        Cow::Borrowed(name) => Bytes::from_static(name.as_bytes()),
+        Cow::Owned(name) => name.into(),
+    }
+}
+
+/// By what they hold, wherever that lies.
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        let head = |record: &Self| (record.version, record.fingerprint);
+        head(self) == head(other)
+            && self.name() == other.name()
+            && self.meta == other.meta
+            && self.fields().eq(other.fields())
+    }
+}
+
+impl Eq for Record {}
+
+/// The names of the fields. Never their values, which may be secrets.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.fields().map(|(name, _)| name).collect();
+        f.debug_struct("Record")
+            .field("name", &self.name())
+            .field("version", &self.version)
+            .field("fingerprint", &self.fingerprint)
+            .field("meta", &self.meta)
+            .field("fields", &names)
+            .finish_non_exhaustive()
+    }
 }

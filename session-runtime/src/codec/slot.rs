@@ -29,8 +29,18 @@ pub trait AnySlot {
     /// upgrade or a rename, nor where `on_invalid = default` stepped in.
     fn is_stored(&self) -> bool;
 
+    /// Which of the schema's fields it is in the order of records, from 0.
+    fn rank(&self) -> usize;
+
+    /// Encodes the value behind what `out` holds; after an error `out` is as it was.
+    fn append(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+
     /// The value's bytes.
-    fn encode(&self) -> Result<Bytes, EncodeError>;
+    fn encode(&self) -> Result<Bytes, EncodeError> {
+        let mut out = Vec::new();
+        self.append(&mut out)?;
+        Ok(out.into())
+    }
 
     /// What the record should hold beside the field when it is written: under this name, these bytes, or nothing.
     ///
@@ -144,8 +154,12 @@ impl<T> AnySlot for Slot<T> {
         self.stored
     }
 
-    fn encode(&self) -> Result<Bytes, EncodeError> {
-        self.field.encode(&self.value)
+    fn rank(&self) -> usize {
+        self.field.rank()
+    }
+
+    fn append(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.field.append(&self.value, out)
     }
 
     fn aside(&self) -> Option<(&str, Option<&Bytes>)> {

@@ -75,7 +75,7 @@ impl Entry {
                     let turn = Arc::clone(&entry.turn).lock_owned().await;
                     (turn, entry.plan())
                 };
-                let outcome = entry.run(plan, taken, ending.is_none()).await;
+                let outcome = Box::pin(entry.run(plan, taken, ending.is_none())).await;
                 drop(turn);
                 drop(ending);
                 outcome

@@ -71,7 +71,7 @@ impl Ticket {
     }
 
     fn value(&self, keys: &KeyRing, name: &str) -> String {
-        let (mac, _) = keys.sign(Use::Cookie, &[name.as_bytes(), b"=", &self.sid, &self.secret]);
+        let mac = keys.sign(Use::Cookie, &[name.as_bytes(), b"=", &self.sid, &self.secret]);
         let mut bytes = [0; 3 * PART];
         bytes[..PART].copy_from_slice(&self.sid);
         bytes[PART..2 * PART].copy_from_slice(&self.secret);

@@ -11,7 +11,7 @@ use crate::cascade::outcome::refused;
 use crate::cascade::shared::{Known, Shared};
 use crate::cascade::{CommitError, CommitReport, LoadError, LoadReport};
 use crate::codec::OpenError;
-use crate::codec::meta::{Meta, SecretHash, Standing};
+use crate::codec::meta::{Meta, Nonces, SecretHash, Standing};
 use crate::codec::patch::{Changes, Refusal, migrate};
 use crate::codec::record::Record;
 use crate::session::{Schema, Session};
@@ -340,7 +340,7 @@ impl Entry {
             secret: secret.unwrap_or(SecretHash([0; 32])),
             previous: None,
             commits: 0,
-            nonces: Vec::new(),
+            nonces: Nonces::default(),
         }
     }
 }

@@ -115,7 +115,7 @@ const _: () = {
             runtime::__private::FieldSpec {
                 name: "visits",
                 was: &[],
-                default: || __VISITS_0.encoded_default(),
+                default: |__out| __VISITS_0.append_default(__out),
                 merge: runtime::__private::merge::add::<u64>,
                 privileged: true,
                 secret: true,
@@ -124,7 +124,7 @@ const _: () = {
             runtime::__private::FieldSpec {
                 name: "type",
                 was: &[],
-                default: || __TYPE_1.encoded_default(),
+                default: |__out| __TYPE_1.append_default(__out),
                 merge: runtime::__private::merge::union::<Vec<String>>,
                 privileged: false,
                 secret: false,
@@ -133,7 +133,7 @@ const _: () = {
             runtime::__private::FieldSpec {
                 name: "history",
                 was: &["before"],
-                default: || __HISTORY_2.encoded_default(),
+                default: |__out| __HISTORY_2.append_default(__out),
                 merge: runtime::__private::merge::last_write,
                 privileged: false,
                 secret: false,

@@ -64,7 +64,7 @@ const _: () = {
         fields: &[::session_runtime::__private::FieldSpec {
             name: "lines",
             was: &[],
-            default: || __LINES_0.encoded_default(),
+            default: |__out| __LINES_0.append_default(__out),
             merge: ::session_runtime::__private::merge::last_write,
             privileged: false,
             secret: false,

@@ -130,6 +130,24 @@ pub fn push_head(out: &mut Vec<u8>, major: Major, argument: u64) {
     }
 }
 
+/// How many bytes [`push_head`] appends for an argument.
+#[inline]
+pub const fn head_len(argument: u64) -> usize {
+    match argument {
+        0..=23 => 1,
+        24..=0xff => 2,
+        0x100..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
+    }
+}
+
+/// How many bytes a string of that length has, with its head.
+#[inline]
+pub const fn string_len(length: usize) -> usize {
+    head_len(length as u64) + length
+}
+
 /// Appends an unsigned integer.
 #[inline]
 pub fn push_uint(out: &mut Vec<u8>, value: u64) {
@@ -139,8 +157,14 @@ pub fn push_uint(out: &mut Vec<u8>, value: u64) {
 /// Appends a text string.
 #[inline]
 pub fn push_text(out: &mut Vec<u8>, text: &str) {
+    push_utf8(out, text.as_bytes());
+}
+
+/// Appends a text string that is known to be UTF-8.
+#[inline]
+pub(crate) fn push_utf8(out: &mut Vec<u8>, text: &[u8]) {
     push_head(out, Major::Text, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(text);
 }
 
 /// Appends a byte string.

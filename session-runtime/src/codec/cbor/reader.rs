@@ -167,7 +167,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an unsigned integer.
+    #[inline]
     pub fn uint(&mut self) -> Result<u64, DecodeError> {
+        // The two forms that a record is full of.
+        if let Some((&initial, rest)) = self.rest.split_first() {
+            if initial < 24 {
+                self.rest = rest;
+                return Ok(u64::from(initial));
+            }
+            if let (0x1b, Some((value, rest))) = (initial, rest.split_first_chunk()) {
+                self.rest = rest;
+                return Ok(u64::from_be_bytes(*value));
+            }
+        }
         self.expect(Major::Unsigned, "an unsigned integer")
             .map(|head| head.argument)
     }
@@ -177,8 +189,55 @@ impl<'a> Reader<'a> {
         self.expect(Major::Tag, "a tag").map(|head| head.argument)
     }
 
+    /// Steps over `bytes`, if they are what comes next.
+    #[inline]
+    pub(crate) fn passes(&mut self, bytes: &[u8]) -> bool {
+        match self.rest.strip_prefix(bytes) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The string that comes next, where it is of that kind, complete, and of a length that is told in two bytes or
+    /// less; reads nothing where it is not.
+    #[inline]
+    fn plain_string(&mut self, major: Major) -> Option<&'a [u8]> {
+        let (&initial, rest) = self.rest.split_first()?;
+        let (length, rest) = match initial ^ ((major as u8) << 5) {
+            length @ 0..24 => (usize::from(length), rest),
+            24 => {
+                let (&length, rest) = rest.split_first()?;
+                (usize::from(length), rest)
+            }
+            25 => {
+                let (length, rest) = rest.split_first_chunk()?;
+                (usize::from(u16::from_be_bytes(*length)), rest)
+            }
+            _ => return None,
+        };
+        let (string, rest) = rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(string)
+    }
+
     /// Reads a text string of definite length.
+    #[inline]
     pub fn text(&mut self) -> Result<&'a str, DecodeError> {
+        let before = self.rest;
+        if let Some(text) = self
+            .plain_string(Major::Text)
+            .and_then(|text| std::str::from_utf8(text).ok())
+        {
+            return Ok(text);
+        }
+        self.rest = before;
+        self.any_text()
+    }
+
+    fn any_text(&mut self) -> Result<&'a str, DecodeError> {
         let at = self.position();
         let head = self.expect(Major::Text, "a text string")?;
         if head.is_indefinite() {
@@ -188,7 +247,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a byte string of definite length.
+    #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        match self.plain_string(Major::Bytes) {
+            Some(bytes) => Ok(bytes),
+            None => self.any_bytes(),
+        }
+    }
+
+    fn any_bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let at = self.position();
         let head = self.expect(Major::Bytes, "a byte string")?;
         if head.is_indefinite() {
@@ -264,7 +331,24 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline]
     fn definite(&mut self, major: Major, expected: &'static str, definite: &'static str) -> Result<usize, DecodeError> {
+        if let Some((&initial, rest)) = self.rest.split_first() {
+            let count = usize::from(initial ^ ((major as u8) << 5));
+            if count < 24 && 2 * count <= rest.len() {
+                self.rest = rest;
+                return Ok(count);
+            }
+        }
+        self.any_definite(major, expected, definite)
+    }
+
+    fn any_definite(
+        &mut self,
+        major: Major,
+        expected: &'static str,
+        definite: &'static str,
+    ) -> Result<usize, DecodeError> {
         let at = self.position();
         let head = self.expect(major, expected)?;
         self.count(head)?.ok_or_else(|| mismatch(at, definite, head))

@@ -20,19 +20,15 @@ impl Aside {
     }
 
     /// What an earlier request set aside for `field`, with the version that wrote it.
-    pub(super) fn find<'a>(record: &'a Record, field: &str) -> Option<(u32, &'a Bytes, Self)> {
-        record.fields().find_map(|(name, bytes)| {
-            let version = version_of(name, field)?;
-            let name = name.into();
-            Some((
-                version,
-                bytes,
-                Self {
-                    name,
-                    bytes: Some(bytes.clone()),
-                },
-            ))
-        })
+    pub(super) fn find(record: &Record, field: &str) -> Option<(u32, Bytes, Self)> {
+        let mut names = record.fields().map(|(name, _)| name);
+        let (version, name) = names.find_map(|name| Some((version_of(name, field)?, name)))?;
+        let bytes = record.field_bytes(name)?;
+        let aside = Self {
+            name: name.into(),
+            bytes: Some(bytes.clone()),
+        };
+        Some((version, bytes, aside))
     }
 
     /// The same, to be dropped.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::aside::Aside;
 use super::{LazySlot, Slot};
-use crate::codec::record::Record;
+use crate::codec::record::{Record, is_before};
 use crate::codec::{DecodeError, EncodeError, FieldError, OpenError, cbor};
 use crate::session::{Schema, Session};
 
@@ -81,9 +81,11 @@ where
 pub struct Field<T: 'static> {
     schema: &'static Schema,
     index: usize,
+    /// Which of the fields it is in a record that has these and no others.
+    rank: usize,
     default: fn() -> T,
     decode: fn(&[u8]) -> Result<T, DecodeError>,
-    encode: fn(&T) -> Result<Vec<u8>, EncodeError>,
+    append: fn(&T, &mut Vec<u8>) -> Result<(), EncodeError>,
     upgrade: Option<UpgradeFn<T>>,
     or_default: bool,
 }
@@ -93,12 +95,24 @@ pub const fn field<T: FieldValue>(schema: &'static Schema, index: usize, default
     Field {
         schema,
         index,
+        rank: rank(schema, index),
         default,
         decode: |bytes| cbor::from_slice(bytes),
-        encode: cbor::to_vec,
+        append: |value, out| cbor::append(value, out),
         upgrade: None,
         or_default: false,
     }
+}
+
+const fn rank(schema: &Schema, index: usize) -> usize {
+    let (mut rank, mut at) = (0, 0);
+    while at < schema.fields.len() {
+        if is_before(schema.fields[at].name, schema.fields[index].name) {
+            rank += 1;
+        }
+        at += 1;
+    }
+    rank
 }
 
 impl<T> Field<T> {
@@ -120,21 +134,35 @@ impl<T> Field<T> {
         }
     }
 
-    /// What the default encodes to.
-    pub fn encoded_default(&self) -> Result<Vec<u8>, EncodeError> {
-        (self.encode)(&self.default_value())
+    /// Encodes the default behind what `out` holds; after an error `out` is as it was.
+    pub fn append_default(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.append(&self.default_value(), out)
     }
 
     pub(super) fn default_value(&self) -> T {
         (self.default)()
     }
 
+    pub(super) fn append(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        (self.append)(value, out)
+    }
+
     pub(super) fn encode(&self, value: &T) -> Result<Bytes, EncodeError> {
-        (self.encode)(value).map(Bytes::from)
+        let mut out = Vec::new();
+        self.append(value, &mut out)?;
+        Ok(out.into())
     }
 
     pub(super) fn decode_present(&self, bytes: &[u8]) -> Result<T, DecodeError> {
         (self.decode)(bytes)
+    }
+
+    pub(super) fn rank(&self) -> usize {
+        self.rank
+    }
+
+    pub(super) fn version(&self) -> u32 {
+        self.schema.version
     }
 
     pub(super) fn is_or_default(&self) -> bool {
@@ -150,10 +178,10 @@ impl<T> Field<T> {
     }
 
     /// The field's bytes in the record, and whether they are under its present name.
-    fn find<'a>(&self, record: &'a Record) -> Option<(&'a Bytes, bool)> {
+    fn find(&self, record: &Record) -> Option<(Bytes, bool)> {
         let spec = self.schema.fields.get(self.index)?;
-        let renamed = || spec.was.iter().find_map(|name| record.field(name));
-        match record.field(spec.name) {
+        let renamed = || spec.was.iter().find_map(|name| record.field_bytes(name));
+        match record.field_bytes_near(self.rank, spec.name) {
             Some(bytes) => Some((bytes, true)),
             None => renamed().map(|bytes| (bytes, false)),
         }
@@ -165,8 +193,8 @@ impl<T> Field<T> {
             return self.open_stored(record);
         };
         // A binary that can read what another one had to set aside takes it up again.
-        let (slot, aside) = match self.slot(version, bytes, false) {
-            Ok(slot) => (slot, aside.recovered()),
+        let (slot, aside) = match self.read(version, &bytes) {
+            Ok(read) => (self.slot(read, bytes, false), aside.recovered()),
             Err(_) => (self.open_stored(record)?, aside),
         };
         Ok(Slot {
@@ -186,42 +214,49 @@ impl<T> Field<T> {
     pub fn open_lazy(&'static self, record: &Record) -> Result<LazySlot<T>, FieldError> {
         let same = (record.version, record.fingerprint) == (self.schema.version, self.schema.fingerprint);
         match self.find(record) {
-            Some((bytes, true)) if same && self.aside(record).is_none() => {
-                Ok(LazySlot::undecoded(self, record.version, bytes.clone()))
-            }
+            Some((bytes, true)) if same && self.aside(record).is_none() => Ok(LazySlot::undecoded(self, bytes)),
+            None if same && self.aside(record).is_none() => Ok(LazySlot::fresh(self)),
             _ => self.open(record).map(LazySlot::from),
         }
     }
 
-    fn aside<'a>(&self, record: &'a Record) -> Option<(u32, &'a Bytes, Aside)> {
+    fn aside(&self, record: &Record) -> Option<(u32, Bytes, Aside)> {
         self.or_default.then(|| Aside::find(record, self.name())).flatten()
     }
 
     /// A slot from bytes that a record of `version` holds; the default, where they do not decode and the field says so.
-    pub(super) fn open_bytes(&'static self, version: u32, bytes: &Bytes, stored: bool) -> Result<Slot<T>, FieldError> {
-        match self.slot(version, bytes, stored) {
+    pub(super) fn open_bytes(&'static self, version: u32, bytes: Bytes, stored: bool) -> Result<Slot<T>, FieldError> {
+        match self.read(version, &bytes) {
+            Ok(read) => Ok(self.slot(read, bytes, stored)),
             Err(_) if self.or_default => Ok(Slot {
                 stored: false,
-                aside: Some(Box::new(Aside::keep(version, self.name(), bytes.clone()))),
+                aside: Some(Box::new(Aside::keep(version, self.name(), bytes))),
                 ..Slot::fresh(self)
             }),
-            other => other,
+            Err(error) => Err(error),
         }
     }
 
-    /// A slot from bytes that a record of `version` holds, upgraded as far as that version needs.
-    fn slot(&'static self, version: u32, bytes: &Bytes, stored: bool) -> Result<Slot<T>, FieldError> {
+    fn slot(&'static self, (value, upgraded): (T, Option<Bytes>), bytes: Bytes, stored: bool) -> Slot<T> {
+        Slot {
+            stored: stored && upgraded.is_none(),
+            base: upgraded.or(Some(bytes)),
+            ..Slot::new(self, value)
+        }
+    }
+
+    /// The value that a record of `version` holds, upgraded as far as that version needs: then with its present bytes.
+    fn read(&self, version: u32, bytes: &[u8]) -> Result<(T, Option<Bytes>), FieldError> {
         match self.upgrade.and_then(|upgrade| upgrade(version, bytes)) {
-            Some(Ok(value)) => Slot::migrated(self, value),
-            Some(Err(Failure { doing, source })) => Err(self.error(doing, source)),
-            None => {
-                let value = (self.decode)(bytes).map_err(|error| self.error("decode", error))?;
-                Ok(Slot {
-                    base: Some(bytes.clone()),
-                    stored,
-                    ..Slot::new(self, value)
-                })
+            Some(Ok(value)) => {
+                let bytes = self.encode(&value).map_err(|error| self.error("encode", error))?;
+                Ok((value, Some(bytes)))
             }
+            Some(Err(Failure { doing, source })) => Err(self.error(doing, source)),
+            None => match (self.decode)(bytes) {
+                Ok(value) => Ok((value, None)),
+                Err(error) => Err(self.error("decode", error)),
+            },
         }
     }
 }

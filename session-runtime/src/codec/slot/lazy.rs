@@ -12,14 +12,20 @@ use crate::codec::{EncodeError, FieldError};
 /// mistake found, when the record is opened.
 pub struct LazySlot<T: 'static> {
     field: &'static Field<T>,
-    raw: Option<(u32, Bytes)>,
-    slot: OnceLock<Slot<T>>,
+    /// As the present version wrote it.
+    raw: Option<Bytes>,
+    /// Apart, so that a session of fields that nobody looks at is small.
+    slot: OnceLock<Box<Slot<T>>>,
 }
 
 impl<T> LazySlot<T> {
     /// A field that no record holds yet.
     pub fn fresh(field: &'static Field<T>) -> Self {
-        Slot::fresh(field).into()
+        Self {
+            field,
+            raw: None,
+            slot: OnceLock::new(),
+        }
     }
 
     /// A field that an earlier version's struct was turned into.
@@ -27,10 +33,10 @@ impl<T> LazySlot<T> {
         Slot::migrated(field, value).map(Self::from)
     }
 
-    pub(super) fn undecoded(field: &'static Field<T>, version: u32, bytes: Bytes) -> Self {
+    pub(super) fn undecoded(field: &'static Field<T>, bytes: Bytes) -> Self {
         Self {
             field,
-            raw: Some((version, bytes)),
+            raw: Some(bytes),
             slot: OnceLock::new(),
         }
     }
@@ -40,10 +46,10 @@ impl<T> LazySlot<T> {
             return Ok(slot);
         }
         let slot = match &self.raw {
-            Some((version, bytes)) => self.field.open_bytes(*version, bytes, true)?,
+            Some(bytes) => self.field.open_bytes(self.field.version(), bytes.clone(), true)?,
             None => Slot::fresh(self.field),
         };
-        Ok(self.slot.get_or_init(|| slot))
+        Ok(self.slot.get_or_init(|| Box::new(slot)))
     }
 
     /// The slot, if it is there. Of `on_invalid = default` it must be: whether the bytes go aside is for them to say.
@@ -51,7 +57,7 @@ impl<T> LazySlot<T> {
         if self.field.is_or_default() {
             return self.decoded().ok();
         }
-        self.slot.get()
+        self.slot.get().map(|slot| &**slot)
     }
 
     /// The value.
@@ -64,7 +70,7 @@ impl<T> LazySlot<T> {
         let field = self.field;
         self.decoded()?;
         let slot = self.slot.get_mut();
-        slot.map(Slot::get_mut)
+        slot.map(|slot| slot.get_mut())
             .ok_or_else(|| field.error("decode", "its value was lost"))
     }
 
@@ -74,12 +80,12 @@ impl<T> LazySlot<T> {
             slot.set(value);
             return;
         }
-        let base = self.raw.take().map(|(_, bytes)| bytes);
-        self.slot = OnceLock::from(Slot {
+        let base = self.raw.take();
+        self.slot = OnceLock::from(Box::new(Slot {
             base,
             touched: true,
             ..Slot::new(self.field, value)
-        });
+        }));
     }
 
     /// The value alone.
@@ -87,7 +93,7 @@ impl<T> LazySlot<T> {
         self.decoded()?;
         let field = self.field;
         let slot = self.slot.into_inner();
-        slot.map(Slot::into_value)
+        slot.map(|slot| slot.into_value())
             .ok_or_else(|| field.error("decode", "its value was lost"))
     }
 
@@ -102,7 +108,7 @@ impl<T> From<Slot<T>> for LazySlot<T> {
         Self {
             field: slot.field,
             raw: None,
-            slot: slot.into(),
+            slot: Box::new(slot).into(),
         }
     }
 }
@@ -119,13 +125,13 @@ impl<T> fmt::Debug for LazySlot<T> {
 
 impl<T> AnySlot for LazySlot<T> {
     fn is_touched(&self) -> bool {
-        self.slot.get().is_some_and(AnySlot::is_touched)
+        self.slot.get().is_some_and(|slot| slot.is_touched())
     }
 
     fn base(&self) -> Option<&Bytes> {
         match self.known() {
             Some(slot) => slot.base(),
-            None => self.raw.as_ref().map(|(_, bytes)| bytes),
+            None => self.raw.as_ref(),
         }
     }
 
@@ -133,11 +139,18 @@ impl<T> AnySlot for LazySlot<T> {
         self.known().is_none_or(AnySlot::is_stored)
     }
 
-    fn encode(&self) -> Result<Bytes, EncodeError> {
+    fn rank(&self) -> usize {
+        self.field.rank()
+    }
+
+    fn append(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match (self.slot.get(), &self.raw) {
-            (Some(slot), _) => slot.encode(),
-            (None, Some((_, bytes))) => Ok(bytes.clone()),
-            (None, None) => self.field.encoded_default().map(Bytes::from),
+            (Some(slot), _) => slot.append(out),
+            (None, Some(bytes)) => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+            (None, None) => self.field.append_default(out),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::cascade::protocol::Goal;
 use crate::cascade::shared::{Known, nonce};
 use crate::cascade::{CascadeStore, Commit, CommitError, LoadError, LoadReport};
 use crate::clock::{Clock, ManualClock};
-use crate::codec::meta::{Meta, SecretHash, Standing};
+use crate::codec::meta::{Meta, Nonces, SecretHash, Standing};
 use crate::codec::patch::{Changes, Patch, Rotation, migrate};
 use crate::conformance::Options;
 use crate::conformance::probe::{Broken, LONG, Outcome};
@@ -186,7 +186,7 @@ impl Node {
             secret: ticket.secret,
             previous: None,
             commits: 0,
-            nonces: Vec::new(),
+            nonces: Nonces::default(),
         };
         let key = ticket.key.clone();
         let done = self

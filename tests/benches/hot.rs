@@ -1,0 +1,203 @@
+//! The paths of a request through the codec, on a session of ten fields, beside its peers on the same cart:
+//! `cargo bench -p session-tests --bench hot`. Compare within one run.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to say")]
+
+mod cart;
+mod tower;
+
+use std::hint::black_box;
+
+use cart::{Cart, Eager, Lazy, cart, changed, commit, stored, stored_lazy};
+use divan::Bencher;
+use session_runtime::Session;
+use session_runtime::codec::patch::Changes;
+use session_runtime::codec::record::Record;
+
+fn main() {
+    divan::main();
+}
+
+/// A request that opens the stored cart, reads one field, changes it and writes the cart back.
+#[divan::bench_group(sample_count = 500, sample_size = 64)]
+mod open_change_one_write {
+    use super::{Bencher, Cart, Eager, Lazy, Record, Session, black_box, cart, commit, stored, stored_lazy, tower};
+
+    #[divan::bench]
+    fn ours_lazy(bencher: Bencher<'_, '_>) {
+        let bytes = stored_lazy();
+        bencher.bench(|| {
+            let record = Record::decode(black_box(&bytes)).unwrap();
+            let mut fields = Lazy::open(&record).unwrap();
+            *fields.visits_mut().unwrap() += 1;
+            commit::<Lazy>(&record, &fields)
+        });
+    }
+
+    #[divan::bench]
+    fn ours_eager(bencher: Bencher<'_, '_>) {
+        let bytes = stored();
+        bencher.bench(|| {
+            let record = Record::decode(black_box(&bytes)).unwrap();
+            let mut fields = Eager::open(&record).unwrap();
+            *fields.visits_mut() += 1;
+            commit::<Eager>(&record, &fields)
+        });
+    }
+
+    #[divan::bench]
+    fn tower_sessions_ten_keys(bencher: Bencher<'_, '_>) {
+        let bytes = tower::ten_keys(&cart());
+        bencher.bench(|| tower::change_one::<u32>(black_box(&bytes), "visits", |visits| *visits += 1));
+    }
+
+    #[divan::bench]
+    fn tower_sessions_one_key(bencher: Bencher<'_, '_>) {
+        let bytes = tower::one_key(&cart());
+        bencher.bench(|| tower::change_one::<Cart>(black_box(&bytes), "cart", |cart| cart.visits += 1));
+    }
+
+    #[divan::bench]
+    fn ciborium_whole(bencher: Bencher<'_, '_>) {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&cart(), &mut bytes).unwrap();
+        bencher.bench(|| {
+            let mut cart: Cart = ciborium::from_reader(black_box(&bytes[..])).unwrap();
+            cart.visits += 1;
+            let mut out = Vec::new();
+            ciborium::into_writer(&cart, &mut out).unwrap();
+            out
+        });
+    }
+
+    #[divan::bench]
+    fn minicbor_derive(bencher: Bencher<'_, '_>) {
+        let bytes = minicbor::to_vec(cart()).unwrap();
+        bencher.bench(|| {
+            let mut cart: Cart = minicbor::decode(black_box(&bytes)).unwrap();
+            cart.visits += 1;
+            minicbor::to_vec(&cart).unwrap()
+        });
+    }
+}
+
+/// From the stored bytes to every field's value.
+#[divan::bench_group(sample_count = 500, sample_size = 64)]
+mod decode_all {
+    use super::{Bencher, Cart, Eager, Record, Session, black_box, cart, stored, tower};
+
+    #[divan::bench]
+    fn ours(bencher: Bencher<'_, '_>) {
+        let bytes = stored();
+        bencher.bench(|| Eager::open(&Record::decode(black_box(&bytes)).unwrap()).unwrap());
+    }
+
+    #[divan::bench]
+    fn ciborium_whole(bencher: Bencher<'_, '_>) {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&cart(), &mut bytes).unwrap();
+        bencher.bench(|| ciborium::from_reader::<Cart, _>(black_box(&bytes[..])).unwrap());
+    }
+
+    #[divan::bench]
+    fn minicbor_derive(bencher: Bencher<'_, '_>) {
+        let bytes = minicbor::to_vec(cart()).unwrap();
+        bencher.bench(|| minicbor::decode::<Cart>(black_box(&bytes)).unwrap());
+    }
+
+    #[divan::bench]
+    fn tower_sessions_one_key(bencher: Bencher<'_, '_>) {
+        let bytes = tower::one_key(&cart());
+        bencher.bench(|| tower::read::<Cart>(black_box(&bytes), "cart"));
+    }
+}
+
+/// Every field changed, to the bytes to be stored: collected, made in the record, the record written.
+#[divan::bench_group(sample_count = 500, sample_size = 64)]
+mod encode_all {
+    use super::{Bencher, Changes, Eager, black_box, cart, changed, commit, tower};
+
+    /// Up to the encoded values, compared with those that were loaded.
+    #[divan::bench]
+    fn ours_values(bencher: Bencher<'_, '_>) {
+        let (_, fields) = changed();
+        bencher.bench(|| Changes::collect::<Eager>(black_box(&fields)).unwrap());
+    }
+
+    #[divan::bench]
+    fn ours(bencher: Bencher<'_, '_>) {
+        let (record, fields) = changed();
+        bencher.bench(|| commit::<Eager>(black_box(&record), black_box(&fields)));
+    }
+
+    #[divan::bench]
+    fn ciborium_whole(bencher: Bencher<'_, '_>) {
+        let cart = cart();
+        bencher.bench(|| {
+            let mut out = Vec::new();
+            ciborium::into_writer(black_box(&cart), &mut out).unwrap();
+            out
+        });
+    }
+
+    #[divan::bench]
+    fn minicbor_derive(bencher: Bencher<'_, '_>) {
+        let cart = cart();
+        bencher.bench(|| minicbor::to_vec(black_box(&cart)).unwrap());
+    }
+
+    #[divan::bench]
+    fn tower_sessions_one_key(bencher: Bencher<'_, '_>) {
+        let cart = cart();
+        bencher.bench(|| tower::one_key(black_box(&cart)));
+    }
+}
+
+/// A request that looks and changes nothing: what the commit costs.
+#[divan::bench(sample_count = 500, sample_size = 64)]
+fn nothing_changed(bencher: Bencher<'_, '_>) {
+    let fields = Eager::open(&Record::decode(&stored()).unwrap()).unwrap();
+    bencher.bench(|| Changes::collect::<Eager>(black_box(&fields)).unwrap().is_empty());
+}
+
+/// The parts of `open_change_one_write::ours_lazy`.
+#[divan::bench_group(sample_count = 500, sample_size = 64)]
+mod parts {
+    use super::{Bencher, Changes, Lazy, Record, Session, black_box, stored_lazy};
+    use crate::cart::patch;
+    use session_runtime::cascade::protocol::Change;
+
+    #[divan::bench]
+    fn decode_record(bencher: Bencher<'_, '_>) {
+        let bytes = stored_lazy();
+        bencher.bench(|| Record::decode(black_box(&bytes)).unwrap());
+    }
+
+    #[divan::bench]
+    fn open_fields(bencher: Bencher<'_, '_>) {
+        let record = Record::decode(&stored_lazy()).unwrap();
+        bencher.bench(|| Lazy::open(black_box(&record)).unwrap());
+    }
+
+    #[divan::bench]
+    fn collect(bencher: Bencher<'_, '_>) {
+        let mut fields = Lazy::open(&Record::decode(&stored_lazy()).unwrap()).unwrap();
+        *fields.visits_mut().unwrap() += 1;
+        bencher.bench(|| Changes::collect::<Lazy>(black_box(&fields)).unwrap());
+    }
+
+    #[divan::bench]
+    fn apply(bencher: Bencher<'_, '_>) {
+        let record = Record::decode(&stored_lazy()).unwrap();
+        let mut fields = Lazy::open(&record).unwrap();
+        *fields.visits_mut().unwrap() += 1;
+        let patch = patch::<Lazy>(Changes::collect::<Lazy>(&fields).unwrap());
+        bencher.bench(|| black_box(&patch).apply(black_box(&record)).unwrap());
+    }
+
+    #[divan::bench]
+    fn encode_record(bencher: Bencher<'_, '_>) {
+        let record = Record::decode(&stored_lazy()).unwrap();
+        bencher.bench(|| black_box(&record).encode());
+    }
+}
