@@ -17,7 +17,7 @@ use session_runtime::codec::record::Record;
 use session_runtime::tier::Version;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, minicbor::Encode, minicbor::Decode)]
-pub struct Cart {
+pub(crate) struct Cart {
     #[n(0)]
     pub user: u64,
     #[n(1)]
@@ -41,7 +41,7 @@ pub struct Cart {
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, minicbor::Encode, minicbor::Decode)]
-pub struct Line {
+pub(crate) struct Line {
     #[n(0)]
     pub sku: String,
     #[n(1)]
@@ -53,7 +53,7 @@ pub struct Line {
 }
 
 #[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize, minicbor::Encode, minicbor::Decode)]
-pub struct Address {
+pub(crate) struct Address {
     #[n(0)]
     pub name: String,
     #[n(1)]
@@ -102,7 +102,7 @@ pub(crate) fn cart() -> Cart {
 #[derive(Session)]
 #[session(name = "cart", version = 1)]
 #[cascade(memcache, datastore)]
-pub struct Eager {
+pub(crate) struct Eager {
     pub user: u64,
     pub currency: String,
     pub lines: Vec<Line>,
@@ -119,7 +119,7 @@ pub struct Eager {
 #[derive(Session)]
 #[session(name = "cart", version = 1)]
 #[cascade(memcache, datastore)]
-pub struct Lazy {
+pub(crate) struct Lazy {
     #[session(lazy)]
     pub user: u64,
     #[session(lazy)]
