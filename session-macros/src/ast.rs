@@ -38,6 +38,8 @@ pub(crate) struct Session<'a> {
 pub(crate) struct Field<'a> {
     pub(crate) syn: &'a syn::Field,
     pub(crate) ident: &'a Ident,
+    /// Its place in the schema.
+    pub(crate) index: usize,
     pub(crate) kind: Kind,
     pub(crate) default: Option<(Ident, Expr)>,
     pub(crate) merge: Option<(Ident, Merge)>,
@@ -105,9 +107,9 @@ impl<'a> Session<'a> {
         session.tiers = tiers(ctxt, input);
         let fields = named_fields(ctxt, input);
         session.fingerprint = fingerprint::of(fields.iter().copied());
+        let fields = fields.into_iter().enumerate();
         session.fields = fields
-            .into_iter()
-            .filter_map(|field| Field::from_syn(ctxt, field))
+            .filter_map(|(index, field)| Field::from_syn(ctxt, index, field))
             .collect();
         session
     }
@@ -158,7 +160,7 @@ impl<'a> Session<'a> {
 }
 
 impl<'a> Field<'a> {
-    fn from_syn(ctxt: &Ctxt, syn: &'a syn::Field) -> Option<Self> {
+    fn from_syn(ctxt: &Ctxt, index: usize, syn: &'a syn::Field) -> Option<Self> {
         let ident = syn.ident.as_ref()?;
         let (mut default, mut merge, mut on_invalid) = (Once::default(), Once::default(), Once::default());
         let (mut privileged, mut secret, mut was) = (Once::default(), Once::default(), Once::default());
@@ -198,6 +200,7 @@ impl<'a> Field<'a> {
         Some(Self {
             syn,
             ident,
+            index,
             kind,
             default: default.into_pair(),
             merge: merge.into_pair(),
@@ -221,9 +224,14 @@ impl<'a> Field<'a> {
         format_ident!("__{}", self.ident.unraw(), span = Span::mixed_site())
     }
 
-    /// The static that knows the field's type; no local may be called the same.
+    /// The static that knows the field's type: numbered, since two names may differ in nothing but their case.
     pub(crate) fn typed(&self) -> Ident {
-        format_ident!("__field_{}", self.ident.unraw(), span = Span::mixed_site())
+        format_ident!(
+            "__{}_{}",
+            self.name().to_uppercase(),
+            self.index,
+            span = Span::mixed_site()
+        )
     }
 
     /// The accessor that reads; a search for its definition leads to the field.
@@ -439,9 +447,14 @@ pub(crate) fn flash_item(ty: &Type) -> Option<&Type> {
     }
 }
 
-/// The comments of a field or a struct.
-pub(crate) fn docs(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
-    attrs.iter().filter(|attr| attr.path().is_ident("doc"))
+/// What a field's accessors have in common with it: comments, lints, and that it is on its way out.
+pub(crate) fn carried(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+    let is_carried = |attr: &&Attribute| {
+        ["doc", "allow", "deprecated"]
+            .iter()
+            .any(|word| attr.path().is_ident(word))
+    };
+    attrs.iter().filter(is_carried)
 }
 
 #[cfg(test)]

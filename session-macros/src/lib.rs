@@ -13,7 +13,7 @@ mod ctxt;
 mod expand;
 mod fingerprint;
 
-#[doc = include_str!("../derive.md")]
+#[doc = include_str!("derive.md")]
 #[proc_macro_derive(Session, attributes(session, cascade))]
 pub fn derive_session(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -1,4 +1,58 @@
-//! Typed web sessions for axum.
+//! Typed web sessions for axum, kept coherent through memory, memcached and Google Cloud Datastore.
+//!
+//! Derive [`Session`](macro@Session) on a struct, name the [tiers](Tiers) it lives in, take [`TypedSession`] in a
+//! handler, and end the router with [`sessions`](RouterExt::sessions):
+//!
+//! ```
+//! use axum::{Router, routing::post};
+//! use session_runtime::{CascadeStore, RouterExt, Session, TypedSession};
+//!
+//! #[derive(Session)]
+//! #[session(name = "shop", version = 1)]
+//! #[cascade(memcache, datastore)]
+//! struct Shop {
+//!     #[session(merge = add)]
+//!     visits: u64,
+//!     #[session(privileged)]
+//!     user: Option<u64>,
+//! }
+//!
+//! async fn visit(mut shop: TypedSession<Shop>) -> String {
+//!     *shop.visits_mut() += 1;
+//!     format!("visit {}", shop.visits())
+//! }
+//!
+//! # async fn app() -> Result<Router, session_runtime::BuildError> {
+//! let store = CascadeStore::from_env().await?;
+//! let app = Router::new().route("/visit", post(visit)).sessions(store);
+//! # Ok(app)
+//! # }
+//! ```
+//!
+//! What a handler changes is committed after it has returned and before the first byte of its response goes out; what
+//! another request wrote meanwhile is [merged](merge) with it, field by field. A server error (5xx) commits nothing.
+//!
+//! | to | see |
+//! |---|---|
+//! | know every attribute of the derive | [`Session`](macro@Session) |
+//! | read, change, rotate, destroy a session | [`TypedSession`] |
+//! | keep a session beyond its request | [`Detached`] |
+//! | put a store together | [`CascadeStore::from_env`], [`CascadeStore::builder`], [`Builder`] |
+//! | set cookies and answers | [`SessionLayer`], [`CookieOptions`] |
+//! | use a router with a state of its own | [`SessionState`] |
+//! | choose how two writers are reconciled | [`merge`] |
+//! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
+//! | bring a tier of your own | [`tier`], [`conformance`] |
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `axum` | yes | the edge: cookies, the layer, the extractor |
+//! | `embedded` | yes | tiers for one process: a cache in memory and a durable file |
+//! | `memcache` | yes | the memcached tier |
+//! | `datastore` | no | the Google Cloud Datastore tier; its client takes minutes to build |
+//! | `metrics` | no | counters and histograms through the `metrics` facade |
 #![forbid(unsafe_code)]
 
 pub mod cascade;
@@ -20,6 +74,7 @@ pub use edge::{
 };
 pub use keys::{KeyError, KeyRing};
 pub use session::{Schema, ServedBy, Session};
+#[doc = include_str!("derive.md")]
 pub use session_macros::Session;
 pub use tier::Tiers;
 #[cfg(feature = "datastore")]
@@ -34,11 +89,26 @@ pub use tier::memcache::Memcache;
 pub mod __private {
     pub use crate::codec::record::Record;
     pub use crate::codec::slot::{
-        AnySlot, Field, FieldDefault, LazySlot, Previous, Redacted, Shown, ShownAny, ShownDebug, Slot, ViaClone,
-        ViaCodec, field, upgrade_first, upgrade_then,
+        AnySlot, Field, FieldDefault, LazySlot, Previous, Redacted, Shown, Slot, field, upgrade_first, upgrade_then,
     };
     pub use crate::codec::{FieldError, OpenError, merge};
     pub use crate::session::{FieldSpec, HasDatastore, HasMemcache, Schema, ServedBy, Session};
     pub use crate::tier::Tiers;
     pub use bytes::Bytes;
+
+    /// Traits whose methods a snapshot calls, to be brought in without a name and all at once: which of them is used,
+    /// the fields' types decide.
+    pub mod copying {
+        pub use crate::codec::slot::{ViaClone as _, ViaCodec as _};
+    }
+
+    /// The same for `Debug`.
+    pub mod showing {
+        pub use crate::codec::slot::{ShownAny as _, ShownDebug as _};
+    }
 }
+
+/// The blocks of the README, compiled.
+#[cfg(all(doctest, feature = "axum", feature = "embedded"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,4 +1,5 @@
 //! Tests of the cascade.
 
+mod attack;
 mod model;
 mod round_trips;

@@ -1,1 +1,23 @@
-//! Tests of the edge.
+//! Tests of the edge, in process: requests go through a router with its session layer, on tiers that are watched.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test"
+)]
+
+mod calls;
+mod cancel;
+mod cookies;
+mod detached;
+mod embedded;
+mod expiry;
+mod failures;
+mod hostile;
+mod leaks;
+mod memcached;
+mod nodes;
+mod request;
+mod rotation;
+mod site;
+mod tiers;

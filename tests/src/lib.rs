@@ -7,6 +7,9 @@
     reason = "it is all test code: what goes wrong here fails the test"
 )]
 
+pub mod attack;
+pub mod memory;
 pub mod pair;
 pub mod proxy;
 pub mod services;
+pub mod watched;

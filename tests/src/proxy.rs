@@ -1,9 +1,10 @@
-//! A TCP proxy that does to a connection what networks do: refuse, cut, freeze, corrupt, fragment, add.
+//! A TCP proxy that does to a connection what networks do: refuse, cut, freeze, delay, corrupt, fragment, add.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -32,6 +33,8 @@ pub enum Fault {
     Inject(u64, Vec<u8>),
     /// Passes one byte at a time, each as a segment of its own.
     Drip,
+    /// Holds what is read for so long before it passes it on; connections do not wait for each other.
+    Delay(Duration),
 }
 
 /// What went through one direction.
@@ -347,6 +350,10 @@ async fn pass(
                 tokio::task::yield_now().await;
             }
             Ok(())
+        }
+        Fault::Delay(by) => {
+            tokio::time::sleep(*by).await;
+            direction.send(to, bytes).await
         }
         Fault::Pass | Fault::CutAfter(_) | Fault::FreezeAfter(_) => direction.send(to, bytes).await,
     }

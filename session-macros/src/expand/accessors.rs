@@ -96,9 +96,7 @@ impl Method<'_> {
 fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3] {
     let krate = session.krate();
     let (slot, ty, name) = (field.slot(), &field.syn.ty, field.name());
-    let carried = ast::docs(&field.syn.attrs)
-        .chain(field.syn.attrs.iter().filter(|attr| attr.path().is_ident("deprecated")))
-        .collect();
+    let carried = ast::carried(&field.syn.attrs).collect();
     let method = Method { field, carried };
     let [get, second, third] = field.accessors();
     let none = quote!();
@@ -211,12 +209,12 @@ fn snapshot(session: &Session<'_>, value: &TokenStream) -> TokenStream {
     } else {
         (quote!(#ident), quote!(#[must_use]))
     };
+    let scope = (!session.fields.is_empty()).then(|| quote!(use #krate::__private::copying::*;));
     quote! {
         #[doc = "A copy of all fields as they are now, for a template."]
         #attrs
         #vis fn snapshot(&self) -> #output {
-            #[allow(unused_imports)]
-            use #krate::__private::{ViaClone as _, ViaCodec as _};
+            #scope
             #value
         }
     }
@@ -235,12 +233,17 @@ pub(crate) fn debug(session: &Session<'_>) -> TokenStream {
         };
         quote!(__debug.field(#name, #value);)
     });
+    let shows = |field: &Field<'_>| !field.secret && !field.is_lazy();
+    let scope = session
+        .fields
+        .iter()
+        .any(shows)
+        .then(|| quote!(use #krate::__private::showing::*;));
     quote! {
         #[automatically_derived]
         impl ::core::fmt::Debug for #companion {
             fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                #[allow(unused_imports)]
-                use #krate::__private::{ShownAny as _, ShownDebug as _};
+                #scope
                 let mut __debug = __f.debug_struct(#name);
                 #(#fields)*
                 __debug.finish()

@@ -32,9 +32,9 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
     let tries = session.fields.iter().map(|field| field.is_lazy().then(|| quote!(?)));
     let older = session.previous.as_ref().map(|_| {
         quote! {
-            if __record.version < __schema.version {
+            if __record.version < __SCHEMA.version {
                 return ::core::result::Result::Ok(
-                    <Self as #krate::__private::Session>::from_value(__previous.open(__record)?)?
+                    <Self as #krate::__private::Session>::from_value(__PREVIOUS.open(__record)?)?
                 );
             }
         }
@@ -44,8 +44,8 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
 
         #[automatically_derived]
         impl #krate::__private::Session for #ident {
-            const TIERS: #krate::__private::Tiers = __schema.tiers;
-            const SCHEMA: &'static #krate::__private::Schema = &__schema;
+            const TIERS: #krate::__private::Tiers = #ident::TIERS;
+            const SCHEMA: &'static #krate::__private::Schema = &__SCHEMA;
             type Fields = #companion;
 
             fn fresh() -> #companion {
@@ -55,7 +55,7 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             fn open(
                 __record: &#krate::__private::Record,
             ) -> ::core::result::Result<#companion, #krate::__private::OpenError> {
-                __schema.refuse_newer(__record)?;
+                __SCHEMA.refuse_newer(__record)?;
                 #older
                 ::core::result::Result::Ok(#companion { #(#slots: #typed.#opens(__record)?,)* })
             }
@@ -95,7 +95,7 @@ fn field_static(session: &Session<'_>, at: usize, field: &Field<'_>) -> TokenStr
     let or_default = field.or_default.then(|| quote!(.or_default()));
     quote! {
         static #typed: #krate::__private::Field<#ty> =
-            #krate::__private::field::<#ty>(&__schema, #at, || #default) #upgrade #or_default;
+            #krate::__private::field::<#ty>(&__SCHEMA, #at, || #default) #upgrade #or_default;
     }
 }
 

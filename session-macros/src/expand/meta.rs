@@ -17,26 +17,25 @@ pub(crate) fn meta(session: &Session<'_>) -> TokenStream {
 fn schema(session: &Session<'_>) -> TokenStream {
     let krate = session.krate();
     let (name, version, fingerprint) = (&session.name, session.version, session.fingerprint);
-    let (tiers, removed) = (tiers(session), &session.removed);
+    let (ident, removed) = (&session.input.ident, &session.removed);
     let specs = session.fields.iter().map(|field| spec(session, field));
     let (previous, previous_static) = match &session.previous {
         None => (quote!(::core::option::Option::None), None),
         Some((_, path)) => {
-            let ident = &session.input.ident;
             let (span, krate_at) = (path.span(), session.krate_at(path.span()));
             let of = quote_spanned!(span=> #krate_at::__private::Previous::<#ident>::of::<#path>(#version));
             (
-                quote!(::core::option::Option::Some(__previous.schema())),
-                Some(quote!(static __previous: #krate::__private::Previous<#ident> = #of;)),
+                quote!(::core::option::Option::Some(__PREVIOUS.schema())),
+                Some(quote!(static __PREVIOUS: #krate::__private::Previous<#ident> = #of;)),
             )
         }
     };
     quote! {
-        static __schema: #krate::__private::Schema = #krate::__private::Schema {
+        static __SCHEMA: #krate::__private::Schema = #krate::__private::Schema {
             name: #name,
             version: #version,
             fingerprint: #fingerprint,
-            tiers: #tiers,
+            tiers: #ident::TIERS,
             fields: &[#(#specs,)*],
             removed: &[#(#removed,)*],
             previous: #previous,
@@ -107,11 +106,11 @@ fn tiers(session: &Session<'_>) -> TokenStream {
 /// So that `Shop::TIERS` needs no trait in scope.
 fn inherent_tiers(session: &Session<'_>) -> TokenStream {
     let (krate, ident, vis) = (session.krate(), &session.input.ident, &session.input.vis);
+    let tiers = tiers(session);
     quote! {
-        #[allow(dead_code)]
         impl #ident {
             #[doc = "The tiers named in `#[cascade(...)]`."]
-            #vis const TIERS: #krate::__private::Tiers = __schema.tiers;
+            #vis const TIERS: #krate::__private::Tiers = #tiers;
         }
     }
 }

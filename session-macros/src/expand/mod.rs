@@ -19,11 +19,17 @@ pub(crate) fn session(session: &Session<'_>) -> TokenStream {
     let debug = accessors::debug(session);
     let meta = meta::meta(session);
     let codec = codec::codec(session);
+    let is_deprecated = |attr: &syn::Attribute| attr.path().is_ident("deprecated");
+    let deprecated = session
+        .fields
+        .iter()
+        .flat_map(|field| &field.syn.attrs)
+        .any(is_deprecated);
+    let deprecated = deprecated.then(|| quote!(#[allow(deprecated)]));
     quote! {
         #companion
 
-        // The statics are called after the fields.
-        #[allow(non_upper_case_globals, deprecated)]
+        #deprecated
         const _: () = {
             #accessors
             #debug

@@ -92,6 +92,24 @@ pub enum BuildError {
 
 impl CascadeStore {
     /// Begins a store with its keys. Add the tiers that its sessions name.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "embedded", feature = "memcache"))]
+    /// # async fn build() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use session_runtime::{CascadeStore, KeyRing, LocalFile, Memcache};
+    ///
+    /// let store = CascadeStore::builder(KeyRing::from_env("SESSION_KEYS")?)
+    ///     .memcache(Memcache::connect(["127.0.0.1:11211"])?)
+    ///     .datastore(LocalFile::open("sessions.redb")?)
+    ///     .idle(Duration::from_secs(60 * 60))
+    ///     .build()
+    ///     .await?;
+    /// # drop(store);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder(keys: KeyRing) -> Builder {
         Builder {
             keys,

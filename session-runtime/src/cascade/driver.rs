@@ -14,7 +14,7 @@ use crate::codec::meta::{Meta, Millis};
 use crate::codec::record::{Record, RecordError};
 use crate::keys::KeyRing;
 use crate::tier::erased::{AnyCache, AnyDurable};
-use crate::tier::{TierError, TierErrorKind, Tiers, Version};
+use crate::tier::{Swap, TierError, TierErrorKind, Tiers, Version};
 
 /// The tiers with what it takes to use them.
 pub(crate) struct Rooms {
@@ -146,8 +146,15 @@ impl Rooms {
             tier = cache.name(),
             "an item in the cache is not authentic: it was removed"
         );
-        cache.remove(key, cached.token).await.map_err(Failed::Cache)?;
-        Ok(Event::Got(None))
+        match cache.remove(key, cached.token).await.map_err(Failed::Cache)? {
+            Swap::Done | Swap::Missing => Ok(Event::Got(None)),
+            // What lies there now has not been looked at, and may be anything.
+            Swap::Changed => Err(Failed::Cache(TierError::new(
+                cache.name(),
+                "remove what is not authentic",
+                TierErrorKind::Unavailable,
+            ))),
+        }
     }
 
     async fn read(&self, key: &str, trouble: &mut Trouble) -> Result<Option<(Version, Record)>, Failed> {

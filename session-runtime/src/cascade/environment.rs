@@ -55,6 +55,16 @@ impl Builder {
     ///
     /// A store that is embedded altogether makes a key of its own beside its file where `SESSION_KEYS` is not set, with
     /// mode 0600, and logs that it did. Any other store refuses to start without keys.
+    ///
+    /// ```
+    /// # async fn build() -> Result<(), session_runtime::BuildError> {
+    /// use session_runtime::Builder;
+    ///
+    /// let store = Builder::from_env().await?.max_len(16 << 10).build().await?;
+    /// # drop(store);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn from_env() -> Result<Whole, BuildError> {
         let path = PathBuf::from(variable(STORE_PATH).unwrap_or_else(|| DEFAULT_PATH.to_owned()));
         let keys = keys(&path)?;
@@ -99,33 +109,53 @@ fn key_beside(store: &Path) -> Result<KeyRing, BuildError> {
         path: path.display().to_string(),
         source,
     };
-    match std::fs::read_to_string(&path) {
-        Ok(keys) => return Ok(KeyRing::from_base64(&keys)?),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
+    if !path.try_exists().map_err(failed)? {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(KeyError::Random)?;
+        write_new(&path, STANDARD.encode(key).as_bytes()).map_err(failed)?;
+        tracing::info!(path = %path.display(), "SESSION_KEYS is not set: a key was made, keep it with the store");
     }
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(KeyError::Random)?;
-    write_new(&path, STANDARD.encode(key).as_bytes()).map_err(failed)?;
-    tracing::info!(path = %path.display(), "SESSION_KEYS is not set: a key was made, keep it with the store");
-    Ok(KeyRing::new([key])?)
+    // Read even where it was just made: of two processes that start at once, one file counts.
+    let keys = std::fs::read_to_string(&path).map_err(failed)?;
+    KeyRing::from_base64(&keys).map_err(|error| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
 }
 
-/// Writes a file that only its owner may read, whole or not at all.
+/// Writes a file that only its owner may read, whole or not at all, and not over another: a key that is cut short
+/// would lock the next start out, and one that is replaced its sessions.
 fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
 
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{:016x}", fastrand::u64(..)));
+    let draft = PathBuf::from(draft);
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    let written = file.write_all(content).and_then(|()| file.sync_all());
-    if written.is_err() {
-        // A key that is cut short would lock the next start out.
-        let _ = std::fs::remove_file(path);
+    let written = options
+        .open(&draft)
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+        // Unlike a rename, it fails where another process was first.
+        .and_then(|()| std::fs::hard_link(&draft, path));
+    // There may be none; and it is of no use any more.
+    let _ = std::fs::remove_file(&draft);
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.and_then(|()| sync_parent(path)),
     }
-    written
+}
+
+/// Has the name of a new file outlive a crash.
+#[cfg(unix)]
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "its twin fails")]
+fn sync_parent(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 #[cfg(any(feature = "memcache", feature = "embedded", feature = "datastore"))]
@@ -165,6 +195,7 @@ async fn datastore(builder: Builder<WithMemcache>, _: &'static str) -> Result<Wh
 }
 
 #[cfg(not(feature = "datastore"))]
+#[expect(clippy::unused_async, reason = "its twin with the feature waits")]
 async fn datastore(_: Builder<WithMemcache>, address: &'static str) -> Result<Whole, BuildError> {
     Err(BuildError::NotCompiledIn {
         address,
@@ -188,4 +219,53 @@ async fn local_file(builder: Builder<WithMemcache>, path: &Path) -> Result<Whole
 #[cfg(not(feature = "embedded"))]
 async fn local_file(_: Builder<WithMemcache>, _: &Path) -> Result<Whole, BuildError> {
     Err(BuildError::NoTier { address: DATASTORE[0] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_whole_and_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("s.redb");
+        let signed = |keys: KeyRing| keys.sign(crate::keys::Use::Cookie, &[b"x"]);
+        let starts: Vec<_> = (0..8)
+            .map(|_| {
+                let store = store.clone();
+                std::thread::spawn(move || key_beside(&store).unwrap())
+            })
+            .collect();
+        let mut rings = starts.into_iter().map(|start| signed(start.join().unwrap()));
+        let first = rings.next().unwrap();
+        assert!(
+            rings.all(|ring| ring == first),
+            "all that start at once have the same key"
+        );
+        assert_eq!(signed(key_beside(&store).unwrap()), first);
+        let files: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(files, ["s.redb.key"]);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(dir.path().join("s.redb.key"))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_key_file_of_no_use_is_named_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("s.redb.key");
+        std::fs::write(&file, "too short").unwrap();
+        let error = key_beside(&dir.path().join("s.redb")).unwrap_err();
+        assert!(error.to_string().contains("s.redb.key"), "{error}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "too short");
+    }
 }

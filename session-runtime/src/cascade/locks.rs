@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use super::store::Known;
+use super::shared::Known;
 
 /// What the last writer left for the next: the record as it has just been stored.
 type Seat = Arc<AsyncMutex<Option<Known>>>;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::protocol::Source;
+use super::driver::{Stored, Trouble};
+use super::protocol::{Failure, Source};
+use crate::codec::patch::Refusal;
 use crate::codec::record::RecordError;
 use crate::codec::{FieldError, OpenError};
 use crate::tier::TierError;
@@ -16,7 +18,8 @@ pub enum Commit {
     Clean,
     /// Every reader from now on sees it.
     Coherent,
-    /// Every reader from now on sees it, though not from the cache, which could not be filled.
+    /// Every reader from now on sees it, though not from the cache at first: the cache failed on the way, and was only
+    /// then made to forget the old value.
     Degraded,
     /// The cache could not be reached to hide the old value. Should it hold one, and should other nodes reach it, they
     /// may see that value until this moment. The store goes on trying to remove it.
@@ -154,4 +157,58 @@ pub struct CommitReport {
     pub outcome: Result<Commit, CommitError>,
     /// How long it took.
     pub took: Duration,
+}
+
+pub(super) fn load_error(session: &'static str, trouble: Trouble) -> LoadError {
+    match trouble.stored {
+        Some(Stored::NotAuthentic) => LoadError::NotAuthentic { session },
+        Some(Stored::NoRecord(error)) => LoadError::Record {
+            session,
+            source: Arc::new(error),
+        },
+        None => LoadError::Unavailable {
+            session,
+            source: trouble.tier,
+        },
+    }
+}
+
+pub(super) fn failed(session: &'static str, failure: Failure<Refusal>, trouble: Trouble) -> CommitError {
+    match failure {
+        Failure::Gone => CommitError::Gone { session },
+        Failure::Refused(refusal) => refused(session, refusal),
+        Failure::Contended => CommitError::Conflict {
+            session,
+            field: None,
+            source: None,
+        },
+        Failure::Unavailable => CommitError::Unavailable {
+            session,
+            source: trouble.tier,
+        },
+        Failure::Unknown => CommitError::Unknown {
+            session,
+            source: trouble.tier,
+        },
+        Failure::TooLarge => too_large(session, &trouble),
+    }
+}
+
+pub(crate) fn refused(session: &'static str, refusal: Refusal) -> CommitError {
+    match refusal {
+        Refusal::Superseded => CommitError::Gone { session },
+        Refusal::TooLarge { size, limit } => CommitError::TooLarge { session, size, limit },
+        Refusal::Open(source) => CommitError::Open { session, source },
+        Refusal::Field(source, true) => CommitError::Conflict {
+            session,
+            field: Some(source.field()),
+            source: Some(source),
+        },
+        Refusal::Field(source, false) => CommitError::Field { session, source },
+    }
+}
+
+pub(super) fn too_large(session: &'static str, trouble: &Trouble) -> CommitError {
+    let (size, limit) = trouble.too_large.unwrap_or_default();
+    CommitError::TooLarge { session, size, limit }
 }

@@ -1,6 +1,7 @@
 //! What one request changed in a session, apart from the record that it was changed in, so that it can be made again
 //! on top of what others wrote.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +16,19 @@ use crate::cascade::protocol::Change;
 use crate::session::{FieldSpec, Schema, Session};
 use crate::tier::Version;
 
-/// One field, changed.
-#[derive(Clone, Debug)]
+/// One field, changed. `Debug` shows its name alone.
+#[derive(Clone)]
 pub struct FieldChange {
     spec: &'static FieldSpec,
     /// What it was; `None` where the record had no such field.
     base: Option<Bytes>,
     ours: Bytes,
+}
+
+impl fmt::Debug for FieldChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.spec.name)
+    }
 }
 
 /// The changed fields of one session.
@@ -115,7 +122,8 @@ impl Changes {
             .map(|change| change.spec.name)
     }
 
-    /// Adds `later`, which were made within the same request on top of these, or beside them.
+    /// Adds `later`, which were made within the same request on top of these, or beside them. What they undo is no
+    /// change any more.
     pub fn fold(&mut self, schema: &'static Schema, later: Self) -> Result<(), Refusal> {
         for change in later.0 {
             let Some(earlier) = self.0.iter_mut().find(|earlier| earlier.spec.name == change.spec.name) else {
@@ -130,6 +138,10 @@ impl Changes {
                 &change.ours,
             )?;
         }
+        self.0.retain(|change| match &change.base {
+            Some(base) => *base != change.ours,
+            None => default(schema, change.spec).ok().as_ref() != Some(&change.ours),
+        });
         Ok(())
     }
 
@@ -223,6 +235,11 @@ pub fn migrate<T: Session>(record: &Record) -> Result<Record, OpenError> {
 }
 
 impl Patch {
+    /// Whether all that it does is to note that the session was used.
+    pub fn only_renews(&self) -> bool {
+        self.changes.is_empty() && self.rotation.is_none()
+    }
+
     /// A record that has never been stored, with the patch made.
     pub fn create(&self, meta: Meta) -> Result<Record, Refusal> {
         let mut record = Record::new(self.schema.name, self.schema.version, self.schema.fingerprint, meta);

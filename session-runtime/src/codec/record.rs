@@ -8,6 +8,8 @@
 //! Deterministic CBOR (RFC 8949, section 4.2.1) behind the tag of self-described CBOR (section 3.4.6); each field is
 //! embedded CBOR (tag 24, section 3.4.5.1), so that it is decoded alone, and copied where it was not touched.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::cbor::DecodeError;
@@ -19,8 +21,9 @@ const EMBEDDED: u64 = 24;
 /// The format of records that this crate writes.
 const FORMAT: u64 = 1;
 
-/// What is stored of one session. Fields stay encoded, in slices of the bytes that they came in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is stored of one session. Fields stay encoded, in slices of the bytes that they came in; `Debug` shows their
+/// names alone.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// The schema's name.
     pub name: Box<str>,
@@ -50,6 +53,18 @@ enum RecordErrorKind {
     Range(&'static str),
     #[error("its fields are not in order, or one is there twice")]
     Order,
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.fields().map(|(name, _)| name).collect();
+        f.debug_struct("Record")
+            .field("name", &self.name)
+            .field("version", &self.version)
+            .field("meta", &self.meta)
+            .field("fields", &names)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Record {

@@ -79,7 +79,7 @@ impl Ticket {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    fn parse(keys: &KeyRing, name: &str, value: &str) -> Option<Self> {
+    fn parse(keys: &KeyRing, name: &str, value: &[u8]) -> Option<Self> {
         if value.len() != LEN {
             return None;
         }
@@ -105,13 +105,13 @@ pub(crate) struct Presented {
 
 /// Finds the ticket among the request's cookies.
 pub(crate) fn presented(headers: &HeaderMap, keys: &KeyRing, name: &str) -> Presented {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    // Bytes, since the header is shared: a letter beyond ASCII in another's cookie must not cost us ours.
+    let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     let pairs = lines
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='));
+        .flat_map(|line| line.split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii);
     let mut values = pairs
-        .filter(|(key, _)| *key == name)
-        .map(|(_, value)| value)
+        .filter_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
         .take(MOST)
         .peekable();
     let any = values.peek().is_some();

@@ -34,9 +34,9 @@ impl<T: Session> Detached<T> {
     ///
     /// # Errors
     /// See [`CommitError`]. A session that was new is there only once the response has gone out; until then, and where
-    /// that failed, it is [`CommitError::Gone`].
+    /// that failed, it is [`CommitError::Gone`]. Where nothing was written, the changes stay for the next try.
     pub async fn commit(&mut self) -> Result<Commit, CommitError> {
-        self.part();
+        self.part().await;
         if self.entry.is_new() {
             return Err(CommitError::Gone {
                 session: T::SCHEMA.name,
@@ -51,14 +51,13 @@ impl<T: Session> Detached<T> {
     /// # Errors
     /// See [`LoadError`].
     pub async fn reload(&mut self) -> Result<(), LoadError> {
+        self.part().await;
         let unreadable = |source: OpenError| LoadError::Open {
             session: T::SCHEMA.name,
             source: Arc::new(source),
         };
-        self.part();
-        self.entry.fold::<T>(&self.fields);
-        // Anew before the wait: should it fail or be cut short, what was handed over is not handed over again.
-        self.fields = self.entry.open::<T>().map_err(unreadable)?;
+        // Anew before the wait: should it fail, what was handed over is not handed over again.
+        self.entry.exchange::<T>(&mut self.fields).map_err(unreadable)?;
         self.entry.load_anew().await?;
         self.fields = self.entry.open::<T>().map_err(unreadable)?;
         Ok(())
@@ -69,9 +68,10 @@ impl<T: Session> Detached<T> {
         self.entry.is_new()
     }
 
-    /// Leaves the request, once its response has been made.
-    fn part(&mut self) {
+    /// Leaves the request, once its response has been made and what came with it is committed.
+    async fn part(&mut self) {
         if !self.is_own && self.entry.is_closed() {
+            self.entry.ended().await;
             self.entry = self.entry.detach();
             self.is_own = true;
         }

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-use super::entry::Visit;
 use super::rejection::SessionRejection;
 use super::typed::TypedSession;
+use super::visit::Visit;
 use crate::cascade::{CascadeStore, LoadError};
 use crate::session::{ServedBy, Session};
 use crate::tier::Tiers;
@@ -62,6 +62,7 @@ async fn load<T: Session>(parts: &Parts) -> Result<TypedSession<T>, SessionRejec
     entry.load().await?;
     let opened = TypedSession::open(Arc::clone(&entry));
     opened.map_err(|source| {
+        entry.is_unreadable();
         LoadError::Open {
             session,
             source: Arc::new(source),

@@ -7,12 +7,30 @@ use tower_layer::Layer;
 
 use super::options::CookieOptions;
 use super::service::SessionService;
-use crate::cascade::store::Shared;
+use crate::cascade::shared::Shared;
 use crate::cascade::{CascadeStore, CommitError};
 
 /// Gives a router its sessions: commits them before the response goes out, and sets their cookies.
 ///
 /// Made from a store: `SessionLayer::from(store)`, or `store.layer()`.
+///
+/// ```
+/// use axum::Router;
+/// use axum::response::IntoResponse;
+/// use session_runtime::{CascadeStore, CommitError, CookieOptions, RouterExt, SameSite};
+///
+/// fn app(routes: Router<CascadeStore>, store: CascadeStore) -> Router {
+///     let layer = store
+///         .layer()
+///         .with_cookies(CookieOptions::new().with_same_site(SameSite::Strict))
+///         .with_server_timing(cfg!(debug_assertions))
+///         .with_error_response(|error| match error {
+///             CommitError::Gone { .. } => axum::response::Redirect::to("/login").into_response(),
+///             error => error.into_response(),
+///         });
+///     routes.sessions(layer)
+/// }
+/// ```
 pub struct SessionLayer<M, D> {
     pub(super) settings: Arc<Settings>,
     tiers: PhantomData<fn() -> (M, D)>,

@@ -1,5 +1,6 @@
 //! The edge: turns cookies into sessions and sessions into cookies, for axum.
 
+mod commit;
 mod cookie;
 mod detached;
 mod entry;
@@ -11,6 +12,7 @@ mod router;
 mod service;
 mod timing;
 mod typed;
+mod visit;
 
 pub use cookie::SameSite;
 pub use detached::Detached;

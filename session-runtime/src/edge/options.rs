@@ -6,7 +6,11 @@ use http::HeaderValue;
 ///
 /// The combinations that browsers refuse (RFC 6265bis, section 4.1.3) cannot be made: the prefix goes where a domain
 /// or a path is set, or `Secure` is taken away.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the attributes that a cookie has or has not"
+)]
 pub struct CookieOptions {
     path: String,
     domain: Option<String>,

@@ -43,19 +43,13 @@ pub enum SessionRejection {
 
 impl IntoResponse for SessionRejection {
     fn into_response(self) -> Response {
-        match &self {
-            Self::Load(LoadError::Unavailable { .. }) => {
-                tracing::warn!(error = &self as &dyn std::error::Error, "a session could not be read");
-                unavailable(&self)
-            }
-            _ => {
-                tracing::error!(
-                    error = &self as &dyn std::error::Error,
-                    "a handler could not be given its session"
-                );
-                (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
-            }
+        let error = &self as &dyn std::error::Error;
+        if let Self::Load(LoadError::Unavailable { .. }) = &self {
+            tracing::warn!(error, "a session could not be read");
+            return unavailable(error);
         }
+        tracing::error!(error, "a handler could not be given its session");
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
     }
 }
 

@@ -9,9 +9,11 @@ use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Request};
 use tower_service::Service;
 
-use super::entry::{Entry, Fate, Gift, Visit};
+use super::entry::{Entry, Fate, Gift};
 use super::layer::Settings;
+use super::visit::Visit;
 use super::{cookie, timing};
+use crate::cascade::CommitError;
 use crate::codec::meta::Millis;
 
 /// The service that [`SessionLayer`](super::SessionLayer) makes of another.
@@ -47,6 +49,12 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let settings = Arc::clone(&self.settings);
+        let outer = request.extensions().get::<Arc<Visit>>();
+        if outer.is_some_and(|visit| visit.is_of(&settings.store, &settings.cookies)) {
+            // The layer was put on twice: were both to answer, a session would have two entries, and two cookies.
+            let response = self.inner.call(request);
+            return Box::pin(async move { response.await.map(IntoResponse::into_response) });
+        }
         let visit = Arc::new(Visit::new(Arc::clone(&settings.store), Arc::clone(&settings.cookies)));
         request.extensions_mut().insert(Arc::clone(&visit));
         // Called at once, on the service that was ready.
@@ -55,7 +63,10 @@ where
             let response = response.await.map(IntoResponse::into_response);
             match response {
                 Ok(response) => Ok(finish(&settings, &visit, response).await),
-                Err(error) => Err(error),
+                Err(error) => {
+                    commit(&visit.take(), Fate::Dropped).await;
+                    Err(error)
+                }
             }
         })
     }
@@ -72,13 +83,16 @@ async fn finish(settings: &Settings, visit: &Visit, mut response: Response) -> R
     } else {
         Fate::Committed
     };
-    for entry in &entries {
-        entry.close(fate);
-        if let Err(error) = entry.commit().await {
-            // An answer that already reports a failure says more than that a rotation or a destroy failed besides.
-            if fate == Fate::Committed {
-                response = (settings.on_error)(error);
-            }
+    for error in commit(&entries, fate).await {
+        // An answer that already reports a failure says more than that a rotation or a destroy failed besides.
+        if fate == Fate::Committed {
+            response = (settings.on_error)(error);
+        } else {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(
+                error,
+                "a rotation or a destroy failed beside a response that reports a failure"
+            );
         }
     }
     let mut timings = Vec::new();
@@ -95,17 +109,35 @@ async fn finish(settings: &Settings, visit: &Visit, mut response: Response) -> R
     response
 }
 
+/// Commits the sessions; the errors.
+async fn commit(entries: &[Arc<Entry>], fate: Fate) -> Vec<CommitError> {
+    // All begin before any is waited for: the client may hang up at every wait.
+    let commits: Vec<_> = entries.iter().map(|entry| entry.finish(fate)).collect();
+    let mut errors = Vec::new();
+    for commit in commits {
+        errors.extend(commit.await.err());
+    }
+    errors
+}
+
 fn give(settings: &Settings, entry: &Entry, gift: Gift, response: &mut Response) {
     let rooms = &entry.store.rooms;
     let header = match gift {
         Gift::Ticket(ticket, until) => {
-            let seconds = Millis::from(until).since(rooms.now()).as_secs();
+            // Rounded up: a cookie that ends with its session is of no harm, one that ends before it loses it.
+            let seconds = Millis::from(until).since(rooms.now()).as_millis().div_ceil(1000);
             let max_age = i64::try_from(seconds.max(1)).unwrap_or(i64::MAX);
             cookie::gift(&settings.cookies, &rooms.keys, &entry.cookie, &ticket, max_age)
         }
         Gift::Removal => cookie::removal(&settings.cookies, &entry.cookie),
     };
-    let Some(mut header) = header else { return };
+    let Some(mut header) = header else {
+        tracing::error!(
+            cookie = entry.cookie,
+            "the path or the domain of the cookie cannot be sent: it was not set"
+        );
+        return;
+    };
     header.set_sensitive(true);
     response.headers_mut().append(SET_COOKIE, header);
     response

@@ -61,6 +61,8 @@ pub(super) enum How {
     Lost,
     /// It is certain that nothing was or will be done.
     Refused,
+    /// What it writes is too large for the durable tier.
+    Full,
     /// What it finds is too old.
     Old,
 }
@@ -105,7 +107,7 @@ impl Actor {
         }
         self.since = (world.seen, world.settled);
         if self.part == Part::Create {
-            let edit = Edit::new(self.who, self.part, &Rec::default());
+            let edit = Edit::new(self.who, self.part, &Rec::default(), setting.kept());
             let record = edit.made(&Rec::default());
             if setting.cache_only {
                 let mut machine = CacheCreate::new(record, edit);
@@ -142,13 +144,13 @@ impl Actor {
             Stage::Load(Load::Cascade(mut load)) => {
                 let step = load.on(event, now);
                 self.go(step, Stage::Load(Load::Cascade(load)), |this, end| {
-                    this.loaded(end, world, setting)
+                    this.loaded(end, world, setting);
                 });
             }
             Stage::Load(Load::Alone(mut load)) => {
                 let step = load.on(event, now);
                 self.go(step, Stage::Load(Load::Alone(load)), |this, end| {
-                    this.loaded(end, world, setting)
+                    this.loaded(end, world, setting);
                 });
             }
             Stage::Fill(mut fill) => {
@@ -157,22 +159,24 @@ impl Actor {
             }
             Stage::Commit(mut commit) => {
                 let step = commit.on(event, now);
-                self.go(step, Stage::Commit(commit), |this, end| this.committed(end, world));
+                self.go(step, Stage::Commit(commit), |this, end| this.committed(&end, world));
             }
             Stage::CacheCommit(mut commit) => {
                 let step = commit.on(event, now);
-                self.go(step, Stage::CacheCommit(commit), |this, end| this.committed(end, world));
+                self.go(step, Stage::CacheCommit(commit), |this, end| {
+                    this.committed(&end, world);
+                });
             }
             Stage::Create(mut create) => {
                 let step = create.on(event, now);
                 self.go(step, Stage::Create(create), |this, end| {
-                    this.created(end, world, setting)
+                    this.created(end, world, setting);
                 });
             }
             Stage::CacheCreate(mut create) => {
                 let step = create.on(event, now);
                 self.go(step, Stage::CacheCreate(create), |this, end| {
-                    this.created(end, world, setting)
+                    this.created(end, world, setting);
                 });
             }
             Stage::Repair(mut settle, version) => {
@@ -223,18 +227,18 @@ impl Actor {
         if setting.strong {
             world.seen = world.seen.max(version);
         }
-        if let Some(mut fill) = fill {
-            if let Step::Do(action) = fill.begin(Millis(0)) {
-                world.actors.push(Self {
-                    part: Part::Read(0),
-                    who: 0,
-                    lease: self.lease,
-                    since: (0, 0),
-                    conflicted: false,
-                    stage: Stage::Fill(fill),
-                    pending: Some(action),
-                });
-            }
+        if let Some(mut fill) = fill
+            && let Step::Do(action) = fill.begin(Millis(0))
+        {
+            world.actors.push(Self {
+                part: Part::Read(0),
+                who: 0,
+                lease: self.lease,
+                since: (0, 0),
+                conflicted: false,
+                stage: Stage::Fill(fill),
+                pending: Some(action),
+            });
         }
         self.lease = None;
         self.next(found, setting);
@@ -253,7 +257,7 @@ impl Actor {
         let Some(Found { version, record, place }) = found else {
             return;
         };
-        let edit = Edit::new(self.who, self.part, &record);
+        let edit = Edit::new(self.who, self.part, &record, setting.kept());
         let changed = edit.made(&record);
         let goal = if self.part == Part::Destroy {
             Goal::Destroy
@@ -274,8 +278,8 @@ impl Actor {
         self.go(step, stage, |_, _| {});
     }
 
-    fn committed(&mut self, end: Committed<Rec, Forgotten>, world: &mut World) {
-        match end {
+    fn committed(&mut self, end: &Committed<Rec, Forgotten>, world: &mut World) {
+        match *end {
             Committed::Changed { version, settled, .. } => {
                 world.acknowledged |= 1 << self.who;
                 if settled {
@@ -314,7 +318,7 @@ impl Actor {
                 world.known = true;
                 world.acknowledged |= 1 << self.who;
             }
-            Created::StartOver if setting.twist == super::Twist::SameKey && world.durable.is_none() => {
+            Created::StartOver if setting.twist == super::step::Twist::SameKey && world.durable.is_none() => {
                 self.stage = Stage::Idle;
             }
             Created::StartOver => {}

@@ -1,8 +1,12 @@
 //! What holds, and under which faults.
 
-use super::Setting;
+use session_runtime::cascade::protocol::Item;
+use stateright::Model;
+
+use super::actor::How;
 use super::record::Part::{self, Add, Create, Destroy, Read, Rotate};
-use super::world::Faults;
+use super::world::{Faults, World};
+use super::{Move, Setting, is_deep};
 
 const NONE: Faults = Faults {
     evictions: 0,
@@ -13,11 +17,6 @@ const NONE: Faults = Faults {
     losses: 0,
     olds: 0,
 };
-
-/// The deep bound, behind `SESSION_MODEL=deep`; the fast one otherwise.
-fn is_deep() -> bool {
-    std::env::var("SESSION_MODEL").is_ok_and(|bound| bound == "deep")
-}
 
 fn holds(name: &str, setting: Setting) {
     assert_eq!(setting.explore(name), Vec::<&str>::new());
@@ -50,7 +49,7 @@ fn alone(parts: &[Part], faults: Faults) -> Setting {
 #[test]
 fn writers_and_readers() {
     let parts: &[Part] = if is_deep() {
-        &[Add, Add, Add, Read(1), Read(1)]
+        &[Add, Add, Add, Read(1)]
     } else {
         &[Add, Add, Read(1), Read(1)]
     };
@@ -63,7 +62,7 @@ fn writers_that_crash() {
     let parts: &[Part] = if is_deep() {
         &[Add, Add, Read(1), Read(1)]
     } else {
-        &[Add, Add, Read(2)]
+        &[Add, Add, Read(1)]
     };
     holds("writers that crash", strong(parts, Faults { crashes, ..NONE }));
 }
@@ -73,11 +72,11 @@ fn a_cache_that_forgets_anything_but_fences() {
     let parts: &[Part] = if is_deep() {
         &[Add, Add, Read(1), Read(1)]
     } else {
-        &[Add, Add, Read(2)]
+        &[Add, Read(1), Read(1)]
     };
     let faults = Faults {
         forgets: 1,
-        olds: u8::from(is_deep()),
+        olds: 1,
         ..NONE
     };
     holds("a cache that forgets anything but fences", strong(parts, faults));
@@ -86,9 +85,9 @@ fn a_cache_that_forgets_anything_but_fences() {
 #[test]
 fn a_durable_tier_that_keeps_silent() {
     let parts: &[Part] = if is_deep() {
-        &[Add, Add, Read(1), Read(1)]
-    } else {
         &[Add, Add, Read(2)]
+    } else {
+        &[Add, Add, Read(1)]
     };
     let silences = 1 + u8::from(is_deep());
     holds(
@@ -113,11 +112,26 @@ fn a_durable_tier_that_is_down() {
 }
 
 #[test]
+fn a_durable_tier_that_is_silent_then_down() {
+    let parts: &[Part] = if is_deep() {
+        &[Add, Add, Read(2)]
+    } else {
+        &[Add, Read(2)]
+    };
+    let faults = Faults {
+        silences: 1,
+        outages: 1,
+        ..NONE
+    };
+    holds("a durable tier that is silent, then down", strong(parts, faults));
+}
+
+#[test]
 fn a_destroyer() {
     let parts: &[Part] = if is_deep() {
-        &[Destroy, Add, Add, Read(1)]
+        &[Destroy, Add, Read(1), Read(2)]
     } else {
-        &[Destroy, Add, Read(2)]
+        &[Destroy, Add, Read(1)]
     };
     holds("a destroyer", strong(parts, Faults { silences: 1, ..NONE }));
 }
@@ -125,9 +139,9 @@ fn a_destroyer() {
 #[test]
 fn a_rotator() {
     let parts: &[Part] = if is_deep() {
-        &[Rotate, Rotate, Add, Read(1)]
+        &[Rotate, Rotate, Add]
     } else {
-        &[Rotate, Add, Read(1)]
+        &[Rotate, Add]
     };
     holds("a rotator", strong(parts, Faults { silences: 1, ..NONE }));
 }
@@ -146,7 +160,7 @@ fn a_rotator_and_a_destroyer() {
 fn evictions_and_crashes() {
     let (parts, faults): (&[Part], _) = if is_deep() {
         (
-            &[Destroy, Add, Add, Read(1)],
+            &[Destroy, Add, Read(2)],
             Faults {
                 evictions: 2,
                 crashes: 1,
@@ -172,7 +186,7 @@ fn evictions_while_the_durable_tier_is_down() {
         (
             &[Add, Add, Read(2)],
             Faults {
-                evictions: 2,
+                evictions: 1,
                 outages: 1,
                 silences: 1,
                 ..NONE
@@ -180,10 +194,11 @@ fn evictions_while_the_durable_tier_is_down() {
         )
     } else {
         (
-            &[Add, Add, Read(2)],
+            &[Add, Read(2)],
             Faults {
                 evictions: 1,
                 outages: 1,
+                silences: 1,
                 ..NONE
             },
         )
@@ -209,13 +224,12 @@ fn a_cache_and_a_durable_tier_that_lose_answers() {
             Faults {
                 losses: 1,
                 silences: 1,
-                evictions: 1,
                 ..NONE
             },
         )
     } else {
         (
-            &[Add, Add],
+            &[Add, Read(1)],
             Faults {
                 losses: 1,
                 silences: 1,
@@ -256,16 +270,13 @@ fn a_session_is_created_and_destroyed() {
 }
 
 #[test]
-fn many_conflicts_and_a_silence() {
-    let parts: &[Part] = if is_deep() {
-        &[Add, Add, Add, Add]
-    } else {
-        &[Add, Add, Add]
+fn a_record_that_forgets_who_wrote() {
+    let parts: &[Part] = if is_deep() { &[Add, Add, Add] } else { &[Add, Add] };
+    let setting = Setting {
+        kept: Some(1),
+        ..strong(parts, Faults { silences: 1, ..NONE })
     };
-    holds(
-        "many conflicts and a silence",
-        strong(parts, Faults { silences: 1, ..NONE }),
-    );
+    holds("a record that forgets who wrote", setting);
 }
 
 #[test]
@@ -296,4 +307,54 @@ fn the_cache_alone_forgets() {
         &[Create, Add, Destroy]
     };
     holds("the cache alone forgets", alone(parts, faults));
+}
+
+#[test]
+fn records_too_large_for_the_cache() {
+    let setting = Setting {
+        large: true,
+        ..strong(&[Add, Add, Read(1)], NONE)
+    };
+    holds("records too large for the cache", setting);
+}
+
+#[test]
+fn records_too_large_for_the_cache_alone() {
+    let setting = Setting {
+        large: true,
+        ..alone(&[Add, Destroy, Read(1)], Faults { losses: 1, ..NONE })
+    };
+    holds("records too large for the cache alone", setting);
+}
+
+/// The world after these moves of the only actor, which starts with the session in the cache.
+fn after(moves: &[How]) -> (World, World) {
+    let setting = strong(&[Add], Faults { outages: 1, ..NONE });
+    let before = setting.init_states().pop().unwrap();
+    let mut world = before.clone();
+    for how in moves {
+        world = setting.next_state(&world, Move::Step(0, *how)).unwrap();
+    }
+    (before, world)
+}
+
+#[test]
+fn a_commit_after_a_hit_takes_four_round_trips_and_one_durable_call() {
+    let (_, world) = after(&[How::Answered; 5]);
+    assert!(world.actors.is_empty());
+    assert_eq!(world.acknowledged, 0b10);
+    let (version, record) = world.durable.unwrap();
+    assert!(matches!(world.cache, Some((Item::Value { version: v, record: r, .. }, _)) if v == version && r == record));
+}
+
+#[test]
+fn a_writer_that_failed_puts_back_what_it_hid() {
+    use How::{Answered, Full, Refused};
+    for failure in [Refused, Full] {
+        let (before, world) = after(&[Answered, Answered, failure, Answered, Answered]);
+        assert!(world.actors.is_empty());
+        assert_eq!(world.denied, 0b10);
+        let item = |world: World| world.cache.map(|(item, _)| item);
+        assert_eq!(item(world), item(before));
+    }
 }

@@ -5,49 +5,34 @@
 //! moment, and every order of these moments is tried. Time stands still: that something takes long or expires is a
 //! fault like any other.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "the number of states is printed, and a test that cannot go on fails"
+)]
+
 mod actor;
 mod broken;
+mod explore;
 mod holds;
 mod record;
+mod step;
 mod world;
 
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use stateright::{Model, Property};
 
-use session_runtime::cascade::protocol::{Action, Event, Item};
-use session_runtime::codec::meta::{Millis, Nonce};
-use session_runtime::tier::{Swap, Token, Write};
+use session_runtime::cascade::protocol::{Action, Item};
+use session_runtime::codec::meta::Millis;
+use session_runtime::tier::Version;
 
 use actor::{Actor, How, Stage};
 use record::{Part, Rec};
+use step::{Twist, is_to_cache};
 use world::{Broken, Faults, World};
 
-/// Later than any value in the model may be.
-const OLD: Millis = Millis(1_000);
-
-/// A wrong turn, to show that the model sees it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Twist {
-    /// The protocol as it is.
-    #[default]
-    None,
-    /// After a conflict the writer trusts its first fence.
-    OneFence,
-    /// The durable record is deleted whatever its version.
-    BlindDelete,
-    /// The caller is told before the cache is settled.
-    AnswerEarly,
-    /// Readers leave leases, writers no fences.
-    NoFence,
-    /// Readers put into the cache whatever they read, and writers delete it.
-    CacheAside,
-    /// A fence whose fate is not known is taken to be up.
-    TrustFence,
-    /// A writer takes the conflict with its own late write for success.
-    TrustConflict,
-    /// A writer leaves another's fence, even one that may be taken back and hides an older record.
-    LeaveOldFence,
-    /// An insert that may yet land is sent again under the same key.
-    SameKey,
+/// Whether to explore the deep bound, which takes minutes: `SESSION_MODEL=deep`.
+fn is_deep() -> bool {
+    std::env::var("SESSION_MODEL").is_ok_and(|bound| bound == "deep")
 }
 
 /// What is explored.
@@ -61,6 +46,10 @@ struct Setting {
     cache_only: bool,
     /// Whose cache calls all fail.
     cut: Option<u8>,
+    /// Whether a record with an update in it is larger than the cache takes.
+    large: bool,
+    /// How many nonces a record keeps, if not two.
+    kept: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +82,9 @@ impl Setting {
             }
             if !to_cache && left.outages > 0 {
                 moves.push(step(How::Refused));
+                if matches!(asks, Action::Insert(_) | Action::Update(..)) {
+                    moves.push(step(How::Full));
+                }
             }
             let looks = matches!(actor.stage, Stage::Idle) && *asks == Action::Get;
             if looks && left.olds > 0 && matches!(world.cache, Some((Item::Value { .. }, _))) {
@@ -103,110 +95,6 @@ impl Setting {
             moves.push(Move::Crash(index));
         }
     }
-
-    /// One actor's question is asked, and it takes the answer.
-    fn step(&self, world: &mut World, index: usize, how: How) {
-        let mut actor = world.actors.remove(index);
-        actor.start(world, self);
-        let Some(action) = actor.pending.take() else { return };
-        let (event, now) = match how {
-            How::Answered => (self.answer(world, &actor, action), Millis(0)),
-            How::Old => (self.answer(world, &actor, action), OLD),
-            How::Refused if is_to_cache(&action) => (Event::CacheFailed, Millis(0)),
-            How::Refused => {
-                world.left.outages -= 1;
-                (Event::DurableFailed, Millis(0))
-            }
-            How::Lost => (self.lose(world, &actor, action), Millis(0)),
-        };
-        if how == How::Old {
-            world.left.olds -= 1;
-        }
-        if self.twist == Twist::AnswerEarly {
-            if let (Event::Wrote(Write::Done(version)), Part::Add) = (&event, actor.part) {
-                world.settled = world.settled.max(version.0);
-            }
-        }
-        actor.conflicted |= self.twist == Twist::OneFence && event == Event::Wrote(Write::Conflict);
-        actor.on(event, now, world, self);
-        if actor.conflicted && matches!(&actor.stage, Stage::Commit(_)) && actor.pending.as_ref().is_some_and(is_fence)
-        {
-            actor.on(Event::WasSet, Millis(0), world, self);
-        }
-        if actor.stage != Stage::Done {
-            world.actors.push(actor);
-        }
-    }
-
-    fn lose(&self, world: &mut World, actor: &Actor, action: Action<Rec>) -> Event<Rec> {
-        let to_cache = is_to_cache(&action);
-        let is_fence = is_fence(&action);
-        if action != Action::Get {
-            world.late.push((actor.who, action));
-        }
-        if !to_cache {
-            world.left.silences -= 1;
-            return Event::DurableUnknown;
-        }
-        world.left.losses -= 1;
-        if is_fence && self.twist == Twist::TrustFence {
-            return Event::WasSet;
-        }
-        Event::CacheFailed
-    }
-
-    /// What the tiers answer; a twisted actor asks something else, or hears something else.
-    fn answer(&self, world: &mut World, actor: &Actor, action: Action<Rec>) -> Event<Rec> {
-        match (self.twist, action) {
-            (Twist::BlindDelete, Action::Delete(base)) => {
-                let base = world.durable.as_ref().map_or(base, |(version, _)| *version);
-                world.apply(Action::Delete(base))
-            }
-            (Twist::NoFence | Twist::CacheAside, action) if is_fence(&action) => match action {
-                Action::Swap(..) => Event::Swapped(Swap::Done),
-                _ => Event::WasSet,
-            },
-            (Twist::CacheAside, Action::Add(Item::Lease(_))) => Event::Added(true),
-            (Twist::CacheAside, Action::Get) if matches!(actor.stage, Stage::Fill(_)) => {
-                let lease = Item::Lease(Nonce(actor.lease.unwrap_or_default()));
-                Event::Got(Some((lease, Token(0))))
-            }
-            (Twist::CacheAside, Action::Swap(_, item)) if matches!(actor.stage, Stage::Fill(_)) => {
-                world.apply(Action::Set(item));
-                Event::Swapped(Swap::Done)
-            }
-            (Twist::LeaveOldFence, Action::Get) if matches!(actor.stage, Stage::Commit(_)) => {
-                match world.apply(Action::Get) {
-                    Event::Got(Some((Item::Fence { writer, .. }, token))) => {
-                        Event::Got(Some((Item::Fence { writer, hides: None }, token)))
-                    }
-                    event => event,
-                }
-            }
-            (Twist::TrustConflict, Action::Update(base, record)) => {
-                let event = world.apply(Action::Update(base, record.clone()));
-                match &world.durable {
-                    Some((version, lies)) if *lies == record => Event::Wrote(Write::Done(*version)),
-                    _ => event,
-                }
-            }
-            (_, action) => world.apply(action),
-        }
-    }
-}
-
-fn is_to_cache(action: &Action<Rec>) -> bool {
-    matches!(
-        action,
-        Action::Get | Action::Add(_) | Action::Set(_) | Action::Swap(..) | Action::Remove(_)
-    )
-}
-
-fn is_fence(action: &Action<Rec>) -> bool {
-    matches!(
-        action,
-        Action::Set(Item::Fence { .. }) | Action::Swap(_, Item::Fence { .. })
-    )
 }
 
 impl Model for Setting {
@@ -214,12 +102,12 @@ impl Model for Setting {
     type Action = Move;
 
     fn init_states(&self) -> Vec<World> {
-        let number = |part: &Part, next: &mut u8| match part {
-            Part::Read(_) => 0,
-            _ => {
-                *next += 1;
-                *next
+        let number = |part: &Part, next: &mut u8| {
+            if matches!(part, Part::Read(_)) {
+                return 0;
             }
+            *next += 1;
+            *next
         };
         let mut next = 0;
         let actors: Vec<Actor> = self
@@ -233,7 +121,7 @@ impl Model for Setting {
         world.tidy();
         let mut filled = world.clone();
         filled.store(Item::Value {
-            version: session_runtime::tier::Version(u64::from(!self.cache_only)),
+            version: Version(u64::from(!self.cache_only)),
             asked_at: Millis(0),
             record: Rec::default(),
         });
@@ -322,7 +210,8 @@ impl Model for Setting {
             }),
             Property::always(GONE, |_, world: &World| world.broken != Some(Broken::CalledLivingGone)),
             Property::always(TIDY, |setting: &Self, world: &World| {
-                let quiet = world.actors.is_empty() && world.left == setting.faults && setting.cut.is_none();
+                let quiet = world.actors.is_empty() && world.left == setting.faults;
+                let quiet = quiet && setting.cut.is_none() && !setting.large;
                 let litter = matches!(world.cache, Some((Item::Fence { .. } | Item::Lease(_), _)));
                 !(quiet && litter)
             }),
@@ -344,6 +233,10 @@ const ENDS: &str = "everyone finishes";
 const WORKS: &str = "everyone can finish";
 
 impl Setting {
+    fn kept(&self) -> usize {
+        self.kept.unwrap_or(2)
+    }
+
     /// The record as the authority has it.
     fn authority<'a>(&self, world: &'a World) -> Option<&'a Rec> {
         if !self.cache_only {
@@ -359,51 +252,5 @@ impl Setting {
         let writers = self.parts.iter().filter(|part| !matches!(part, Part::Read(_)));
         let mut rotators = writers.zip(1..).filter(|(part, _)| **part == Part::Rotate);
         rotators.any(|(_, who)| world.acknowledged & (1 << who) != 0)
-    }
-
-    /// Explores, prints the number of states, and hands back the names of the properties that do not hold.
-    fn explore(self, name: &str) -> Vec<&'static str> {
-        let started = std::time::Instant::now();
-        let model = self.clone();
-        let checker = self
-            .checker()
-            .finish_when(HasDiscoveries::AnyFailures)
-            .spawn_bfs()
-            .join();
-        let states = checker.unique_state_count();
-        println!("{name}: {states} states in {:.1?}", started.elapsed());
-        let mut failed: Vec<_> = checker
-            .discoveries()
-            .into_keys()
-            .filter(|found| *found != WORKS)
-            .collect();
-        if failed.is_empty() && checker.discovery(WORKS).is_none() {
-            failed.push(WORKS);
-        }
-        failed.sort_unstable();
-        for failure in &failed {
-            if let Some(path) = checker.discovery(failure) {
-                println!("{name}: it does not hold that {failure}");
-                model.tell(path.into_vec());
-            }
-        }
-        failed
-    }
-
-    /// Prints a counterexample.
-    fn tell(&self, path: Vec<(World, Option<Move>)>) {
-        for (world, next) in path {
-            println!("    durable {:?} cache {:?}", world.durable, world.cache);
-            match next {
-                Some(Move::Step(index, how)) => {
-                    let mut actor = world.actors[index].clone();
-                    actor.start(&world, self);
-                    println!("  {} {:?}: {:?} {how:?}", actor.who, actor.part, actor.pending);
-                }
-                Some(Move::Late(index)) => println!("  late: {:?}", world.late[index]),
-                Some(Move::Crash(index)) => println!("  crash of {:?}", world.actors[index]),
-                next => println!("  {next:?}"),
-            }
-        }
     }
 }

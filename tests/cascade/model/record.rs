@@ -3,9 +3,6 @@
 use session_runtime::cascade::protocol::Change;
 use session_runtime::tier::Version;
 
-/// How many nonces a record keeps. Fewer than the real ones, so that a few writers suffice to forget one.
-const KEPT: usize = 2;
-
 /// A record in the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Rec {
@@ -43,6 +40,8 @@ pub(super) struct Edit {
     pub(super) part: Part,
     base: u8,
     knows: u8,
+    /// How many nonces a record keeps. Fewer than the real ones, so that a few writers suffice to forget one.
+    kept: usize,
 }
 
 /// The record knows the request's secret no more.
@@ -50,12 +49,13 @@ pub(super) struct Edit {
 pub(super) struct Forgotten;
 
 impl Edit {
-    pub(super) fn new(who: u8, part: Part, loaded: &Rec) -> Self {
+    pub(super) fn new(who: u8, part: Part, loaded: &Rec, kept: usize) -> Self {
         Self {
             who,
             part,
             base: loaded.commits,
             knows: loaded.secret,
+            kept,
         }
     }
 
@@ -85,7 +85,7 @@ impl Change<Rec> for Edit {
             record.secret = self.who;
         }
         record.commits += 1;
-        if record.nonces.len() == KEPT {
+        if record.nonces.len() == self.kept {
             record.nonces.remove(0);
         }
         record.nonces.push(self.who);

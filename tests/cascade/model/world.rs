@@ -156,7 +156,7 @@ impl World {
                     .any(|actor| actor.pending.as_ref().is_some_and(holds))
                 || self.late.iter().any(|(_, action)| holds(action))
         };
-        let token = (0..).find(|token| !held(*token)).unwrap_or_default();
+        let token = (0..u64::MAX).find(|token| !held(*token)).unwrap_or_default();
         self.cache = Some((item, Token(token)));
     }
 
@@ -171,7 +171,7 @@ impl World {
                     .iter()
                     .any(|(_, action)| matches!(action, Action::Add(item) | Action::Swap(_, item) if is(item)))
         };
-        (0..).find(|nonce| !held(*nonce)).unwrap_or_default()
+        (0..u64::MAX).find(|nonce| !held(*nonce)).unwrap_or_default()
     }
 
     /// Whether the lease or fence in the cache has nobody left who could use it: then its time may be over.

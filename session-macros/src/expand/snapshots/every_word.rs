@@ -17,7 +17,6 @@ struct ShopFields {
     __type: runtime::__private::Slot<Vec<String>>,
     __history: runtime::__private::LazySlot<String>,
 }
-#[allow(non_upper_case_globals, deprecated)]
 const _: () = {
     #[allow(dead_code)]
     impl ShopFields {
@@ -88,8 +87,7 @@ const _: () = {
         #[doc = "# Errors"]
         #[doc = "A lazy field does not decode."]
         fn snapshot(&self) -> ::core::result::Result<Shop, runtime::__private::FieldError> {
-            #[allow(unused_imports)]
-            use runtime::__private::{ViaClone as _, ViaCodec as _};
+            use runtime::__private::copying::*;
             ::core::result::Result::Ok(Shop {
                 visits: (&self.__visits.copier()).copy(),
                 r#type: (&self.__type.copier()).copy(),
@@ -100,8 +98,7 @@ const _: () = {
     #[automatically_derived]
     impl ::core::fmt::Debug for ShopFields {
         fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-            #[allow(unused_imports)]
-            use runtime::__private::{ShownAny as _, ShownDebug as _};
+            use runtime::__private::showing::*;
             let mut __debug = __f.debug_struct("ShopFields");
             __debug.field("visits", &runtime::__private::Redacted("[secret]"));
             __debug.field("type", (&runtime::__private::Shown(self.__type.get())).shown());
@@ -109,16 +106,16 @@ const _: () = {
             __debug.finish()
         }
     }
-    static __schema: runtime::__private::Schema = runtime::__private::Schema {
+    static __SCHEMA: runtime::__private::Schema = runtime::__private::Schema {
         name: "shop",
         version: 3u32,
         fingerprint: 1187599528575091879u64,
-        tiers: runtime::__private::Tiers::REQUEST,
+        tiers: Shop::TIERS,
         fields: &[
             runtime::__private::FieldSpec {
                 name: "visits",
                 was: &[],
-                default: || __field_visits.encoded_default(),
+                default: || __VISITS_0.encoded_default(),
                 merge: runtime::__private::merge::add::<u64>,
                 privileged: true,
                 secret: true,
@@ -127,7 +124,7 @@ const _: () = {
             runtime::__private::FieldSpec {
                 name: "type",
                 was: &[],
-                default: || __field_type.encoded_default(),
+                default: || __TYPE_1.encoded_default(),
                 merge: runtime::__private::merge::union::<Vec<String>>,
                 privileged: false,
                 secret: false,
@@ -136,7 +133,7 @@ const _: () = {
             runtime::__private::FieldSpec {
                 name: "history",
                 was: &["before"],
-                default: || __field_history.encoded_default(),
+                default: || __HISTORY_2.encoded_default(),
                 merge: runtime::__private::merge::last_write,
                 privileged: false,
                 secret: false,
@@ -146,20 +143,19 @@ const _: () = {
         removed: &["old"],
         previous: ::core::option::Option::None,
     };
-    #[allow(dead_code)]
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]
-        const TIERS: runtime::__private::Tiers = __schema.tiers;
+        const TIERS: runtime::__private::Tiers = runtime::__private::Tiers::REQUEST;
     }
     #[automatically_derived]
     impl<__S> runtime::__private::ServedBy<__S> for Shop {}
-    static __field_visits: runtime::__private::Field<u64> = runtime::__private::field::<u64>(&__schema, 0usize, || 3);
-    static __field_type: runtime::__private::Field<Vec<String>> =
-        runtime::__private::field::<Vec<String>>(&__schema, 1usize, || {
+    static __VISITS_0: runtime::__private::Field<u64> = runtime::__private::field::<u64>(&__SCHEMA, 0usize, || 3);
+    static __TYPE_1: runtime::__private::Field<Vec<String>> =
+        runtime::__private::field::<Vec<String>>(&__SCHEMA, 1usize, || {
             <Vec<String> as runtime::__private::FieldDefault>::field_default()
         });
-    static __field_history: runtime::__private::Field<String> =
-        runtime::__private::field::<String>(&__schema, 2usize, || {
+    static __HISTORY_2: runtime::__private::Field<String> =
+        runtime::__private::field::<String>(&__SCHEMA, 2usize, || {
             <String as runtime::__private::FieldDefault>::field_default()
         })
         .upgrade(|__version, __bytes| {
@@ -177,31 +173,31 @@ const _: () = {
         .or_default();
     #[automatically_derived]
     impl runtime::__private::Session for Shop {
-        const TIERS: runtime::__private::Tiers = __schema.tiers;
-        const SCHEMA: &'static runtime::__private::Schema = &__schema;
+        const TIERS: runtime::__private::Tiers = Shop::TIERS;
+        const SCHEMA: &'static runtime::__private::Schema = &__SCHEMA;
         type Fields = ShopFields;
         fn fresh() -> ShopFields {
             ShopFields {
-                __visits: runtime::__private::Slot::fresh(&__field_visits),
-                __type: runtime::__private::Slot::fresh(&__field_type),
-                __history: runtime::__private::LazySlot::fresh(&__field_history),
+                __visits: runtime::__private::Slot::fresh(&__VISITS_0),
+                __type: runtime::__private::Slot::fresh(&__TYPE_1),
+                __history: runtime::__private::LazySlot::fresh(&__HISTORY_2),
             }
         }
         fn open(
             __record: &runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, runtime::__private::OpenError> {
-            __schema.refuse_newer(__record)?;
+            __SCHEMA.refuse_newer(__record)?;
             ::core::result::Result::Ok(ShopFields {
-                __visits: __field_visits.open(__record)?,
-                __type: __field_type.open(__record)?,
-                __history: __field_history.open_lazy(__record)?,
+                __visits: __VISITS_0.open(__record)?,
+                __type: __TYPE_1.open(__record)?,
+                __history: __HISTORY_2.open_lazy(__record)?,
             })
         }
         fn from_value(__value: Self) -> ::core::result::Result<ShopFields, runtime::__private::FieldError> {
             ::core::result::Result::Ok(ShopFields {
-                __visits: runtime::__private::Slot::migrated(&__field_visits, __value.visits)?,
-                __type: runtime::__private::Slot::migrated(&__field_type, __value.r#type)?,
-                __history: runtime::__private::LazySlot::migrated(&__field_history, __value.history)?,
+                __visits: runtime::__private::Slot::migrated(&__VISITS_0, __value.visits)?,
+                __type: runtime::__private::Slot::migrated(&__TYPE_1, __value.r#type)?,
+                __history: runtime::__private::LazySlot::migrated(&__HISTORY_2, __value.history)?,
             })
         }
         fn into_value(__fields: ShopFields) -> ::core::result::Result<Self, runtime::__private::FieldError> {

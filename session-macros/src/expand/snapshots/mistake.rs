@@ -36,8 +36,7 @@ const _: () = {
         #[doc = "A copy of all fields as they are now, for a template."]
         #[must_use]
         fn snapshot(&self) -> Shop {
-            #[allow(unused_imports)]
-            use ::session_runtime::__private::{ViaClone as _, ViaCodec as _};
+            use ::session_runtime::__private::copying::*;
             ::core::unreachable!()
         }
     }

@@ -10,7 +10,6 @@ pub struct Shop {
 pub struct ShopFields {
     __lines: ::session_runtime::__private::Slot<Vec<Line>>,
 }
-#[allow(non_upper_case_globals, deprecated)]
 const _: () = {
     #[allow(dead_code)]
     impl ShopFields {
@@ -39,8 +38,7 @@ const _: () = {
         #[doc = "A copy of all fields as they are now, for a template."]
         #[must_use]
         pub fn snapshot(&self) -> Shop {
-            #[allow(unused_imports)]
-            use ::session_runtime::__private::{ViaClone as _, ViaCodec as _};
+            use ::session_runtime::__private::copying::*;
             Shop {
                 lines: (&self.__lines.copier()).copy(),
             }
@@ -49,8 +47,7 @@ const _: () = {
     #[automatically_derived]
     impl ::core::fmt::Debug for ShopFields {
         fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-            #[allow(unused_imports)]
-            use ::session_runtime::__private::{ShownAny as _, ShownDebug as _};
+            use ::session_runtime::__private::showing::*;
             let mut __debug = __f.debug_struct("ShopFields");
             __debug.field(
                 "lines",
@@ -59,15 +56,15 @@ const _: () = {
             __debug.finish()
         }
     }
-    static __schema: ::session_runtime::__private::Schema = ::session_runtime::__private::Schema {
+    static __SCHEMA: ::session_runtime::__private::Schema = ::session_runtime::__private::Schema {
         name: "shop",
         version: 1u32,
         fingerprint: 12895820931045694161u64,
-        tiers: ::session_runtime::__private::Tiers::MEMCACHE.union(::session_runtime::__private::Tiers::DATASTORE),
+        tiers: Shop::TIERS,
         fields: &[::session_runtime::__private::FieldSpec {
             name: "lines",
             was: &[],
-            default: || __field_lines.encoded_default(),
+            default: || __LINES_0.encoded_default(),
             merge: ::session_runtime::__private::merge::last_write,
             privileged: false,
             secret: false,
@@ -76,41 +73,41 @@ const _: () = {
         removed: &[],
         previous: ::core::option::Option::None,
     };
-    #[allow(dead_code)]
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]
-        pub const TIERS: ::session_runtime::__private::Tiers = __schema.tiers;
+        pub const TIERS: ::session_runtime::__private::Tiers =
+            ::session_runtime::__private::Tiers::MEMCACHE.union(::session_runtime::__private::Tiers::DATASTORE);
     }
     #[automatically_derived]
     impl<__S> ::session_runtime::__private::ServedBy<__S> for Shop where
         __S: ::session_runtime::__private::HasMemcache<Shop> + ::session_runtime::__private::HasDatastore<Shop>
     {
     }
-    static __field_lines: ::session_runtime::__private::Field<Vec<Line>> =
-        ::session_runtime::__private::field::<Vec<Line>>(&__schema, 0usize, || {
+    static __LINES_0: ::session_runtime::__private::Field<Vec<Line>> =
+        ::session_runtime::__private::field::<Vec<Line>>(&__SCHEMA, 0usize, || {
             <Vec<Line> as ::session_runtime::__private::FieldDefault>::field_default()
         });
     #[automatically_derived]
     impl ::session_runtime::__private::Session for Shop {
-        const TIERS: ::session_runtime::__private::Tiers = __schema.tiers;
-        const SCHEMA: &'static ::session_runtime::__private::Schema = &__schema;
+        const TIERS: ::session_runtime::__private::Tiers = Shop::TIERS;
+        const SCHEMA: &'static ::session_runtime::__private::Schema = &__SCHEMA;
         type Fields = ShopFields;
         fn fresh() -> ShopFields {
             ShopFields {
-                __lines: ::session_runtime::__private::Slot::fresh(&__field_lines),
+                __lines: ::session_runtime::__private::Slot::fresh(&__LINES_0),
             }
         }
         fn open(
             __record: &::session_runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, ::session_runtime::__private::OpenError> {
-            __schema.refuse_newer(__record)?;
+            __SCHEMA.refuse_newer(__record)?;
             ::core::result::Result::Ok(ShopFields {
-                __lines: __field_lines.open(__record)?,
+                __lines: __LINES_0.open(__record)?,
             })
         }
         fn from_value(__value: Self) -> ::core::result::Result<ShopFields, ::session_runtime::__private::FieldError> {
             ::core::result::Result::Ok(ShopFields {
-                __lines: ::session_runtime::__private::Slot::migrated(&__field_lines, __value.lines)?,
+                __lines: ::session_runtime::__private::Slot::migrated(&__LINES_0, __value.lines)?,
             })
         }
         fn into_value(__fields: ShopFields) -> ::core::result::Result<Self, ::session_runtime::__private::FieldError> {

@@ -29,6 +29,17 @@ impl<T: Default> FieldDefault for T {
     }
 }
 
+/// A field's type that can be stored.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored in a session: serde does not know how to write and read it",
+    label = "cannot be stored",
+    note = "put `#[derive(serde::Serialize, serde::Deserialize)]` on the type, and on those that it is made of"
+)]
+pub trait FieldValue: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> FieldValue for T {}
+
 type Boxed = Box<dyn Error + Send + Sync>;
 
 /// Why stored bytes gave no value, and at what.
@@ -78,10 +89,7 @@ pub struct Field<T: 'static> {
 }
 
 /// The field at `index` of the schema.
-pub const fn field<T>(schema: &'static Schema, index: usize, default: fn() -> T) -> Field<T>
-where
-    T: Serialize + DeserializeOwned,
-{
+pub const fn field<T: FieldValue>(schema: &'static Schema, index: usize, default: fn() -> T) -> Field<T> {
     Field {
         schema,
         index,

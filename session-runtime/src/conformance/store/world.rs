@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::sample::Sample;
 use super::watched::{Watch, Watched};
 use crate::cascade::protocol::Goal;
-use crate::cascade::store::{Known, nonce};
+use crate::cascade::shared::{Known, nonce};
 use crate::cascade::{CascadeStore, Commit, CommitError, LoadError, LoadReport};
 use crate::clock::{Clock, ManualClock};
 use crate::codec::meta::{Meta, SecretHash, Standing};
@@ -206,10 +206,10 @@ impl Node {
     /// Loads a session; `None` where there is none, or none for this ticket.
     pub(super) async fn load<S: Sample>(&self, ticket: &Ticket) -> Result<Option<Visit<S>>, LoadError> {
         let shared = &self.0.shared;
-        let (known, report) = shared.load(S::SCHEMA.name, S::TIERS, &ticket.key).await?;
         let now = shared.rooms.now();
-        let Some(known) = known.filter(|known| known.record.meta.standing(&ticket.secret, now) != Standing::Superseded)
-        else {
+        let counts = |meta: &Meta| meta.standing(&ticket.secret, now) != Standing::Superseded;
+        let (known, report) = shared.load(S::SCHEMA.name, S::TIERS, &ticket.key, counts).await?;
+        let Some(known) = known.filter(|known| counts(&known.record.meta)) else {
             return Ok(None);
         };
         let fields = S::open(&known.record).map_err(|source| LoadError::Open {
@@ -314,7 +314,11 @@ impl<S: Sample> Visit<S> {
             let done = shared.commit(S::TIERS, goal, &ticket.key, known, patch).await?;
             Ok(done.commit)
         };
-        store.shared.in_own_task(S::SCHEMA.name, work).await
+        let done = store.shared.in_own_task(work).await;
+        done.unwrap_or(Err(CommitError::Unknown {
+            session: S::SCHEMA.name,
+            source: None,
+        }))
     }
 }
 

@@ -1,0 +1,295 @@
+//! What goes wrong, and for how long: a few hands that each break one thing after another, and mend it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fastrand::Rng;
+use session_tests::proxy::{Fault, Proxy};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::task::{JoinSet, block_in_place};
+use tokio::time::sleep;
+
+#[cfg(feature = "datastore")]
+use super::cluster::Running;
+use super::cluster::{Cluster, Durable};
+
+/// How often each fault was brought about.
+pub(super) type Tally = Arc<Mutex<BTreeMap<&'static str, u64>>>;
+
+/// One hand.
+struct Hand {
+    cluster: Arc<Cluster>,
+    random: Rng,
+    tally: Tally,
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    CacheNetwork,
+    CacheServer,
+    Nodes,
+    Durable,
+}
+
+/// Breaks and mends until `stop` is set. All is mended when the set is empty.
+pub(super) fn unleash(cluster: &Arc<Cluster>, seed: u64, stop: &Arc<AtomicBool>, tally: &Tally) -> JoinSet<()> {
+    let targets = [
+        Target::CacheNetwork,
+        Target::CacheNetwork,
+        Target::CacheServer,
+        Target::Nodes,
+        Target::Durable,
+    ];
+    let mut random = Rng::with_seed(seed);
+    let mut hands = JoinSet::new();
+    for target in targets {
+        let mut hand = Hand {
+            cluster: Arc::clone(cluster),
+            random: random.fork(),
+            tally: Arc::clone(tally),
+        };
+        let stop = Arc::clone(stop);
+        // Some rounds are hell, in others things go well for long enough to be seen by all.
+        let most = [600, 1500, 4000][random.usize(0..3)];
+        hands.spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                let rest = hand.random.u64(50..most);
+                sleep(Duration::from_millis(rest)).await;
+                match target {
+                    Target::CacheNetwork => hand.cache_network().await,
+                    Target::CacheServer => hand.cache_server().await,
+                    Target::Nodes => hand.nodes().await,
+                    Target::Durable => hand.durable().await,
+                }
+            }
+        });
+    }
+    hands
+}
+
+impl Hand {
+    fn count(&self, fault: &'static str) {
+        *self.tally.lock().unwrap().entry(fault).or_default() += 1;
+    }
+
+    /// How long a fault lasts: mostly well below a second, sometimes longer than any timeout of the cache.
+    async fn hold(&mut self) {
+        let millis = if self.random.u8(0..10) == 0 {
+            self.random.u64(1000..4000)
+        } else {
+            self.random.u64(20..800)
+        };
+        sleep(Duration::from_millis(millis)).await;
+    }
+
+    fn node(&mut self) -> usize {
+        self.random.usize(0..self.cluster.nodes.len())
+    }
+
+    async fn cache_network(&mut self) {
+        let cluster = Arc::clone(&self.cluster);
+        let mut proxy = cluster.nodes[self.node()].cache.lock().await;
+        let at = self.random.u64(0..200);
+        let reply = |fault| (Fault::Pass, fault);
+        let (name, (to_server, to_client)) = match self.random.u8(0..12) {
+            0 => return self.refuse(&mut proxy, "cache: refuse").await,
+            1 => {
+                self.count("cache: cut");
+                return proxy.cut().await;
+            }
+            2 => ("cache: one way, nothing arrives", (Fault::FreezeAfter(0), Fault::Pass)),
+            3 => ("cache: one way, nothing comes back", reply(Fault::FreezeAfter(0))),
+            4 => ("cache: freeze within a command", (Fault::FreezeAfter(at), Fault::Pass)),
+            5 => ("cache: freeze within a reply", reply(Fault::FreezeAfter(at))),
+            6 => ("cache: cut within a command", (Fault::CutAfter(at), Fault::Pass)),
+            7 => ("cache: cut within a reply", reply(Fault::CutAfter(at))),
+            8 => {
+                let mask = 1 << self.random.u8(0..8);
+                ("cache: corrupt reply", reply(Fault::Corrupt(at, mask)))
+            }
+            9 => (
+                "cache: unasked error",
+                reply(Fault::Inject(at % 2 * at, b"ERROR\r\n".to_vec())),
+            ),
+            10 => ("cache: drip", (Fault::Drip, Fault::Drip)),
+            _ => {
+                let mut delay = || Fault::Delay(Duration::from_millis(self.random.u64(1..120)));
+                ("cache: delay", (delay(), delay()))
+            }
+        };
+        self.count(name);
+        proxy.to_server().always(to_server);
+        proxy.to_client().always(to_client);
+        self.hold().await;
+        self.mend(&proxy).await;
+    }
+
+    async fn refuse(&mut self, proxy: &mut Proxy, name: &'static str) {
+        self.count(name);
+        proxy.refuse().await;
+        proxy.cut().await;
+        self.hold().await;
+        proxy.accept().await;
+    }
+
+    /// Lets everything pass again: what was held back arrives late, or never.
+    async fn mend(&mut self, proxy: &Proxy) {
+        if self.random.bool() {
+            proxy.cut().await;
+        }
+        proxy.to_server().always(Fault::Pass);
+        proxy.to_client().always(Fault::Pass);
+    }
+
+    async fn cache_server(&mut self) {
+        let cluster = Arc::clone(&self.cluster);
+        let mut memcached = cluster.memcached.lock().await;
+        match self.random.u8(0..8) {
+            0 => {
+                self.count("memcached: kill, later restart");
+                block_in_place(|| memcached.kill());
+                self.hold().await;
+                block_in_place(|| memcached.restart());
+            }
+            1 => {
+                self.count("memcached: restart");
+                block_in_place(|| memcached.restart());
+            }
+            2 => {
+                self.count("memcached: pause");
+                block_in_place(|| memcached.pause());
+                self.hold().await;
+                memcached.resume();
+            }
+            3 => {
+                self.count("memcached: flush");
+                block_in_place(|| memcached.flush());
+            }
+            _ => {
+                let rounds = self.random.u8(1..12);
+                for _ in 0..rounds {
+                    self.count("memcached: evict");
+                    // It answers, since only this hand stops it.
+                    let address = memcached.address();
+                    evict(address, &mut self.random).await.expect("memcached answers");
+                    let rest = self.random.u64(1..60);
+                    sleep(Duration::from_millis(rest)).await;
+                }
+            }
+        }
+    }
+
+    async fn nodes(&mut self) {
+        let number = self.node();
+        #[cfg(feature = "datastore")]
+        if self.random.u8(0..3) > 0 {
+            let cluster = Arc::clone(&self.cluster);
+            let running = cluster.nodes[number].running.lock().await;
+            if let Some(Running::Process(process)) = &*running {
+                self.count("node: pause");
+                process.pause();
+                self.hold().await;
+                if self.random.u8(0..6) == 0 {
+                    sleep(Duration::from_secs(self.random.u64(5..12))).await;
+                }
+                process.resume();
+                return;
+            }
+        }
+        self.count("node: kill");
+        self.cluster.kill(number).await;
+        let rest = self.random.u64(0..500);
+        sleep(Duration::from_millis(rest)).await;
+        self.cluster.launch(number).await;
+    }
+
+    async fn durable(&mut self) {
+        let cluster = Arc::clone(&self.cluster);
+        match &cluster.durable {
+            Durable::File(file) => {
+                self.count("durable: failing calls");
+                file.fail(self.random.u64(5..90), self.random.u64(..));
+                self.hold().await;
+                file.fail(0, 0);
+            }
+            #[cfg(feature = "datastore")]
+            Durable::Emulator(emulated) => {
+                if self.random.u8(0..6) == 0 {
+                    self.count("emulator: pause");
+                    emulated.0.freeze();
+                    self.hold().await;
+                    if self.random.u8(0..6) == 0 {
+                        sleep(Duration::from_secs(self.random.u64(5..10))).await;
+                    }
+                    emulated.0.thaw();
+                    return;
+                }
+                let node = self.node();
+                if let Some(proxy) = &cluster.nodes[node].durable {
+                    self.durable_network(&mut *proxy.lock().await).await;
+                }
+            }
+        }
+    }
+
+    #[cfg(feature = "datastore")]
+    async fn durable_network(&mut self, proxy: &mut Proxy) {
+        let at = self.random.u64(0..2000);
+        let reply = |fault| (Fault::Pass, fault);
+        let (name, (to_server, to_client)) = match self.random.u8(0..9) {
+            0 => return self.refuse(proxy, "durable: refuse").await,
+            1 => {
+                self.count("durable: cut");
+                return proxy.cut().await;
+            }
+            2 => (
+                "durable: one way, nothing arrives",
+                (Fault::FreezeAfter(0), Fault::Pass),
+            ),
+            3 => ("durable: one way, nothing comes back", reply(Fault::FreezeAfter(0))),
+            4 => (
+                "durable: freeze within a request",
+                (Fault::FreezeAfter(at), Fault::Pass),
+            ),
+            5 => ("durable: freeze within an answer", reply(Fault::FreezeAfter(at))),
+            6 => ("durable: cut within a request", (Fault::CutAfter(at), Fault::Pass)),
+            7 => ("durable: cut within an answer", reply(Fault::CutAfter(at))),
+            _ => {
+                let mut delay = || Fault::Delay(Duration::from_millis(self.random.u64(1..400)));
+                ("durable: delay", (delay(), delay()))
+            }
+        };
+        self.count(name);
+        proxy.to_server().always(to_server);
+        proxy.to_client().always(to_client);
+        self.hold().await;
+        if self.random.u8(0..6) == 0 {
+            sleep(Duration::from_secs(self.random.u64(5..12))).await;
+        }
+        self.mend(proxy).await;
+    }
+}
+
+/// Deletes every other item of a memcached, whatever it is: a record, a lease, a fence, a tombstone.
+async fn evict(address: std::net::SocketAddr, random: &mut Rng) -> std::io::Result<()> {
+    let mut stream = BufReader::new(TcpStream::connect(address).await?);
+    stream.write_all(b"lru_crawler metadump all\r\n").await?;
+    let mut keys = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        // BUSY where the crawler is at work already.
+        match line.strip_prefix("key=").and_then(|rest| rest.split(' ').next()) {
+            Some(key) => keys.push(key.to_owned()),
+            None => break,
+        }
+    }
+    for key in keys.iter().filter(|_| random.bool()) {
+        stream.write_all(format!("delete {key}\r\n").as_bytes()).await?;
+        stream.read_line(&mut String::new()).await?;
+    }
+    Ok(())
+}

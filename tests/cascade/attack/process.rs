@@ -1,0 +1,89 @@
+//! Nodes as processes on the Datastore emulator, which keeps everything in memory: it is never killed, since that would
+//! lose what it has acknowledged, which is no fault of a durable tier's. It is frozen, and its connections are attacked.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use session_tests::services::emulator::{Emulator, Flavour, PROJECT};
+use session_tests::services::spawn_tied;
+
+use super::cluster::{Cluster, Durable, Running};
+
+/// How long a node may take to come up: it probes the emulator.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Base64 of 32 bytes.
+const KEYS: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+
+/// A Datastore emulator.
+pub(super) struct Emulated(pub(super) Emulator);
+
+impl Emulated {
+    pub(super) fn address(&self) -> SocketAddr {
+        self.0.address().parse().unwrap()
+    }
+}
+
+impl Cluster {
+    /// Three processes that share an emulator; `None` without memcached or the emulator.
+    pub(super) async fn across_processes() -> Option<Self> {
+        let emulator = tokio::task::block_in_place(|| Emulator::start(Flavour::Datastore))?;
+        Self::start(3, Durable::Emulator(Box::new(Emulated(emulator)))).await
+    }
+}
+
+/// A process that is killed when this value is dropped.
+pub(super) struct Process(Child);
+
+impl Process {
+    pub(super) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    pub(super) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let mut kill = Command::new("kill");
+        let status = kill.args([signal, &self.0.id().to_string()]).status();
+        assert!(status.expect("kill is installed").success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _already_dead = self.0.kill();
+        let _already_waited_for = self.0.wait();
+    }
+}
+
+/// Starts a node; again and again, as a supervisor would, where the servers cannot be reached.
+pub(super) async fn launch(cache: SocketAddr, durable: SocketAddr, max_value_len: usize) -> (Running, SocketAddr) {
+    let started = Instant::now();
+    loop {
+        let launched = tokio::task::spawn_blocking(move || once(cache, durable, max_value_len)).await;
+        if let Some((process, address)) = launched.unwrap() {
+            return (Running::Process(process), address);
+        }
+        assert!(started.elapsed() < PATIENCE, "a node does not come up");
+    }
+}
+
+fn once(cache: SocketAddr, durable: SocketAddr, max_value_len: usize) -> Option<(Process, SocketAddr)> {
+    let child = spawn_tied(env!("CARGO_BIN_EXE_attack-node"), |command| {
+        command
+            .env("SESSION_KEYS", KEYS)
+            .env("MEMCACHE_SERVERS", cache.to_string())
+            .env("DATASTORE_EMULATOR_HOST", durable.to_string())
+            .env("DATASTORE_PROJECT_ID", PROJECT)
+            .env("MaxMemcacheSessionSizeBytes", max_value_len.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+    });
+    let mut process = Process(child);
+    let mut line = String::new();
+    BufReader::new(process.0.stdout.take()?).read_line(&mut line).ok()?;
+    Some((process, line.trim().parse().ok()?))
+}

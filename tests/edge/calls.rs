@@ -1,0 +1,118 @@
+//! What each kind of request asks of the tiers, counted.
+
+use axum::http::Method;
+
+use crate::site::{Browser, Site};
+
+#[tokio::test]
+async fn a_session_nobody_changed_costs_nothing() {
+    let site = Site::new().await;
+    let mut browser = Browser::default();
+    let reply = site.get(&mut browser, "/read").await;
+    assert!(reply.is_new());
+    reply.assert_no_cookie();
+    let reply = site.post(&mut browser, "/touch").await;
+    reply.assert_no_cookie();
+    site.assert_untouched();
+}
+
+#[tokio::test]
+async fn a_request_without_a_session_asks_nobody_whatever_its_cookie() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    site.get(&mut browser, "/nothing").await.assert_no_cookie();
+    site.assert_untouched();
+}
+
+#[tokio::test]
+async fn to_create_is_one_durable_call() {
+    let site = Site::new().await;
+    let reply = site.post(&mut Browser::default(), "/visit").await;
+    assert_eq!(reply.visits(), 1);
+    assert!(reply.cookie().starts_with("__Host-shop="));
+    site.settle().await;
+    assert_eq!(site.durable.calls(), [("insert", 1)]);
+    assert_eq!(site.cache.calls(), []);
+}
+
+#[tokio::test]
+async fn the_first_read_fills_the_cache_and_the_next_is_one_call_to_it() {
+    let site = Site::new().await;
+    let mut browser = Browser::default();
+    site.post(&mut browser, "/visit").await;
+    site.forget_calls();
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
+    site.settle().await;
+    assert_eq!(site.durable.calls(), [("read", 1)]);
+    assert_eq!(site.cache.calls(), [("add", 1), ("get", 2), ("swap", 1)]);
+
+    let reply = site.get(&mut browser, "/read").await;
+    assert_eq!((reply.visits(), reply.is_new()), (1, false));
+    reply.assert_no_cookie();
+    site.settle().await;
+    assert_eq!(site.cache.calls(), [("get", 1)]);
+    assert_eq!(site.durable.calls(), []);
+}
+
+#[tokio::test]
+async fn a_write_after_a_hit_is_four_cache_calls_and_one_durable() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let reply = site.post(&mut browser, "/visit").await;
+    assert_eq!(reply.visits(), 2);
+    reply.assert_no_cookie();
+    site.settle().await;
+    assert_eq!(site.durable.calls(), [("update", 1)]);
+    assert_eq!(site.cache.calls(), [("get", 2), ("swap", 2)]);
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
+    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+}
+
+#[tokio::test]
+async fn fields_left_as_they_were_are_no_write() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    site.post(&mut browser, "/touch").await.assert_no_cookie();
+    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+}
+
+#[tokio::test]
+async fn no_tier_is_asked_about_a_cookie_that_this_server_never_gave_out() {
+    let site = Site::new().await;
+    let browser = site.visitor().await;
+    let (name, value) = ("__Host-shop", browser.value());
+    let flipped = if value.ends_with('A') { 'B' } else { 'A' };
+    let forged = format!("{}{flipped}", &value[..63]);
+    let values = [
+        "",
+        "x",
+        &value[..63],
+        &format!("{value}A"),
+        &forged,
+        &"A".repeat(64),
+        &"%".repeat(64),
+    ];
+    for value in values {
+        let cookie = format!("{name}={value}");
+        let reply = site.send(Method::GET, "/read", Some(&cookie)).await;
+        assert!(reply.is_new(), "{value}");
+        reply.assert_no_cookie();
+    }
+    let foreign = [
+        format!("shop={value}", value = browser.value()),
+        format!("__Host-shop2={value}", value = browser.value()),
+        "__Host-shop".to_owned(),
+        ";;;=;= ;".to_owned(),
+    ];
+    for cookie in &foreign {
+        assert!(site.send(Method::GET, "/read", Some(cookie)).await.is_new(), "{cookie}");
+    }
+    site.assert_untouched();
+    // The forged cookie's bearer gets a session of its own.
+    let reply = site
+        .send(Method::POST, "/visit", Some(&format!("{name}={forged}")))
+        .await;
+    assert_eq!(reply.visits(), 1);
+    assert!(!reply.cookie().contains(&value[..20]), "the foreign id is not adopted");
+    assert_eq!(site.durable.calls(), [("insert", 1)]);
+}

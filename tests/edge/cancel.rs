@@ -1,0 +1,206 @@
+//! Clients that hang up, and handlers that do not wait.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::post;
+use session_runtime::{Commit, CommitError, Session, TypedSession};
+use session_tests::watched::{Control, Gate};
+use tower::ServiceExt;
+
+use crate::site::{Browser, Here, Site, request};
+
+#[tokio::test]
+async fn the_commit_is_done_before_the_first_byte_of_the_response() {
+    let site = Site::new().await;
+    let browser = site.visitor().await;
+    let streaming = |mut shop: Here| async move {
+        *shop.visits_mut() += 1;
+        Body::from("streamed").into_response()
+    };
+    let app = site.serving(Router::new().route("/", post(streaming)));
+    let gate = site.durable.block("update");
+    let response = app
+        .app
+        .clone()
+        .oneshot(request(Method::POST, "/", browser.cookie.as_deref()));
+    let mut response = std::pin::pin!(response);
+    tokio::select! {
+        biased;
+        _ = &mut response => panic!("the response is there before its commit"),
+        () = gate.reached() => {}
+    }
+    gate.release();
+    assert_eq!(response.await.unwrap().status(), StatusCode::OK);
+    assert_eq!(site.get(&mut browser.clone(), "/read").await.visits(), 2);
+}
+
+/// Sends a request, and hangs up when the gate has been reached.
+async fn hang_up(site: &Site, path: &str, browser: &Browser, gate: &Gate) {
+    let response = site
+        .app
+        .clone()
+        .oneshot(request(Method::POST, path, browser.cookie.as_deref()));
+    tokio::select! {
+        biased;
+        _ = response => panic!("nothing was blocked"),
+        () = gate.reached() => {}
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_does_not_cut_a_commit() {
+    for is_applied in [false, true] {
+        let site = Site::new().await;
+        let mut browser = site.visitor().await;
+        let block = if is_applied {
+            Control::block_after
+        } else {
+            Control::block
+        };
+        let gate = block(&site.cache, "swap");
+        hang_up(&site, "/visit", &browser, &gate).await;
+        gate.release();
+        site.settle().await;
+        site.forget_calls();
+        assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
+        assert_eq!(site.durable.calls(), [], "the cache was settled too");
+    }
+    for call in ["update", "delete"] {
+        let site = Site::new().await;
+        let mut browser = site.visitor().await;
+        let gate = site.durable.block(call);
+        let path = if call == "update" { "/visit" } else { "/logout" };
+        hang_up(&site, path, &browser, &gate).await;
+        gate.release();
+        site.settle().await;
+        let reply = site.get(&mut browser, "/read").await;
+        assert_eq!(reply.visits(), if call == "update" { 2 } else { 0 });
+    }
+}
+
+#[derive(Session)]
+#[session(name = "other", version = 1)]
+#[cascade(datastore)]
+struct Other {
+    visits: u64,
+}
+
+#[tokio::test]
+async fn nor_does_it_cost_the_second_session_of_the_request_its_commit() {
+    let site = Site::new().await;
+    let handler = |mut shop: Here, mut other: TypedSession<Other>| async move {
+        *shop.visits_mut() += 1;
+        *other.visits_mut() += 1;
+    };
+    let app = site.serving(Router::new().route("/", post(handler)));
+    let gate = site.durable.block("insert");
+    hang_up(&app, "/", &Browser::default(), &gate).await;
+    gate.release();
+    site.settle().await;
+    assert_eq!(site.records.keys().len(), 2);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_on_the_handler_changes_nothing() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let gate = Gate::new();
+    let handler = {
+        let gate = gate.clone();
+        move |mut shop: Here| async move {
+            *shop.visits_mut() += 1;
+            shop.destroy();
+            gate.pass().await;
+        }
+    };
+    let app = site.serving(Router::new().route("/", post(handler)));
+    hang_up(&app, "/", &browser, &gate).await;
+    site.settle().await;
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
+}
+
+#[tokio::test]
+async fn a_commit_that_the_handler_does_not_wait_for_is_made_once() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let durable = site.durable.clone();
+    let handler = move |mut shop: Here| async move {
+        *shop.visits_mut() += 1;
+        let gate = durable.block("update");
+        tokio::select! {
+            biased;
+            _ = shop.commit() => panic!("nothing was blocked"),
+            () = gate.reached() => {}
+        }
+        *shop.visits_mut() += 1;
+        gate.release();
+    };
+    let app = site.serving(Router::new().route("/", post(handler)));
+    assert_eq!(app.post(&mut browser, "/").await.status, StatusCode::OK);
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 3);
+}
+
+/// It may fail when nobody waits any more; then the response says so.
+#[tokio::test]
+async fn a_failure_that_the_handler_did_not_wait_for_is_not_lost() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let (logged_out, durable) = (site.clone(), site.durable.clone());
+    let cookie = browser.clone();
+    let other = site.node(|builder| builder).await;
+    let handler = move |mut shop: Here| async move {
+        *shop.visits_mut() += 1;
+        let gate = durable.block("update");
+        tokio::select! {
+            biased;
+            _ = shop.commit() => panic!("nothing was blocked"),
+            () = gate.reached() => {}
+        }
+        other.post(&mut cookie.clone(), "/logout").await.cookie();
+        gate.release();
+    };
+    let app = site.serving(Router::new().route("/", post(handler)));
+    let reply = app.post(&mut browser, "/").await;
+    assert_eq!(reply.status, StatusCode::CONFLICT);
+    reply.assert_no_cookie();
+    assert_eq!(logged_out.records.keys(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_ends_within_its_time_and_the_next_one_is_not_held_up() {
+    let site = Site::with(|builder| builder.commit_timeout(Duration::from_secs(5))).await;
+    let mut browser = site.visitor().await;
+    let gate = site.durable.block("update");
+    let started = tokio::time::Instant::now();
+    let reply = site.post(&mut browser, "/visit").await;
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(started.elapsed(), Duration::from_secs(5));
+    drop(gate);
+    assert_eq!(site.post(&mut browser, "/visit").await.visits(), 2);
+}
+
+#[tokio::test]
+async fn a_session_taken_along_after_the_response_changes_nothing() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
+    let handler = move |shop: Here| async move {
+        let sender = sender.lock().unwrap().take().unwrap();
+        assert!(sender.send(shop).is_ok());
+    };
+    let app = site.serving(Router::new().route("/", post(handler)));
+    app.post(&mut browser, "/").await;
+    let mut late = receiver.await.unwrap();
+    late.set_user(Some(7));
+    late.rotate();
+    late.destroy();
+    let outcome: Result<Commit, CommitError> = late.commit().await;
+    assert_eq!(outcome.unwrap(), Commit::Clean);
+    let reply = site.get(&mut browser, "/read").await;
+    assert_eq!((reply.visits(), reply.json()["user"].as_u64()), (1, None));
+}

@@ -1,0 +1,119 @@
+//! When sessions end by themselves, and what noting their use costs.
+
+use std::time::Duration;
+
+use axum::http::Method;
+
+use crate::site::{Browser, Site};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn an_unused_session_ends_after_its_idle_time_and_is_never_adopted_again() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let old = browser.cookie.clone();
+    site.clock.advance(20 * MINUTE);
+    let reply = site.get(&mut browser, "/read").await;
+    assert!(reply.is_new());
+    reply.assert_no_cookie();
+    site.settle().await;
+    assert_eq!(site.records.keys(), Vec::<String>::new(), "met and deleted");
+    assert_eq!(site.post(&mut browser, "/visit").await.visits(), 1);
+    assert_ne!(old.unwrap()[..32], browser.cookie.unwrap()[..32], "under a fresh id");
+}
+
+#[tokio::test]
+async fn use_is_noted_at_most_once_per_tenth_of_the_idle_time() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    site.clock.advance(Duration::from_secs(119));
+    site.get(&mut browser, "/read").await;
+    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+    site.clock.advance(Duration::from_secs(1));
+    site.get(&mut browser, "/read").await.assert_no_cookie();
+    assert!(site.durable.calls().contains(&("update", 1)));
+    site.get(&mut browser, "/read").await;
+    assert_eq!(site.durable.calls(), []);
+    // In steps shorter than the idle time it lives on.
+    for _ in 0..10 {
+        site.clock.advance(19 * MINUTE);
+        assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_parallel_requests_of_a_page_note_its_use_once() {
+    let site = Site::new().await;
+    let browser = site.visitor().await;
+    site.clock.advance(3 * MINUTE);
+    let gate = site.durable.block("update");
+    let requests: Vec<_> = (0..8)
+        .map(|_| {
+            let (site, cookie) = (site.clone(), browser.cookie.clone());
+            tokio::spawn(async move { site.send(Method::GET, "/read", cookie.as_deref()).await.visits() })
+        })
+        .collect();
+    gate.reached().await;
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    gate.release();
+    for request in requests {
+        assert_eq!(request.await.unwrap(), 1);
+    }
+    let calls = site.durable.calls();
+    assert!(calls.contains(&("update", 1)), "{calls:?}");
+}
+
+#[tokio::test]
+async fn no_use_carries_a_session_over_its_absolute_deadline() {
+    let site = Site::with(|builder| builder.max_age(60 * MINUTE)).await;
+    let mut browser = Browser::default();
+    let reply = site.post(&mut browser, "/visit").await;
+    assert!(reply.cookie().contains("Max-Age=3600"));
+    for _ in 0..5 {
+        site.clock.advance(11 * MINUTE);
+        assert!(!site.get(&mut browser, "/read").await.is_new());
+    }
+    // The cookie that a rotation gives ends with the session.
+    let reply = site.post(&mut browser, "/rotate").await;
+    assert!(reply.cookie().contains("Max-Age=300"), "{reply:?}");
+    site.clock.advance(5 * MINUTE);
+    assert!(site.get(&mut browser, "/read").await.is_new());
+}
+
+#[tokio::test]
+async fn purging_takes_what_has_expired() {
+    let site = Site::new().await;
+    site.visitor().await;
+    site.clock.advance(19 * MINUTE);
+    let mut browser = site.visitor().await;
+    site.clock.advance(MINUTE);
+    assert_eq!(site.store.purge_expired(10).await.unwrap(), 1);
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
+}
+
+/// A peer's sweeper died of its first error, and a peer's second store had none.
+#[tokio::test(start_paused = true)]
+async fn every_store_sweeps_and_goes_on_after_an_error() {
+    let sites = [
+        Site::with(|builder| builder.purge_every(MINUTE)).await,
+        Site::with(|builder| builder.purge_every(MINUTE)).await,
+    ];
+    for site in &sites {
+        site.visitor().await;
+        site.clock.advance(30 * MINUTE);
+        site.durable
+            .fail_once("purge", session_runtime::tier::TierErrorKind::Unavailable, false);
+    }
+    tokio::time::sleep(MINUTE + Duration::from_secs(1)).await;
+    for site in &sites {
+        assert_eq!(site.durable.calls(), [("purge", 1)]);
+        assert_eq!(site.records.keys().len(), 1);
+    }
+    tokio::time::sleep(MINUTE).await;
+    for site in &sites {
+        assert_eq!(site.records.keys(), Vec::<String>::new());
+    }
+}

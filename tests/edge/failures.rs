@@ -1,0 +1,466 @@
+//! What each failure gives: the table of the contract, row by row. (The rows on cookies, rotation and 5xx are beside
+//! what they are about.)
+
+use axum::Router;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{Method, StatusCode};
+use axum::routing::{get, post};
+use session_runtime::tier::TierErrorKind;
+use session_runtime::tier::embedded::LocalCache;
+use session_runtime::{CascadeStore, Commit, CommitError, RouterExt, Session, SessionRejection, TypedSession};
+use session_tests::watched::{Gate, Watched};
+
+use crate::site::{Browser, Here, Reply, Site, keys, read, routes, visit};
+
+fn assert_unavailable(reply: &Reply) {
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{reply:?}");
+    assert!(reply.headers.contains_key(RETRY_AFTER));
+    reply.assert_no_cookie();
+}
+
+#[tokio::test]
+async fn with_the_cache_down_the_durable_tier_serves_and_the_outcome_says_so() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    site.cache.down();
+    let app = routes().sessions(site.store.layer().with_server_timing(true));
+    let reply = browser.send(&app, Method::GET, "/read").await;
+    assert_eq!(reply.visits(), 1);
+    let timing = reply.headers["server-timing"].to_str().unwrap();
+    assert!(
+        timing.contains("load;desc=\"datastore\"") && timing.contains("degraded"),
+        "{timing}"
+    );
+    let reply = browser.send(&app, Method::POST, "/visit").await;
+    assert_eq!(reply.visits(), 2);
+    let timing = reply.headers["server-timing"].to_str().unwrap();
+    assert!(timing.contains("commit;desc=\"unfenced\""), "{timing}");
+    // Nor does a new session need it, nor the end of one.
+    assert_eq!(Browser::default().send(&app, Method::POST, "/visit").await.visits(), 1);
+    assert!(
+        browser
+            .send(&app, Method::POST, "/logout")
+            .await
+            .cookie()
+            .contains("Max-Age=0")
+    );
+    site.cache.up();
+    site.settle().await;
+}
+
+/// A peer's cache never warmed again once it had been lost.
+#[tokio::test]
+async fn the_cache_warms_again() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    site.cache.down();
+    site.get(&mut browser, "/read").await;
+    site.post(&mut browser, "/visit").await;
+    site.cache.up();
+    site.settle().await;
+    // What made up for the missing fence hides the record for as long as a fence does.
+    site.clock.advance(std::time::Duration::from_secs(76));
+    site.warm(&mut browser).await;
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
+    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+}
+
+#[tokio::test]
+async fn with_the_durable_tier_down_cached_reads_are_served_even_where_use_is_to_be_noted() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    site.durable.down();
+    for _ in 0..3 {
+        let reply = site.get(&mut browser, "/read").await;
+        assert_eq!((reply.status, reply.visits()), (StatusCode::OK, 1));
+        site.clock.advance(std::time::Duration::from_secs(121));
+    }
+}
+
+#[tokio::test]
+async fn with_the_durable_tier_down_writes_fail_and_nothing_is_half_saved() {
+    let site = Site::new().await;
+    for path in ["/visit", "/login/7", "/logout", "/rotate"] {
+        let mut browser = site.visitor().await;
+        site.durable.down();
+        assert_unavailable(&site.post(&mut browser, path).await);
+        site.durable.up();
+        let reply = site.get(&mut browser, "/read").await;
+        assert_eq!((reply.visits(), reply.json()["user"].as_u64()), (1, None), "{path}");
+    }
+    site.durable.down();
+    assert_unavailable(&site.post(&mut Browser::default(), "/visit").await);
+}
+
+#[tokio::test]
+async fn an_outage_never_looks_like_a_logout() {
+    let site = Site::new().await;
+    let mut browser = Browser::default();
+    site.post(&mut browser, "/visit").await;
+    site.durable.down();
+    for (method, path) in [
+        (Method::GET, "/read"),
+        (Method::POST, "/visit"),
+        (Method::POST, "/logout"),
+    ] {
+        assert_unavailable(&browser.send(&site.app, method, path).await);
+    }
+    site.cache.down();
+    assert_unavailable(&site.get(&mut browser, "/read").await);
+    site.durable.up();
+    site.cache.up();
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
+}
+
+#[tokio::test]
+async fn a_silent_tier_is_asked_whether_the_write_landed() {
+    let site = Site::new().await;
+    for is_applied in [true, false] {
+        let mut browser = site.visitor().await;
+        site.durable.fail_once("update", TierErrorKind::Unknown, is_applied);
+        let reply = site.post(&mut browser, "/visit").await;
+        assert_eq!((reply.status, reply.visits()), (StatusCode::OK, 2));
+        assert_eq!(site.get(&mut browser, "/read").await.visits(), 2, "once, and not twice");
+        site.durable.fail_once("delete", TierErrorKind::Unknown, is_applied);
+        assert!(site.post(&mut browser, "/logout").await.cookie().contains("Max-Age=0"));
+        assert!(site.get(&mut browser, "/read").await.is_new());
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_creation_was_not_answered_is_created_once_as_far_as_anyone_can_tell() {
+    let site = Site::new().await;
+    for is_applied in [true, false] {
+        site.durable.fail_once("insert", TierErrorKind::Unknown, is_applied);
+        let mut browser = Browser::default();
+        site.post(&mut browser, "/visit").await.cookie();
+        assert_eq!(site.post(&mut browser, "/visit").await.visits(), 2);
+    }
+    site.durable.fail("insert", TierErrorKind::Unknown);
+    assert_unavailable(&site.post(&mut Browser::default(), "/visit").await);
+}
+
+mod old {
+    use session_runtime::Session;
+
+    #[derive(Session)]
+    #[session(name = "shop", version = 1)]
+    #[cascade(memcache, datastore)]
+    pub(super) struct Shop {
+        pub(super) visits: String,
+    }
+}
+
+/// A peer answered 500 for ever after a deploy, or began a new session over the old one.
+#[tokio::test]
+async fn a_record_that_does_not_decode_is_a_rejection_that_names_the_field_and_is_left_alone() {
+    let site = Site::new().await;
+    let write = |mut shop: TypedSession<old::Shop>| async move { shop.set_visits("secret words".into()) };
+    let before = site.serving(Router::new().route("/", post(write)));
+    let mut browser = Browser::default();
+    before.post(&mut browser, "/").await.cookie();
+    let key = site.records.keys().remove(0);
+    let stored = site.records.value(&key);
+    site.clock.advance(std::time::Duration::from_secs(180));
+    for path in ["/visit", "/logout", "/rotate"] {
+        let reply = site.post(&mut browser, path).await;
+        assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(reply.body.contains("visits"), "{reply:?}");
+        assert!(!reply.body.contains("secret words"), "{reply:?}");
+        reply.assert_no_cookie();
+        site.settle().await;
+    }
+    assert_eq!(site.records.value(&key), stored);
+    // Rolled back, the old binary finds it as it was.
+    let read = |shop: TypedSession<old::Shop>| async move { shop.visits().clone() };
+    let before = site.serving(Router::new().route("/", get(read)));
+    assert_eq!(before.get(&mut browser, "/").await.body, "secret words");
+}
+
+/// Two structs that look the same to the fingerprint, since an alias hides what differs.
+mod alike {
+    macro_rules! shop {
+        ($name:ident, $visits:ty) => {
+            pub(super) mod $name {
+                use session_runtime::Session;
+
+                pub(crate) type Visits = $visits;
+
+                #[derive(Session)]
+                #[session(name = "shop", version = 1)]
+                #[cascade(datastore)]
+                pub(crate) struct Shop {
+                    pub(crate) visits: Visits,
+                }
+            }
+        };
+    }
+    shop!(text, String);
+    shop!(number, u64);
+}
+
+#[tokio::test]
+async fn nor_is_such_a_record_written_to_note_that_it_was_used() {
+    let site = Site::new().await;
+    let write = |mut shop: TypedSession<alike::text::Shop>| async move { shop.set_visits("many".into()) };
+    let mut browser = Browser::default();
+    site.serving(Router::new().route("/", post(write)))
+        .post(&mut browser, "/")
+        .await
+        .cookie();
+    site.clock.advance(std::time::Duration::from_secs(180));
+    site.forget_calls();
+    let read =
+        |shop: Result<TypedSession<alike::number::Shop>, SessionRejection>| async move { shop.is_err().to_string() };
+    let reply = site
+        .serving(Router::new().route("/", get(read)))
+        .get(&mut browser, "/")
+        .await;
+    assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, "true"));
+    assert_eq!(site.durable.calls(), [("read", 1)]);
+}
+
+/// Two requests that both have loaded before either commits.
+async fn race(site: &Site, other: &Site, browser: &Browser, first: &str, second: &str) -> (Reply, Reply) {
+    let gate = site.durable.block("update");
+    let (one, cookie, path) = (site.clone(), browser.cookie.clone(), first.to_owned());
+    let one = tokio::spawn(async move { one.send(Method::POST, &path, cookie.as_deref()).await });
+    gate.reached().await;
+    let two = other.send(Method::POST, second, browser.cookie.as_deref()).await;
+    gate.release();
+    (one.await.unwrap(), two)
+}
+
+#[tokio::test]
+async fn of_two_writers_both_survive_field_by_field() {
+    let site = Site::new().await;
+    let other = site.node(|builder| builder).await;
+    let mut browser = site.visitor().await;
+    let (one, two) = race(&site, &other, &browser, "/visit", "/visit").await;
+    assert_eq!((one.status, two.status), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(
+        site.get(&mut browser, "/read").await.visits(),
+        3,
+        "equal changes count twice"
+    );
+    let (one, two) = race(&site, &other, &browser, "/visit", "/note/hello").await;
+    assert_eq!((one.status, two.status), (StatusCode::OK, StatusCode::OK));
+    let reply = other.get(&mut browser, "/read").await;
+    assert_eq!((reply.visits(), reply.json()["note"].as_str()), (4, Some("hello")));
+}
+
+#[tokio::test]
+async fn two_writers_of_a_field_that_rejects_are_a_conflict() {
+    let site = Site::new().await;
+    let other = site.node(|builder| builder).await;
+    let browser = site.visitor().await;
+    for second in ["/step/4", "/step/3"] {
+        let (one, two) = race(&site, &other, &browser, "/step/3", second).await;
+        assert_eq!((one.status, two.status), (StatusCode::CONFLICT, StatusCode::OK));
+        one.assert_no_cookie();
+    }
+}
+
+#[tokio::test]
+async fn a_record_over_max_len_is_refused_and_the_old_one_stays() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let long = format!("/note/{}", "x".repeat(5000));
+    let reply = site.post(&mut browser, &long).await;
+    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(
+        reply.body.contains("4096") && reply.body.contains("grown to 5"),
+        "{}",
+        reply.body
+    );
+    assert_eq!(
+        site.get(&mut browser, "/read").await.json()["note"],
+        serde_json::Value::Null
+    );
+    let reply = site.post(&mut Browser::default(), &long).await;
+    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
+    reply.assert_no_cookie();
+}
+
+#[tokio::test]
+async fn a_record_over_the_caches_limit_is_served_by_the_durable_tier_and_the_old_one_by_nobody() {
+    let site = Site::new().await;
+    let (cache, control) = Watched::new(LocalCache::new().with_clock(site.clock.clone()).with_max_value_len(600));
+    let builder = CascadeStore::builder(keys(&[1])).clock(site.clock.clone());
+    let store = builder
+        .memcache(cache)
+        .datastore(site.tiers.1.clone())
+        .build()
+        .await
+        .unwrap();
+    let app = routes().sessions(store.clone());
+    let mut browser = Browser::default();
+    for path in ["/visit", "/visit"] {
+        browser.send(&app, Method::POST, path).await;
+    }
+    browser.send(&app, Method::GET, "/read").await;
+    store.drain().await;
+    let long = "x".repeat(1000);
+    let reply = browser.send(&app, Method::POST, &format!("/note/{long}")).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    for _ in 0..3 {
+        let reply = browser.send(&app, Method::GET, "/read").await;
+        assert_eq!(reply.json()["note"], *long);
+        store.drain().await;
+    }
+    // And when it has become short again, the cache has it.
+    browser.send(&app, Method::POST, "/note/short").await;
+    for _ in 0..2 {
+        browser.send(&app, Method::GET, "/read").await;
+        store.drain().await;
+    }
+    control.calls();
+    site.durable.calls();
+    assert_eq!(browser.send(&app, Method::GET, "/read").await.json()["note"], "short");
+    assert_eq!((control.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+}
+
+#[derive(Session)]
+#[session(name = "other", version = 1)]
+#[cascade(datastore)]
+struct Other {
+    visits: u64,
+}
+
+#[tokio::test]
+async fn of_two_sessions_one_that_cannot_be_committed_does_not_cost_the_other_its_cookie() {
+    let site = Site::new().await;
+    let handler = |mut shop: Here, mut other: TypedSession<Other>| async move {
+        shop.set_note(Some("x".repeat(5000)));
+        *other.visits_mut() += 1;
+    };
+    let site = site.serving(Router::new().route("/", post(handler)));
+    let reply = site.send(Method::POST, "/", None).await;
+    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(reply.cookie().starts_with("__Host-other="));
+}
+
+#[tokio::test]
+async fn the_error_response_can_be_replaced() {
+    let site = Site::new().await;
+    let layer = site.store.layer().with_error_response(|error| {
+        use axum::response::IntoResponse;
+        (StatusCode::IM_A_TEAPOT, error.to_string()).into_response()
+    });
+    let app: Router = Router::new()
+        .route("/visit", post(visit))
+        .route("/read", get(read))
+        .sessions(layer);
+    site.durable.down();
+    let reply = Browser::default().send(&app, Method::POST, "/visit").await;
+    assert_eq!(reply.status, StatusCode::IM_A_TEAPOT);
+}
+
+/// A handler that commits by itself, and answers with how it went.
+fn committing(gate: Gate, then: fn(&mut Here)) -> Router<CascadeStore> {
+    let handler = move |mut shop: Here| async move {
+        *shop.visits_mut() += 1;
+        let first = shop.commit().await;
+        gate.pass().await;
+        let shown = *shop.visits();
+        then(&mut shop);
+        let second = shop.commit().await;
+        let word = |outcome: &Result<Commit, CommitError>| match outcome {
+            Ok(commit) => format!("{commit:?}"),
+            Err(error) => format!("{error:?}").split(' ').next().unwrap().to_owned(),
+        };
+        format!("{} {shown} {}", word(&first), word(&second))
+    };
+    Router::new().route("/", post(handler)).route("/read", get(read))
+}
+
+#[tokio::test]
+async fn a_commit_of_ones_own_that_failed_can_be_tried_again_and_is_not_called_clean() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let gate = Gate::new();
+    let own = site.serving(committing(gate.clone(), |_| {}));
+    site.durable.down();
+    let request = {
+        let (own, mut browser) = (own.clone(), browser.clone());
+        tokio::spawn(async move { own.post(&mut browser, "/").await })
+    };
+    gate.reached().await;
+    site.durable.up();
+    gate.release();
+    assert_eq!(request.await.unwrap().body, "Unavailable 2 Coherent");
+    assert_eq!(own.get(&mut browser, "/read").await.visits(), 2, "once");
+}
+
+#[tokio::test]
+async fn a_commit_of_ones_own_that_failed_is_not_made_behind_the_handlers_back() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let handler = {
+        let durable = site.durable.clone();
+        move |mut shop: Here| async move {
+            *shop.visits_mut() += 1;
+            durable.down();
+            let outcome = shop.commit().await;
+            durable.up();
+            outcome.is_err().to_string()
+        }
+    };
+    let own = site.serving(Router::new().route("/", post(handler)));
+    let reply = own.post(&mut browser, "/").await;
+    assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, "true"));
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
+}
+
+#[tokio::test]
+async fn what_is_too_large_can_be_made_smaller_and_committed() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let handler = |mut shop: Here| async move {
+        *shop.visits_mut() += 1;
+        shop.set_note(Some("x".repeat(5000)));
+        assert!(matches!(shop.commit().await, Err(CommitError::TooLarge { .. })));
+        shop.set_note(Some("short".into()));
+    };
+    let own = site.serving(Router::new().route("/", post(handler)));
+    assert_eq!(own.post(&mut browser, "/").await.status, StatusCode::OK);
+    let reply = site.get(&mut browser, "/read").await;
+    assert_eq!((reply.visits(), reply.json()["note"].as_str()), (2, Some("short")));
+}
+
+#[tokio::test]
+async fn changes_after_a_commit_are_committed_with_the_response() {
+    let site = Site::new().await;
+    let handler = |mut shop: Here| async move {
+        *shop.visits_mut() += 1;
+        assert_eq!(shop.commit().await.unwrap(), Commit::Coherent);
+        assert_eq!(shop.commit().await.unwrap(), Commit::Clean);
+        *shop.visits_mut() += 1;
+        shop.set_user(Some(7));
+    };
+    let own = site.serving(Router::new().route("/", post(handler)));
+    let mut browser = Browser::default();
+    own.post(&mut browser, "/").await.cookie();
+    let reply = site.get(&mut browser, "/read").await;
+    assert_eq!((reply.visits(), reply.json()["user"].as_u64()), (2, Some(7)));
+    assert_eq!(site.records.keys().len(), 1);
+}
+
+#[tokio::test]
+async fn after_a_destroy_of_ones_own_a_new_session_can_begin_in_the_same_request() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let old = browser.clone();
+    let handler = |mut shop: Here| async move {
+        shop.destroy();
+        shop.commit().await.unwrap();
+        assert!(shop.is_new() && *shop.visits() == 0);
+        shop.set_note(Some("bye".into()));
+    };
+    let own = site.serving(Router::new().route("/", post(handler)));
+    own.post(&mut browser, "/").await.cookie();
+    assert_ne!(old.value()[..20], browser.value()[..20]);
+    let reply = site.get(&mut browser, "/read").await;
+    assert_eq!((reply.visits(), reply.json()["note"].as_str()), (0, Some("bye")));
+    assert!(site.get(&mut old.clone(), "/read").await.is_new());
+}

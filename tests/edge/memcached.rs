@@ -1,0 +1,105 @@
+//! The same on a real memcached.
+
+use axum::Router;
+use axum::http::{Method, StatusCode};
+use axum::routing::{get, post};
+use session_runtime::tier::memcache::Memcache;
+use session_runtime::{CascadeStore, RouterExt, Session, TypedSession};
+use session_tests::memory::Memory;
+use session_tests::services::memcached::Memcached;
+
+use crate::site::{Browser, keys, routes, send};
+
+fn tier(server: &Memcached) -> Memcache {
+    Memcache::connect([server.address().to_string()]).unwrap()
+}
+
+async fn node(server: &Memcached, records: &Memory) -> (CascadeStore, Router) {
+    let builder = CascadeStore::builder(keys(&[1])).memcache(tier(server));
+    let store = builder.datastore(records.clone()).build().await.unwrap();
+    (store.clone(), routes().sessions(store))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_visit_counts_on_two_nodes() {
+    let Some(server) = Memcached::start() else { return };
+    let records = Memory::default();
+    let (one, two) = (node(&server, &records).await.1, node(&server, &records).await.1);
+    let mut browser = Browser::default();
+    browser.send(&one, Method::POST, "/visit").await;
+    let clients: Vec<_> = (0..32)
+        .map(|number| {
+            let (app, cookie) = (
+                if number % 2 == 0 { &one } else { &two }.clone(),
+                browser.cookie.clone(),
+            );
+            tokio::spawn(async move {
+                u64::from(send(&app, Method::POST, "/visit", cookie.as_deref()).await.status == StatusCode::OK)
+            })
+        })
+        .collect();
+    let mut acknowledged = 1;
+    for client in clients {
+        acknowledged += client.await.unwrap();
+    }
+    for app in [&one, &two] {
+        assert_eq!(browser.send(app, Method::GET, "/read").await.visits(), acknowledged);
+    }
+    browser.clone().send(&two, Method::POST, "/logout").await;
+    assert!(browser.send(&one, Method::GET, "/read").await.is_new());
+}
+
+#[tokio::test]
+async fn it_may_die_and_come_back() {
+    let Some(mut server) = Memcached::start() else { return };
+    let (store, app) = node(&server, &Memory::default()).await;
+    let mut browser = Browser::default();
+    browser.send(&app, Method::POST, "/visit").await;
+    browser.send(&app, Method::GET, "/read").await;
+    store.drain().await;
+    server.kill();
+    assert_eq!(browser.send(&app, Method::GET, "/read").await.visits(), 1);
+    assert_eq!(browser.send(&app, Method::POST, "/visit").await.visits(), 2);
+    server.restart();
+    for _ in 0..3 {
+        assert_eq!(browser.send(&app, Method::GET, "/read").await.visits(), 2);
+        store.drain().await;
+    }
+}
+
+#[derive(Session)]
+#[session(name = "cached", version = 1)]
+#[cascade(memcache)]
+struct Cached {
+    #[session(merge = add)]
+    visits: u64,
+}
+
+#[tokio::test]
+async fn it_can_be_all_there_is() {
+    let Some(server) = Memcached::start() else { return };
+    let store = CascadeStore::builder(keys(&[1]))
+        .memcache(tier(&server))
+        .build()
+        .await
+        .unwrap();
+    let visit = |mut cached: TypedSession<Cached>| async move {
+        *cached.visits_mut() += 1;
+        cached.commit().await.unwrap();
+        *cached.visits_mut() += 1;
+        cached.commit().await.unwrap();
+        cached.visits().to_string()
+    };
+    let routes = Router::new().route("/visit", post(visit)).route(
+        "/read",
+        get(|cached: TypedSession<Cached>| async move { cached.visits().to_string() }),
+    );
+    let app: Router = routes.sessions(store);
+    let mut browser = Browser::default();
+    for expected in ["2", "4", "6"] {
+        assert_eq!(browser.send(&app, Method::POST, "/visit").await.body, expected);
+    }
+    // What it forgets is lost, and said to be.
+    server.flush();
+    assert_eq!(browser.send(&app, Method::GET, "/read").await.body, "0");
+}

@@ -1,0 +1,197 @@
+//! Several processes on the same tiers.
+
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::http::{Method, StatusCode};
+use axum::routing::post;
+use session_runtime::clock::Clock;
+use session_runtime::tier::TierErrorKind;
+
+use crate::site::{Here, Site, routes};
+use session_runtime::RouterExt;
+
+#[tokio::test]
+async fn what_one_writes_the_other_sees_at_once() {
+    let one = Site::new().await;
+    let two = one.node(|builder| builder).await;
+    let mut browser = one.visitor().await;
+    for round in 1..10 {
+        let (writer, reader) = if round % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        assert_eq!(reader.get(&mut browser, "/read").await.visits(), round);
+        assert_eq!(writer.post(&mut browser, "/visit").await.visits(), round + 1);
+        assert_eq!(reader.get(&mut browser, "/read").await.visits(), round + 1);
+        assert_eq!(one.durable.calls(), [("update", 1)], "reads are served by the cache");
+    }
+    two.post(&mut browser.clone(), "/logout").await;
+    assert!(one.get(&mut browser, "/read").await.is_new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_acknowledged_visit_of_many_clients_counts() {
+    let one = Site::new().await;
+    let two = one.node(|builder| builder).await;
+    let mut browser = one.visitor().await;
+    let clients: Vec<_> = (0..64)
+        .map(|number| {
+            let (site, cookie) = (
+                if number % 2 == 0 { &one } else { &two }.clone(),
+                browser.cookie.clone(),
+            );
+            tokio::spawn(async move {
+                let mut acknowledged = 0;
+                for _ in 0..5 {
+                    let reply = site.send(Method::POST, "/visit", cookie.as_deref()).await;
+                    acknowledged += u64::from(reply.status == StatusCode::OK);
+                }
+                acknowledged
+            })
+        })
+        .collect();
+    let mut acknowledged = 1;
+    for client in clients {
+        acknowledged += client.await.unwrap();
+    }
+    assert!(acknowledged > 64, "{acknowledged}");
+    for site in [&one, &two] {
+        assert_eq!(site.get(&mut browser, "/read").await.visits(), acknowledged);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_one_node_nobody_is_turned_away() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let clients: Vec<_> = (0..64)
+        .map(|_| {
+            let (site, cookie) = (site.clone(), browser.cookie.clone());
+            tokio::spawn(async move { site.send(Method::POST, "/visit", cookie.as_deref()).await.status })
+        })
+        .collect();
+    for client in clients {
+        assert_eq!(client.await.unwrap(), StatusCode::OK);
+    }
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 65);
+}
+
+#[tokio::test]
+async fn a_cached_record_is_believed_for_max_staleness_and_no_longer() {
+    let site = Site::with(|builder| builder.max_staleness(Duration::from_secs(60))).await;
+    let mut browser = site.visitor().await;
+    site.clock.advance(Duration::from_secs(60));
+    site.get(&mut browser, "/read").await;
+    assert_eq!(site.durable.calls(), []);
+    site.clock.advance(Duration::from_millis(1));
+    site.get(&mut browser, "/read").await;
+    assert_eq!(site.durable.calls(), [("read", 1)]);
+    site.settle().await;
+    site.get(&mut browser, "/read").await;
+    assert_eq!(site.durable.calls(), [], "it was filled anew");
+}
+
+/// A writer that cannot reach the cache, while others can.
+#[tokio::test(start_paused = true)]
+async fn an_unfenced_write_is_said_to_be_so_and_made_up_for() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let app = routes().sessions(site.store.layer().with_server_timing(true));
+    site.cache.down();
+    let reply = browser.send(&app, Method::POST, "/visit").await;
+    assert_eq!((reply.status, reply.visits()), (StatusCode::OK, 2));
+    assert!(reply.headers["server-timing"].to_str().unwrap().contains("unfenced"));
+    assert_eq!(site.store.pending_invalidations(), 1);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(site.store.pending_invalidations(), 1, "it is not given up");
+    site.cache.up();
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 1, "stale, as was said");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(site.store.pending_invalidations(), 0);
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_is_given_up_when_no_reader_believes_the_old_value_any_more() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    site.cache.down();
+    site.post(&mut browser, "/visit").await;
+    site.clock.advance(Duration::from_secs(301));
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(site.store.pending_invalidations(), 0);
+    site.cache.up();
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
+}
+
+#[tokio::test]
+async fn the_outcome_says_until_when_an_old_value_may_be_seen() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let handler = {
+        let cache = site.cache.clone();
+        move |mut shop: Here| async move {
+            *shop.visits_mut() += 1;
+            cache.down();
+            let outcome = shop.commit().await.unwrap();
+            cache.up();
+            format!("{outcome:?}")
+        }
+    };
+    let app = site.serving(Router::new().route("/", post(handler)));
+    let until: SystemTime = site.clock.now() + Duration::from_secs(300);
+    let body = app.post(&mut browser, "/").await.body;
+    assert_eq!(body, format!("Unfenced {{ until: {until:?} }}"));
+    site.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_tries_once_more_and_ends_whatever_the_cache_does() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    site.cache.down();
+    site.post(&mut browser, "/visit").await;
+    // Into the pause between two tries.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    site.cache.up();
+    site.store.drain().await;
+    assert_eq!(site.store.pending_invalidations(), 0);
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
+    site.cache.down();
+    site.post(&mut browser, "/visit").await;
+    let started = tokio::time::Instant::now();
+    site.store.drain().await;
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert_eq!(site.store.pending_invalidations(), 0);
+}
+
+#[tokio::test]
+async fn draining_waits_for_commits_under_way() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let gate = site.durable.block("update");
+    let commit = {
+        let (site, mut browser) = (site.clone(), browser.clone());
+        tokio::spawn(async move { site.post(&mut browser, "/visit").await })
+    };
+    gate.reached().await;
+    commit.abort();
+    let mut drain = std::pin::pin!(site.store.drain());
+    tokio::select! {
+        biased;
+        () = &mut drain => panic!("a commit is under way"),
+        () = tokio::task::yield_now() => {}
+    }
+    gate.release();
+    drain.await;
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
+}
+
+#[tokio::test]
+async fn a_cache_that_did_not_answer_is_not_believed_to_have_been_settled() {
+    for (call, is_applied) in [("set", true), ("set", false), ("swap", true), ("swap", false)] {
+        let site = Site::new().await;
+        let mut browser = site.visitor().await;
+        site.cache.fail_once(call, TierErrorKind::Unknown, is_applied);
+        assert_eq!(site.post(&mut browser, "/visit").await.visits(), 2);
+        assert_eq!(site.get(&mut browser, "/read").await.visits(), 2, "{call} {is_applied}");
+    }
+}

@@ -1,0 +1,266 @@
+//! Several looks at one session within one request.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{get, post};
+use session_runtime::{CascadeStore, Session, SessionState, StatefulRouterExt, TypedSession};
+
+use crate::site::{Browser, Here, Site, send};
+
+/// As the site's session, with the request's memory among its tiers.
+#[derive(Session)]
+#[session(name = "shop", version = 1)]
+#[cascade(request, memcache, datastore)]
+struct Kept {
+    #[session(merge = add)]
+    visits: u64,
+    note: Option<String>,
+    #[session(privileged)]
+    user: Option<u64>,
+    #[session(flash)]
+    notices: Vec<String>,
+    #[session(merge = reject)]
+    step: u64,
+}
+
+async fn count(mut shop: Here, request: Request, next: Next) -> Response {
+    *shop.visits_mut() += 1;
+    drop(shop);
+    next.run(request).await
+}
+
+async fn count_kept(mut shop: TypedSession<Kept>, request: Request, next: Next) -> Response {
+    *shop.visits_mut() += 1;
+    drop(shop);
+    next.run(request).await
+}
+
+async fn visit(mut shop: Here) -> String {
+    *shop.visits_mut() += 1;
+    shop.visits().to_string()
+}
+
+async fn visit_kept(mut shop: TypedSession<Kept>) -> String {
+    *shop.visits_mut() += 1;
+    shop.visits().to_string()
+}
+
+/// A site where a middleware counts a visit, and the handler counts another.
+fn plain(site: &Site) -> Site {
+    site.serving(
+        Router::new()
+            .route("/", post(visit))
+            .layer(from_fn_with_state(site.store.clone(), count)),
+    )
+}
+
+fn kept(site: &Site) -> Site {
+    site.serving(
+        Router::new()
+            .route("/", post(visit_kept))
+            .layer(from_fn_with_state(site.store.clone(), count_kept)),
+    )
+}
+
+#[tokio::test]
+async fn unsaved_changes_are_shared_with_and_without_the_request_tier() {
+    let site = Site::new().await;
+    for app in [plain(&site), kept(&site)] {
+        let mut browser = Browser::default();
+        for expected in ["2", "4", "6"] {
+            let reply = app.post(&mut browser, "/").await;
+            assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, expected));
+        }
+        assert_eq!(site.get(&mut browser, "/read").await.visits(), 6);
+    }
+}
+
+#[tokio::test]
+async fn with_the_request_tier_the_second_look_asks_nobody_and_without_it_the_tiers() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    plain(&site).post(&mut browser, "/").await;
+    site.settle().await;
+    assert_eq!(site.durable.calls(), [("update", 1)]);
+    assert_eq!(site.cache.calls(), [("get", 3), ("swap", 2)]);
+    kept(&site).post(&mut browser, "/").await;
+    site.settle().await;
+    assert_eq!(site.durable.calls(), [("update", 1)]);
+    assert_eq!(site.cache.calls(), [("get", 2), ("swap", 2)]);
+}
+
+/// What another request does between the two looks of one.
+fn interrupted<T: Send + 'static>(
+    site: &Site,
+    browser: &Browser,
+    path: &'static str,
+) -> impl Fn(T, Request, Next) -> std::pin::Pin<Box<dyn Future<Output = Response> + Send>> + Clone + use<T> {
+    let (site, browser) = (site.clone(), browser.clone());
+    move |first: T, request: Request, next: Next| {
+        let (site, mut browser) = (site.clone(), browser.clone());
+        Box::pin(async move {
+            drop(first);
+            assert_eq!(site.post(&mut browser, path).await.status, StatusCode::OK);
+            next.run(request).await
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_another_request_wrote_in_between_shows_without_the_request_tier_only() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let between = from_fn_with_state(site.store.clone(), interrupted::<Here>(&site, &browser, "/visit"));
+    let app = site.serving(Router::new().route("/", post(visit)).layer(between));
+    assert_eq!(app.post(&mut browser, "/").await.body, "3");
+    let between = interrupted::<TypedSession<Kept>>(&site, &browser, "/visit");
+    let between = from_fn_with_state(site.store.clone(), between);
+    let app = site.serving(Router::new().route("/", post(visit_kept)).layer(between));
+    assert_eq!(app.post(&mut browser, "/").await.body, "4", "the snapshot is reused");
+    assert_eq!(
+        site.get(&mut browser, "/read").await.visits(),
+        5,
+        "and the commit is merged"
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_ends_between_two_looks_is_not_brought_back_as_a_new_one() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let between = from_fn_with_state(site.store.clone(), interrupted::<Here>(&site, &browser, "/logout"));
+    let app = site.serving(Router::new().route("/", post(visit)).layer(between));
+    let reply = app.post(&mut browser, "/").await;
+    assert_eq!(reply.status, StatusCode::CONFLICT);
+    reply.assert_no_cookie();
+    assert_eq!(site.records.keys(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn changes_that_no_longer_fit_do_not_make_the_second_look_an_empty_one() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    site.post(&mut browser, "/note/hello").await;
+    let step = {
+        let (site, browser) = (site.clone(), browser.clone());
+        move |mut shop: Here, request: Request, next: Next| {
+            let (site, mut browser) = (site.clone(), browser.clone());
+            async move {
+                shop.set_step(3);
+                drop(shop);
+                site.post(&mut browser, "/step/4").await;
+                next.run(request).await
+            }
+        }
+    };
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let handler = {
+        let seen = seen.clone();
+        move |shop: Here| async move { *seen.lock().unwrap() = shop.note().clone() }
+    };
+    let app = Router::new().route("/", post(handler));
+    let app = site.serving(app.layer(from_fn_with_state(site.store.clone(), step)));
+    assert_eq!(app.post(&mut browser, "/").await.status, StatusCode::CONFLICT);
+    assert_eq!(seen.lock().unwrap().as_deref(), Some("hello"));
+}
+
+#[tokio::test]
+async fn two_at_once_in_one_handler_both_count() {
+    let site = Site::new().await;
+    let handler = |mut one: Here, mut two: Here| async move {
+        *one.visits_mut() += 1;
+        *two.visits_mut() += 1;
+        one.push_notices("one".into());
+        two.push_notices("two".into());
+    };
+    let both = site.serving(Router::new().route("/", post(handler)));
+    let mut browser = Browser::default();
+    both.post(&mut browser, "/").await.cookie();
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
+    let notices = |mut shop: Here| async move {
+        let mut notices = shop.take_notices();
+        notices.sort();
+        notices.join(" ")
+    };
+    let app = site.serving(Router::new().route("/", post(notices)));
+    assert_eq!(app.post(&mut browser, "/").await.body, "one two");
+    assert_eq!(app.post(&mut browser, "/").await.body, "", "read once");
+}
+
+#[tokio::test]
+async fn what_the_second_undoes_is_no_write() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let undo = |mut shop: TypedSession<Kept>| async move { *shop.visits_mut() -= 1 };
+    let app = Router::new().route("/", post(undo));
+    let app = site.serving(app.layer(from_fn_with_state(site.store.clone(), count_kept)));
+    app.post(&mut browser, "/").await.assert_no_cookie();
+    assert_eq!(site.durable.calls(), []);
+}
+
+/// One handler's load is under way while the other's commit rotates the secret.
+#[tokio::test]
+async fn a_load_that_is_overtaken_by_a_commit_of_the_same_request_is_not_believed() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let cache = site.cache.clone();
+    let handler = move |State(_): State<CascadeStore>, mut one: Here, request: Request| async move {
+        let (mut parts, _) = request.into_parts();
+        let gate = cache.block_after("get");
+        let load = tokio::spawn(async move {
+            use axum::extract::FromRequestParts;
+            let store = parts.extensions.get::<CascadeStore>().cloned().unwrap();
+            Here::from_request_parts(&mut parts, &store).await.map(drop)
+        });
+        gate.reached().await;
+        one.set_user(Some(7));
+        one.commit().await.unwrap();
+        gate.release();
+        load.await.unwrap().unwrap();
+        *one.visits_mut() += 1;
+    };
+    let app = Router::new().route("/", post(handler));
+    let app = site.serving(app.layer(axum::Extension(site.store.clone())));
+    assert_eq!(app.post(&mut browser, "/").await.status, StatusCode::OK);
+    let reply = site.get(&mut browser, "/read").await;
+    assert_eq!((reply.visits(), reply.json()["user"].as_u64()), (2, Some(7)));
+}
+
+#[derive(Clone)]
+struct AppState {
+    greeting: &'static str,
+}
+
+impl SessionState for AppState {
+    type Store = CascadeStore;
+}
+
+#[tokio::test]
+async fn a_router_with_a_state_of_its_own_has_sessions_too() {
+    let site = Site::new().await;
+    let greet = |State(state): State<AppState>, mut shop: Here| async move {
+        *shop.visits_mut() += 1;
+        format!("{} {}", state.greeting, shop.visits())
+    };
+    let app = Router::new()
+        .route("/", get(greet))
+        .session_layer(site.store.clone())
+        .with_state(AppState { greeting: "hello" });
+    let mut browser = Browser::default();
+    for expected in ["hello 1", "hello 2"] {
+        assert_eq!(browser.send(&app, Method::GET, "/").await.body, expected);
+    }
+}
+
+#[tokio::test]
+async fn without_a_layer_the_rejection_says_what_to_do() {
+    let app = Router::new()
+        .route("/", get(|_: Here| async {}))
+        .with_state(AppState { greeting: "" });
+    let reply = send(&app, Method::GET, "/", None).await;
+    assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(reply.body.contains("session_layer"), "{}", reply.body);
+}
