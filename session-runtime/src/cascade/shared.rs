@@ -236,7 +236,7 @@ impl Shared {
                     place: None,
                     record,
                 };
-                turn.leave(tiers.contains(Tiers::DATASTORE).then(|| known.clone()));
+                turn.leave(Some(known.clone()));
                 let commit = self.outcome(key, (fenced, settled), || Settle::hide(fence), now);
                 Ok(Done {
                     commit,

@@ -9,12 +9,14 @@ use bytes::Bytes;
 use session_runtime::clock::{Clock, ManualClock};
 use session_runtime::tier::datastore::{Datastore, DatastoreBuilder};
 use session_runtime::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
-use session_tests::services;
 use session_tests::services::emulator::{self, Emulator, PROJECT};
 use tokio::task::JoinSet;
 
 mod answers;
 mod faults;
+mod python;
+
+use python::{python_opens_a_session, python_reads_what_was_written};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -76,6 +78,7 @@ on_both_emulators! {
     purge_goes_on_beyond_a_batch
     an_unindexed_expiry_is_kept_but_not_purged
     python_reads_what_was_written
+    python_opens_a_session
 }
 
 async fn a_record_is_created_read_replaced_and_deleted(builder: DatastoreBuilder, _: &Emulator) {
@@ -267,31 +270,4 @@ async fn an_unindexed_expiry_is_kept_but_not_purged(builder: DatastoreBuilder, _
     assert_eq!(tier.insert("k", bytes("new"), soon()).await.unwrap(), Write::Conflict);
     // The time is still there, for a TTL policy as for a read.
     assert_eq!(tier.read("k").await.unwrap(), None);
-}
-
-/// Runs `tests/python/read_entity.py` with the interpreter that `SESSION_PYTHON` names.
-async fn python_reads_what_was_written(builder: DatastoreBuilder, emulator: &Emulator) {
-    let Some(python) = std::env::var_os("SESSION_PYTHON") else {
-        return services::skip(
-            "google-cloud-datastore",
-            "a venv with it, its python named by SESSION_PYTHON",
-        );
-    };
-    let namespace = format!("python-{}-{:p}", std::process::id(), &raw const builder);
-    let tier = builder.namespace(&namespace).connect().await.unwrap();
-    let expires_at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_900_000_000_123_456);
-    done(
-        tier.insert("session.k", Bytes::from_static(b"\x00\xd9\xf7\xff"), expires_at)
-            .await,
-    );
-    let output = tokio::process::Command::new(python)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/read_entity.py"))
-        .args([&namespace, "session.k", "00d9f7ff", "1900000000123456"])
-        .env("DATASTORE_EMULATOR_HOST", emulator.address())
-        .env("DATASTORE_PROJECT_ID", PROJECT)
-        .output()
-        .await
-        .unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{complaint}");
 }
