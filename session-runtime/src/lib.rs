@@ -55,6 +55,10 @@
 //! | `metrics` | no | counters and histograms through the `metrics` facade |
 #![forbid(unsafe_code)]
 
+#[cfg_attr(
+    not(feature = "axum"),
+    allow(dead_code, unused_imports, reason = "the edge is who uses the rest of it")
+)]
 pub mod cascade;
 pub mod clock;
 pub mod codec;

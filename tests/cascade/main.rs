@@ -2,5 +2,4 @@
 #![allow(clippy::unwrap_used, reason = "the functions that tests share fail as tests do")]
 
 mod attack;
-mod model;
 mod round_trips;

@@ -1,9 +1,9 @@
 //! What breaks without each part of the protocol: a model that could not see it would prove nothing.
 
 use super::record::Part::{Add, Create, Destroy, Read};
-use super::step::Twist;
 use super::world::Faults;
 use super::{ACKNOWLEDGED, BACK, DEAD, Setting, is_deep};
+use crate::step::Twist;
 
 #[track_caller]
 fn breaks(twist: Twist, promise: &'static str, mut setting: Setting) {
@@ -17,7 +17,7 @@ fn breaks(twist: Twist, promise: &'static str, mut setting: Setting) {
     }
 }
 
-fn strong(parts: &[super::Part]) -> Setting {
+fn strong(parts: &[crate::Part]) -> Setting {
     Setting {
         parts: parts.to_vec(),
         strong: true,

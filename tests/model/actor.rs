@@ -318,7 +318,7 @@ impl Actor {
                 world.known = true;
                 world.acknowledged |= 1 << self.who;
             }
-            Created::StartOver if setting.twist == super::step::Twist::SameKey && world.durable.is_none() => {
+            Created::StartOver if setting.twist == crate::step::Twist::SameKey && world.durable.is_none() => {
                 self.stage = Stage::Idle;
             }
             Created::StartOver => {}

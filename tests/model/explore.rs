@@ -2,9 +2,9 @@
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use super::step::Twist;
 use super::world::World;
 use super::{Move, Setting, WORKS, is_deep};
+use crate::step::Twist;
 
 impl Setting {
     /// Explores, prints the number of states, and hands back the names of the properties that do not hold.

@@ -5,9 +5,9 @@ use session_runtime::codec::meta::{Millis, Nonce};
 use session_runtime::tier::{Swap, Token, Write};
 
 use super::Setting;
-use super::actor::{Actor, How, Stage};
 use super::record::{Part, Rec};
 use super::world::World;
+use crate::actor::{Actor, How, Stage};
 
 /// Later than any value in the model may be.
 const OLD: Millis = Millis(1_000);

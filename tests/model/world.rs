@@ -4,8 +4,8 @@ use session_runtime::cascade::protocol::{Action, Event, Item};
 use session_runtime::codec::meta::Nonce;
 use session_runtime::tier::{Swap, Token, Version, Write};
 
-use super::actor::Actor;
 use super::record::Rec;
+use crate::actor::Actor;
 
 /// How many faults of each kind may still happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -180,7 +180,7 @@ impl World {
             Some((Item::Lease(nonce), _)) => !self.actors.iter().any(|actor| actor.lease == Some(nonce.0)),
             Some((Item::Fence { writer, .. }, _)) => {
                 !self.actors.iter().any(|actor| actor.fence() == *writer)
-                    && !self.late.iter().any(|(who, _)| super::actor::fence_of(*who) == *writer)
+                    && !self.late.iter().any(|(who, _)| crate::actor::fence_of(*who) == *writer)
             }
             Some((Item::Tombstone, _)) => true,
             Some((Item::Value { .. }, _)) | None => false,
@@ -191,13 +191,13 @@ impl World {
 impl World {
     /// Whether everyone is done; where no cookie went out, nobody can come.
     pub(super) fn is_over(&self) -> bool {
-        let waits = |actor: &Actor| !self.known && actor.stage == super::actor::Stage::Idle;
+        let waits = |actor: &Actor| !self.known && actor.stage == crate::actor::Stage::Idle;
         self.actors.iter().all(waits)
     }
 
     /// Brings what has no order into one, so that states that differ in nothing else are one.
     pub(super) fn tidy(&mut self) {
         self.actors.sort_by_cached_key(|actor| (actor.who, actor.rank()));
-        self.late.sort_by_cached_key(super::actor::rank);
+        self.late.sort_by_cached_key(crate::actor::rank);
     }
 }

@@ -3,10 +3,10 @@
 use session_runtime::cascade::protocol::Item;
 use stateright::Model;
 
-use super::actor::How;
 use super::record::Part::{self, Add, Create, Destroy, Read, Rotate};
 use super::world::{Faults, World};
 use super::{Move, Setting, is_deep};
+use crate::actor::How;
 
 const NONE: Faults = Faults {
     evictions: 0,
