@@ -217,6 +217,7 @@ async fn local_file(builder: Builder<WithMemcache>, path: &Path) -> Result<Whole
 }
 
 #[cfg(not(feature = "embedded"))]
+#[expect(clippy::unused_async, reason = "its twin with the feature waits")]
 async fn local_file(_: Builder<WithMemcache>, _: &Path) -> Result<Whole, BuildError> {
     Err(BuildError::NoTier { address: DATASTORE[0] })
 }
