@@ -9,7 +9,8 @@
 //! went up (a commit whose fence failed covers the place with a `set`, without looking), and the answer to that fence
 //! closed the breaker. It can have opened again only by [`FAILURES`] operations that all began after that answer and
 //! had none themselves: this `get` would most likely have been the next. The queued invalidation is a `set`, hence
-//! tried at once, and its answer closes the breaker.
+//! tried at once, and its answer closes the breaker. A fill that is skipped leaves its lease to expire. Where the cache
+//! is all there is, a commit that looks for what an unanswered `swap` did may be skipped too: it ends as `Unknown`.
 //!
 //! The crates for this (`failsafe`, `recloser`) wrap every call of one kind and reject all while open; here writes
 //! count, yet are never rejected. They also read a clock of their own, which a test with tokio's paused time cannot
@@ -20,8 +21,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many operations without an answer, one after the other, open the breaker: more than one connection that a router
-/// forgot or one lost packet, and few enough that a frozen server costs a visitor of any page at most this many timeouts.
+/// So many operations without an answer, and none with one in between, open the breaker: more than a lost packet or a
+/// connection that a router forgot explain, and few enough that a frozen server is found out within a second of use.
 const FAILURES: u32 = 3;
 /// While it is open, one `get` in this time is let through to try. Long beside the timeout (250 ms), so that few
 /// requests wait; short beside a restart, so that a server that is back is used again before anyone notices.
