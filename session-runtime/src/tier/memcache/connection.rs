@@ -9,6 +9,7 @@ use memcache_async::ascii::Protocol;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 
+use super::breaker::Breaker;
 use super::command::{Answer, Command};
 use super::config::Address;
 use super::stream::{Guard, Stream};
@@ -19,6 +20,7 @@ const MAX_IDLE: Duration = Duration::from_mins(4);
 
 /// A server and the connections to it.
 pub(super) struct Server {
+    pub(super) breaker: Breaker,
     pool: Pool<Opener>,
 }
 
@@ -36,7 +38,8 @@ impl Server {
         // The last one used goes first, so that a pool that grew for a peak falls idle again, and is closed.
         let pool = pool.queue_mode(deadpool::managed::QueueMode::Lifo).build();
         let pool = pool.map_err(io::Error::other)?;
-        Ok(Self { pool })
+        let breaker = Breaker::default();
+        Ok(Self { breaker, pool })
     }
 
     /// The same server, with a new pool: deadpool's `resize` leaves an unused one as large as it was.

@@ -4,6 +4,7 @@
 //! places would be two caches that do not see each other's writes. For the same reason every process must name the
 //! same servers, in whatever order.
 
+mod breaker;
 mod command;
 mod config;
 mod connection;
@@ -11,6 +12,7 @@ mod placement;
 mod reply;
 mod stream;
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -43,6 +45,9 @@ const MAX_KEY_LEN: usize = 250;
 /// A [`CacheTier`] on memcached servers.
 ///
 /// Connections are opened when they are needed. Times to live are whole seconds, rounded up, of at most 30 days.
+///
+/// A server that leaves three operations in a row without an answer is not asked by [`get`](CacheTier::get) for a while:
+/// all but one of them a second fail at once, until it answers anything. Whatever writes is always tried.
 ///
 /// ```
 /// # fn main() -> Result<(), session_runtime::tier::memcache::ConfigError> {
@@ -145,7 +150,7 @@ impl Memcache {
         server_of(&self.servers, key).map(|server| server.key.as_str())
     }
 
-    /// Asks the key's server, once, or for a read twice where the first connection turned out to be unusable.
+    /// Asks the key's server, unless it is a read and the server has not answered lately.
     async fn ask(&self, key: &str, command: Command<'_>) -> Result<Answer, TierError> {
         let failure = |kind| TierError::new(self.name(), command.name(), kind);
         if key.is_empty() || key.len() > MAX_KEY_LEN || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -155,12 +160,44 @@ impl Memcache {
         if size > limit {
             return Err(failure(TierErrorKind::TooLarge { size, limit }));
         }
-        let Some(KeyValueNode { value: server, .. }) = server_of(&self.servers, key) else {
+        let Some(KeyValueNode {
+            key: name,
+            value: server,
+        }) = server_of(&self.servers, key)
+        else {
             return Err(failure(TierErrorKind::Unavailable));
         };
+        let asked_at = Instant::now();
+        if !command.is_write() && !server.breaker.lets_through(asked_at) {
+            return Err(failure(TierErrorKind::Unavailable)
+                .with_source("the server has not answered lately and is not asked for now"));
+        }
+        let outcome = self.ask_server(server, key, command, asked_at + self.timeout).await;
+        if has_answered(&outcome) {
+            if server.breaker.answered(Instant::now()) {
+                tracing::info!(server = name, "memcached answers again");
+            }
+        } else if server.breaker.failed(asked_at, Instant::now()) {
+            tracing::warn!(
+                server = name,
+                "memcached does not answer: most reads go past it until it does"
+            );
+        }
+        outcome
+    }
+
+    /// Asks once, or for a read twice where the first connection turned out to be unusable.
+    async fn ask_server(
+        &self,
+        server: &Server,
+        key: &str,
+        command: Command<'_>,
+        deadline: Instant,
+    ) -> Result<Answer, TierError> {
+        let failure = |kind| TierError::new(self.name(), command.name(), kind);
+        let (size, limit) = (command.value_len(), self.max_value_len);
         // A process with a larger limit of its own may have stored more than this one would.
         let max_len = self.max_value_len.max(DEFAULT_MAX_VALUE_LEN);
-        let deadline = Instant::now() + self.timeout;
         let mut may_retry = !command.is_write();
         loop {
             let connection = timeout_at(deadline, server.connection(self.connect_timeout)).await;
@@ -210,6 +247,13 @@ fn refine(kind: TierErrorKind, error: &io::Error, size: usize, limit: usize) -> 
     } else {
         kind
     }
+}
+
+/// Whether the server said anything. An answer that is an error, or nonsense, is one: nobody had to wait for it.
+fn has_answered(outcome: &Result<Answer, TierError>) -> bool {
+    let Err(error) = outcome else { return true };
+    let cause = error.source().and_then(|source| source.downcast_ref());
+    cause.and_then(Surprise::of).is_some()
 }
 
 impl CacheTier for Memcache {
