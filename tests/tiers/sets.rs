@@ -73,16 +73,16 @@ mod on_google {
             .project(PROJECT)
             .namespace(format!("sets-{}", std::process::id()))
             .emulator(emulator.address());
-        keeps_all_rules(memcached(&server), tier.connect().await.unwrap()).await;
+        Box::pin(keeps_all_rules(memcached(&server), tier.connect().await.unwrap())).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn datastore() {
-        run(emulator::datastore()).await;
+        Box::pin(run(emulator::datastore())).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn firestore_in_datastore_mode() {
-        run(emulator::firestore()).await;
+        Box::pin(run(emulator::firestore())).await;
     }
 }
