@@ -1,6 +1,6 @@
 //! The derive of `session-runtime`. Depend on that crate; it re-exports this one.
 //!
-//! Parse ([`ast`], by way of [`attr`]), check ([`check`]), then expand ([`expand`]): either everything, or every mistake
+//! Parse (`ast`, by way of `attr`), check (`check`), then expand (`expand`): either everything, or every mistake
 //! at once and stubs in the place of what could not be written.
 
 use proc_macro::TokenStream;

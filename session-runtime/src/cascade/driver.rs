@@ -242,7 +242,8 @@ impl Failed {
     }
 }
 
-/// A random while, up to 8 ms the first time and a quarter of a second in the end (full jitter).
+/// A random while, up to 8 ms the first time and 64 ms in the end (full jitter). No longer, since one who waits long is
+/// overtaken by the queue of another process again and again.
 fn pause(attempt: u32) -> Duration {
-    Duration::from_millis(fastrand::u64(0..=4 << attempt.min(6)))
+    Duration::from_millis(fastrand::u64(0..=4 << attempt.min(4)))
 }

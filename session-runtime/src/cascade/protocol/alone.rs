@@ -6,7 +6,7 @@ use super::{
 use crate::codec::meta::Millis;
 use crate::tier::{Swap, Token};
 
-const ATTEMPTS: u32 = 16;
+const ATTEMPTS: u32 = 64;
 
 /// Looks a session up in the cache alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

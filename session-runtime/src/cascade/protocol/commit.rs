@@ -3,7 +3,7 @@ use crate::codec::meta::{Millis, Nonce};
 use crate::tier::{Swap, Version, Write};
 
 /// How often a durable write is tried before the session counts as too contended.
-const ATTEMPTS: u32 = 16;
+const ATTEMPTS: u32 = 64;
 
 /// What is to become of the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
