@@ -1,0 +1,19 @@
+//! What a plain `cargo check` says of a handler, without `#[debug_handler]`: the session, and the tier that is missing.
+use axum::Router;
+use axum::routing::get;
+use session_runtime::cascade::{NoDatastore, WithMemcache};
+use session_runtime::{CascadeStore, RouterExt, Session, TypedSession};
+
+#[derive(Session)]
+#[cascade(memcache, datastore)]
+struct Shop {
+    visits: u64,
+}
+
+async fn show(_: TypedSession<Shop>) {}
+
+fn serve(store: CascadeStore<WithMemcache, NoDatastore>) -> Router {
+    Router::new().route("/", get(show)).sessions(store)
+}
+
+fn main() {}
