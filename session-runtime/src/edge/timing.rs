@@ -16,9 +16,11 @@ pub(super) fn describe(out: &mut Vec<String>, load: Option<&LoadReport>, commit:
     if load.is_some_and(|load| load.degraded) {
         out.push("cache;desc=\"degraded\"".to_owned());
     }
-    if let Some(CommitReport { outcome, took }) = commit {
-        out.push(metric("commit", metrics::word(outcome), *took));
-    }
+    // Without a report there was nothing to commit.
+    let (word, took) = commit.map_or(("clean", Duration::ZERO), |commit| {
+        (metrics::word(&commit.outcome), commit.took)
+    });
+    out.push(metric("commit", word, took));
 }
 
 fn metric(name: &str, desc: &str, took: Duration) -> String {
