@@ -62,6 +62,9 @@ struct Order {
 pub fn with_bounds(builder: Builder<WithMemcache, WithDatastore>) -> Builder<WithMemcache, WithDatastore> {
     builder
         .max_staleness(MAX_STALENESS)
+        // Longer than a round: a visitor whose answer to a rotation was lost has the secret before to show, and would
+        // count as lost with it.
+        .rotation_grace(Duration::from_hours(1))
         .commit_timeout(COMMIT_TIMEOUT)
         .max_len(256 << 10)
 }
