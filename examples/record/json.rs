@@ -19,12 +19,12 @@ pub(crate) fn record(bytes: &Bytes) -> Result<Value, Box<dyn Error>> {
         .fields()
         .map(|(name, value)| Ok((name.to_owned(), field(value)?)));
     let fields = fields.collect::<Result<Map<_, _>, Box<dyn Error>>>()?;
-    let meta = &record.meta;
+    let meta = record.meta();
     let previous = meta.previous.as_ref();
     Ok(json!({
         "name": record.name(),
-        "version": record.version,
-        "fingerprint": format!("{:#018x}", record.fingerprint),
+        "version": record.version(),
+        "fingerprint": format!("{:#018x}", record.fingerprint()),
         "bytes": bytes.len(),
         "created": when(meta.created),
         "renewed": when(meta.renewed),

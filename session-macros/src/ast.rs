@@ -114,6 +114,14 @@ impl<'a> Session<'a> {
         session
     }
 
+    /// The fields in the order in which a record has them: that of their encoded names, shorter ones first (RFC 8949,
+    /// section 4.2.1).
+    pub(crate) fn stored_fields(&self) -> Vec<&Field<'a>> {
+        let mut fields: Vec<_> = self.fields.iter().collect();
+        fields.sort_by_cached_key(|field| (field.name().len(), field.name()));
+        fields
+    }
+
     fn read_attrs(&mut self, ctxt: &Ctxt) {
         let (mut name, mut version, mut previous) = (Once::default(), Once::default(), Once::default());
         let (mut removed, mut expected, mut krate) = (Once::default(), Once::default(), Once::default());

@@ -41,6 +41,10 @@ pub trait Session: Sized + Send + Sync + 'static {
     #[doc(hidden)]
     fn into_value(fields: Self::Fields) -> Result<Self, FieldError>;
 
+    /// The bytes of the record that the fields were opened from; none where there was none.
+    #[doc(hidden)]
+    fn record(fields: &Self::Fields) -> &[u8];
+
     /// The slot of the field at `index` of the schema.
     #[doc(hidden)]
     fn slot(fields: &Self::Fields, index: usize) -> Option<&dyn AnySlot>;
@@ -57,7 +61,7 @@ pub struct Schema {
     pub fingerprint: u64,
     /// The tiers it lives in.
     pub tiers: Tiers,
-    /// The fields, in the order of the struct.
+    /// The fields, in the order in which a record has them: shorter names first.
     pub fields: &'static [FieldSpec],
     /// Names of fields that are gone: dropped from a record when it is next written.
     pub removed: &'static [&'static str],
@@ -93,8 +97,8 @@ impl Schema {
     /// An error where a newer binary than this one wrote the record.
     #[doc(hidden)]
     pub fn refuse_newer(&self, record: &Record) -> Result<(), OpenError> {
-        if record.version > self.version {
-            return Err(OpenError::newer(self.name, record.version, self.version));
+        if record.version() > self.version {
+            return Err(OpenError::newer(self.name, record.version(), self.version));
         }
         Ok(())
     }

@@ -194,10 +194,4 @@ mod parts {
         let patch = patch::<Lazy>(Changes::collect::<Lazy>(&fields).unwrap());
         bencher.bench(|| black_box(&patch).apply(black_box(&record)).unwrap());
     }
-
-    #[divan::bench]
-    fn encode_record(bencher: Bencher<'_, '_>) {
-        let record = Record::decode(&stored_lazy()).unwrap();
-        bencher.bench(|| black_box(&record).encode());
-    }
 }

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt::Debug;
 use std::time::Duration;
 
-use bytes::Bytes;
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,7 +17,7 @@ fn bytes<T: Serialize>(value: &T) -> Vec<u8> {
     cbor::to_vec(value).unwrap()
 }
 
-fn try_merge<T: Serialize>(merge: MergeFn, base: &T, theirs: &T, ours: &T) -> Result<Bytes, MergeError> {
+fn try_merge<T: Serialize>(merge: MergeFn, base: &T, theirs: &T, ours: &T) -> Result<Vec<u8>, MergeError> {
     merge(&Three {
         base: &bytes(base),
         theirs: &bytes(theirs),

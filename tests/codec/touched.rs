@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use session_runtime::Session;
 use session_runtime::codec::meta::{Meta, Millis, Nonces, SecretHash};
@@ -56,7 +55,6 @@ struct Eager {
 }
 
 fn stored<T: Session>() -> Record {
-    let schema = T::SCHEMA;
     let meta = Meta {
         created: Millis(1),
         renewed: Millis(2),
@@ -66,10 +64,11 @@ fn stored<T: Session>() -> Record {
         commits: 0,
         nonces: Nonces::default(),
     };
-    let mut record = Record::new(schema.name, schema.version, schema.fingerprint, meta);
-    record.set_field("one", Bytes::from_static(&[1]));
-    record.set_field("other", Bytes::from_static(&[2]));
-    Record::decode(&record.encode().into()).unwrap()
+    let empty = Record::new(T::SCHEMA, &meta);
+    let mut draft = empty.draft();
+    draft.set("one", &[1][..]);
+    draft.set("other", &[2][..]);
+    draft.finish()
 }
 
 fn changed<T: Session>(fields: &T::Fields) -> usize {
@@ -101,12 +100,11 @@ fn only_the_field_that_is_touched_is_encoded() {
     let record = stored::<Lazy>();
     let mut fields = Lazy::open(&record).unwrap();
     fields.other_mut().unwrap().0 += 1;
-    let mut written = record.clone();
     let changes = Changes::collect::<Lazy>(&fields).unwrap();
-    changes.apply(Lazy::SCHEMA, &mut written).unwrap();
-    let written = written.encode();
+    let mut draft = record.draft();
+    changes.apply(Lazy::SCHEMA, &mut draft).unwrap();
+    let written = draft.finish();
     assert_eq!(counts(), (1, 1));
-    let written = Record::decode(&written.into()).unwrap();
     assert_eq!(written.field("one"), Some(&[1][..]));
     assert_eq!(written.field("other"), Some(&[3][..]));
 }

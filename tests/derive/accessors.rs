@@ -83,14 +83,14 @@ fn a_flash_field_is_read_once() {
     assert_eq!(messages.take_notices(), ["saved"]);
     assert!(messages.take_notices().is_empty());
     assert_eq!(messages.snapshot().r#type, messages.take_warning());
-    assert_eq!(Messages::SCHEMA.fields[1].name, "type");
+    assert_eq!(Messages::SCHEMA.fields[0].name, "type");
 }
 
 #[test]
 fn taking_no_messages_changes_nothing() {
     let mut messages = Messages::fresh();
     assert!(messages.take_notices().is_empty());
-    let is_touched = |messages: &MessagesFields| Messages::slot(messages, 0).unwrap().is_touched();
+    let is_touched = |messages: &MessagesFields| Messages::slot(messages, 1).unwrap().is_touched();
     assert!(!is_touched(&messages));
     messages.push_notices("saved".into());
     assert!(is_touched(&messages));

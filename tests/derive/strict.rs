@@ -51,7 +51,7 @@ fn the_schema_says_what_the_attributes_said() {
         ("strict", 2, &["old"][..])
     );
     let names: Vec<_> = schema.fields.iter().map(|field| field.name).collect();
-    assert_eq!(names, ["lines", "visits", "user", "notices", "history", "private"]);
+    assert_eq!(names, ["user", "lines", "visits", "history", "notices", "private"]);
     let marked = |mark: fn(&session_runtime::session::FieldSpec) -> bool| {
         let marked = schema.fields.iter().filter(|field| mark(field));
         marked.map(|field| field.name).collect::<Vec<_>>()
@@ -60,6 +60,6 @@ fn the_schema_says_what_the_attributes_said() {
     assert_eq!(marked(|field| field.secret), ["user"]);
     assert_eq!(marked(|field| field.or_default), ["history"]);
     let mut default = Vec::new();
-    (schema.fields[4].default)(&mut default).unwrap();
+    (schema.fields[3].default)(&mut default).unwrap();
     assert_eq!(default, b"eempty");
 }

@@ -86,7 +86,7 @@ async fn a_stored_record_holds_no_secret_and_shows_no_field_in_debug() {
     let debug = format!("{record:?}");
     assert!(debug.contains("note"), "{debug}");
     assert_hides(&debug, b"hush-hush");
-    assert_hides(&debug, &record.meta.secret.0);
+    assert_hides(&debug, &record.meta().secret.0);
 }
 
 /// The error with all its sources.

@@ -27,6 +27,7 @@ pub(crate) fn companion(session: &Session<'_>) -> TokenStream {
     quote! {
         #[doc = #doc]
         #vis struct #companion {
+            record: #krate::__private::Bytes,
             #(#slots,)*
         }
     }
@@ -102,6 +103,7 @@ fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3
     let none = quote!();
     match field.kind {
         Kind::Eager | Kind::Lazy => {
+            let record = field.is_lazy().then(|| quote!(&self.record));
             let (read, reads, change, changes) = if field.is_lazy() {
                 let errors = quote! {
                     #[doc = ""]
@@ -125,14 +127,14 @@ fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3
                     &format!("Reads `{name}`."),
                     &reads,
                     &quote!((&self) -> #read),
-                    &quote!(self.#slot.get()),
+                    &quote!(self.#slot.get(#record)),
                 ),
                 method.write(
                     second,
                     &format!("Changes `{name}`; a value that is left as it was costs no write."),
                     &changes,
                     &quote!((&mut self) -> #change),
-                    &quote!(self.#slot.get_mut()),
+                    &quote!(self.#slot.get_mut(#record)),
                 ),
                 method.write(
                     third,
@@ -181,7 +183,7 @@ fn snapshot_value(session: &Session<'_>) -> TokenStream {
     let ident = &session.input.ident;
     let values = session.fields.iter().map(|field| {
         let (ident, slot, try_lazy) = (field.ident, field.slot(), field.is_lazy().then(|| quote!(?)));
-        quote!(#ident: (&self.#slot.copier() #try_lazy).copy())
+        quote!(#ident: (&self.#slot.copier(&self.record) #try_lazy).copy())
     });
     let value = quote!(#ident { #(#values,)* });
     if has_lazy(session) {

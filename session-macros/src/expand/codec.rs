@@ -8,31 +8,35 @@ use crate::ast::{Field, Kind, Session, Upgrade};
 
 pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
     let (krate, ident, companion) = (session.krate(), &session.input.ident, &session.companion);
-    let statics = session
-        .fields
-        .iter()
-        .enumerate()
-        .map(|(at, field)| field_static(session, at, field));
-    let slots: Vec<_> = session.fields.iter().map(Field::slot).collect();
-    let typed: Vec<_> = session.fields.iter().map(Field::typed).collect();
-    let idents: Vec<_> = session.fields.iter().map(|field| field.ident).collect();
+    let fields = session.stored_fields();
+    let statics = (0..).zip(&fields).map(|(at, field)| field_static(session, at, field));
+    let slots: Vec<_> = fields.iter().map(|field| field.slot()).collect();
+    let typed: Vec<_> = fields.iter().map(|field| field.typed()).collect();
+    let idents: Vec<_> = fields.iter().map(|field| field.ident).collect();
     let indices = 0..slots.len();
-    let holders: Vec<_> = session
-        .fields
+    let holders: Vec<_> = fields
         .iter()
         .map(|field| match field.kind {
             Kind::Lazy => quote!(#krate::__private::LazySlot),
             Kind::Eager | Kind::Flash => quote!(#krate::__private::Slot),
         })
         .collect();
-    let opens = session.fields.iter().map(|field| match field.kind {
+    let opens = fields.iter().map(|field| match field.kind {
         Kind::Lazy => quote!(open_lazy),
         Kind::Eager | Kind::Flash => quote!(open),
     });
-    let tries = session.fields.iter().map(|field| field.is_lazy().then(|| quote!(?)));
+    let values = fields.iter().map(|field| {
+        let slot = field.slot();
+        match field.kind {
+            Kind::Lazy => quote!(__fields.#slot.into_value(&__fields.record)?),
+            Kind::Eager | Kind::Flash => quote!(__fields.#slot.into_value()),
+        }
+    });
+    let mut_next = (!fields.is_empty()).then(|| quote!(let mut __next = 0;));
+    let none = quote!(record: ::core::default::Default::default(),);
     let older = session.previous.as_ref().map(|_| {
         quote! {
-            if __record.version < __SCHEMA.version {
+            if __record.version() < __SCHEMA.version {
                 return ::core::result::Result::Ok(
                     <Self as #krate::__private::Session>::from_value(__PREVIOUS.open(__record)?)?
                 );
@@ -49,7 +53,7 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             type Fields = #companion;
 
             fn fresh() -> #companion {
-                #companion { #(#slots: #holders::fresh(&#typed),)* }
+                #companion { #none #(#slots: #holders::fresh(&#typed),)* }
             }
 
             fn open(
@@ -57,19 +61,28 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             ) -> ::core::result::Result<#companion, #krate::__private::OpenError> {
                 __SCHEMA.refuse_newer(__record)?;
                 #older
-                ::core::result::Result::Ok(#companion { #(#slots: #typed.#opens(__record)?,)* })
+                #mut_next
+                ::core::result::Result::Ok(#companion {
+                    record: ::core::clone::Clone::clone(__record.bytes()),
+                    #(#slots: #typed.#opens(__record, &mut __next)?,)*
+                })
             }
 
             fn from_value(__value: Self) -> ::core::result::Result<#companion, #krate::__private::FieldError> {
                 ::core::result::Result::Ok(#companion {
+                    #none
                     #(#slots: #holders::migrated(&#typed, __value.#idents)?,)*
                 })
             }
 
             fn into_value(__fields: #companion) -> ::core::result::Result<Self, #krate::__private::FieldError> {
                 ::core::result::Result::Ok(#ident {
-                    #(#idents: __fields.#slots.into_value() #tries,)*
+                    #(#idents: #values,)*
                 })
+            }
+
+            fn record(__fields: &#companion) -> &[u8] {
+                &__fields.record
             }
 
             fn slot(

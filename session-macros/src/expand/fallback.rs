@@ -28,10 +28,15 @@ pub(crate) fn stubs(session: &Session<'_>, errors: &[syn::Error]) -> TokenStream
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let (served_generics, ..) = served.split_for_impl();
     // The accessors of a generic struct would need its parameters.
-    let (struct_, accessors) = if is_generic {
-        (quote!(#vis struct #companion {}), quote!())
+    let (struct_, accessors, record) = if is_generic {
+        (
+            quote!(#vis struct #companion {}),
+            quote!(),
+            quote!(::core::unreachable!()),
+        )
     } else {
-        (accessors::companion(session), accessors::stub(session))
+        let record = quote!(&__fields.record);
+        (accessors::companion(session), accessors::stub(session), record)
     };
     quote! {
         #(#errors)*
@@ -57,6 +62,9 @@ pub(crate) fn stubs(session: &Session<'_>, errors: &[syn::Error]) -> TokenStream
                 }
                 fn into_value(_: #companion) -> ::core::result::Result<Self, #krate::__private::FieldError> {
                     ::core::unreachable!()
+                }
+                fn record(__fields: &#companion) -> &[u8] {
+                    #record
                 }
                 fn slot(_: &#companion, _: usize) -> ::core::option::Option<&dyn #krate::__private::AnySlot> {
                     ::core::unreachable!()

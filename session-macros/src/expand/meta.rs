@@ -18,7 +18,8 @@ fn schema(session: &Session<'_>) -> TokenStream {
     let krate = session.krate();
     let (name, version, fingerprint) = (&session.name, session.version, session.fingerprint);
     let (ident, removed) = (&session.input.ident, &session.removed);
-    let specs = session.fields.iter().map(|field| spec(session, field));
+    let fields = session.stored_fields();
+    let specs = fields.iter().map(|field| spec(session, field));
     let (previous, previous_static) = match &session.previous {
         None => (quote!(::core::option::Option::None), None),
         Some((_, path)) => {

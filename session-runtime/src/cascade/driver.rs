@@ -177,7 +177,7 @@ impl Rooms {
     fn item(&self, key: &str, item: &Item<Record>) -> (Bytes, Duration) {
         let ttl = match item {
             Item::Value { record, .. } => self
-                .expires_at(&record.meta)
+                .expires_at(record.meta())
                 .since(self.now())
                 .max(Duration::from_secs(1)),
             Item::Lease(_) => LEASE_TTL,
@@ -189,8 +189,10 @@ impl Rooms {
     }
 
     fn record(&self, key: &str, record: &Record) -> (Bytes, SystemTime) {
-        let value = envelope::wrap(&self.keys, key, record.encoded_len(), |out| record.append(out));
-        (value, self.expires_at(&record.meta).into())
+        let value = envelope::wrap(&self.keys, key, record.bytes().len(), |out| {
+            out.extend_from_slice(record.bytes());
+        });
+        (value, self.expires_at(record.meta()).into())
     }
 
     fn cache(&self) -> Result<&dyn AnyCache, Failed> {

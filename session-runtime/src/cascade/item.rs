@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::protocol::Item;
-use crate::codec::cbor::head::{Major, Reader, head_len, push_array, push_head, push_uint, string_len};
+use crate::codec::cbor::head::{Reader, head_len, push_array, push_bytes, push_uint, string_len};
 use crate::codec::meta::{Millis, Nonce};
 use crate::codec::record::Record;
 use crate::tier::Version;
@@ -26,7 +26,7 @@ pub(super) fn encoded_len(item: &Item<Record>) -> usize {
                 + head_len(VALUE)
                 + head_len(version.0)
                 + head_len(asked_at.0)
-                + string_len(record.encoded_len())
+                + string_len(record.bytes().len())
         }
         Item::Lease(nonce) => head_len(2) + head_len(LEASE) + head_len(nonce.0),
         Item::Fence { writer, hides } => {
@@ -48,8 +48,7 @@ pub fn append(item: &Item<Record>, out: &mut Vec<u8>) {
             push_uint(out, VALUE);
             push_uint(out, version.0);
             push_uint(out, asked_at.0);
-            push_head(out, Major::Bytes, record.encoded_len() as u64);
-            record.append(out);
+            push_bytes(out, record.bytes());
         }
         Item::Lease(nonce) => {
             push_array(out, 2);

@@ -92,7 +92,7 @@ impl Shared {
         };
         let found = found.map(|Found { version, record, place }| Known { version, place, record });
         metrics::loaded(session, Some(source), degraded, report.took);
-        if let Some(expired) = found.as_ref().filter(|known| self.has_expired(&known.record.meta)) {
+        if let Some(expired) = found.as_ref().filter(|known| self.has_expired(known.record.meta())) {
             self.forget(tiers, key, expired.version);
             return Ok((None, report));
         }
@@ -122,7 +122,7 @@ impl Shared {
                     found: Some(found),
                     source: Source::Cache,
                     ..
-                } if self.has_expired(&found.record.meta) || !counts(&found.record.meta) => {}
+                } if self.has_expired(found.record.meta()) || !counts(found.record.meta()) => {}
                 _ => return (loaded, trouble),
             }
         }
@@ -139,7 +139,7 @@ impl Shared {
     ) -> Result<Done, CommitError> {
         const TRIES: u32 = 3;
         let session = patch.schema.name;
-        let record = patch.create(meta).map_err(|refusal| refused(session, refusal))?;
+        let record = patch.create(&meta).map_err(|refusal| refused(session, refusal))?;
         if !tiers.intersects(Tiers::DISTRIBUTED) {
             return Ok(Done {
                 commit: Commit::Clean,
@@ -193,9 +193,9 @@ impl Shared {
         let mut turn = self.locks.turn(key).await;
         if let Some(latest) = turn.latest().filter(|latest| latest.version > known.version) {
             known = latest.clone();
-            patch.base_commits = known.record.meta.commits;
+            patch.base_commits = known.record.meta().commits;
             // Of the parallel requests of a page, the first to get here has noted the use of all.
-            if goal == Goal::Change && patch.only_renews() && !self.is_due_for_renewal(&known.record.meta) {
+            if goal == Goal::Change && patch.only_renews() && !self.is_due_for_renewal(known.record.meta()) {
                 turn.leave(Some(known.clone()));
                 let (commit, known) = (Commit::Clean, Some(known));
                 return Ok(Done { commit, known });

@@ -1,16 +1,15 @@
 //! What one request changed in a session, apart from the record that it was changed in, so that it can be made again
 //! on top of what others wrote.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::merge::{MergeError, Three};
 use super::meta::{Meta, Millis, Nonce, SecretHash, Standing};
-use super::record::Record;
+use super::record::{Draft, Record};
 use super::slot::drop_aside;
 use super::{FieldError, OpenError};
 use crate::cascade::protocol::Change;
@@ -21,10 +20,10 @@ use crate::tier::Version;
 #[derive(Clone, Debug)]
 struct FieldChange {
     spec: &'static FieldSpec,
-    /// Where the record probably has it.
-    rank: usize,
-    /// What it was; `None` where the record had no such field.
-    base: Option<Bytes>,
+    /// Which of the schema's fields it is.
+    index: usize,
+    /// Where in [`Changes::values`] the value is that it had; `None` where the record had no such field.
+    base: Option<Range<usize>>,
     /// Where in [`Changes::values`] its new value is.
     ours: Range<usize>,
 }
@@ -33,8 +32,8 @@ struct FieldChange {
 #[derive(Clone, Default)]
 pub struct Changes {
     list: Vec<FieldChange>,
-    /// The new values, one behind the other.
-    values: Bytes,
+    /// Old values and new ones, one behind the other.
+    values: Vec<u8>,
 }
 
 /// A new secret, and what becomes of the one before.
@@ -47,13 +46,16 @@ pub struct Rotation {
     pub grace: Option<Duration>,
 }
 
+/// Brings a record that another version of the program wrote up to the present one.
+pub type Migrate = for<'a> fn(&'a Record) -> Result<Cow<'a, Record>, OpenError>;
+
 /// Everything that one commit does to a record.
 #[derive(Clone, Debug)]
 pub struct Patch {
     /// The session's schema.
     pub schema: &'static Schema,
     /// Brings a record that another version of the program wrote up to the present one.
-    pub migrate: fn(&Record) -> Result<Record, OpenError>,
+    pub migrate: Migrate,
     /// The changed fields.
     pub changes: Changes,
     /// Of the secret that the request came with.
@@ -93,43 +95,41 @@ impl Changes {
     pub fn collect<T: Session>(fields: &T::Fields) -> Result<Self, FieldError> {
         /// What a value is taken to need beyond what it needed before.
         const GROWTH: usize = 16;
+        let record = T::record(fields);
         let touched = || {
             let slots = T::SCHEMA.fields.iter().enumerate();
-            slots.filter_map(|(index, spec)| Some((spec, T::slot(fields, index).filter(|slot| slot.is_touched())?)))
+            slots.filter_map(|(at, spec)| Some((at, spec, T::slot(fields, at).filter(|slot| slot.is_touched())?)))
         };
-        let sizes = touched().map(|(_, slot)| slot.base().map_or(0, Bytes::len) + GROWTH);
+        let sizes = touched().map(|(_, _, slot)| 2 * slot.base(record).map_or(0, <[u8]>::len) + GROWTH);
         let (count, size) = sizes.fold((0, 0), |(count, size), next| (count + 1, size + next));
+        if count == 0 {
+            return Ok(Self::default());
+        }
         let mut list = Vec::with_capacity(count);
         let mut values = Vec::with_capacity(size);
-        for (spec, slot) in touched() {
+        for (index, spec, slot) in touched() {
             let cannot_encode = |error| FieldError::new(T::SCHEMA.name, spec.name, "encode", error);
             let start = values.len();
-            slot.append(&mut values).map_err(cannot_encode)?;
-            let end = values.len();
-            let base = slot.base();
-            let same = if let Some(base) = base {
-                base == &values[start..]
-            } else {
-                (spec.default)(&mut values).map_err(cannot_encode)?;
-                let same = values[start..end] == values[end..];
-                values.truncate(end);
-                same
-            };
-            if same {
+            slot.append(record, &mut values).map_err(cannot_encode)?;
+            let ours = start..values.len();
+            let base = slot.base(record);
+            match base {
+                Some(base) => values.extend_from_slice(base),
+                None => (spec.default)(&mut values).map_err(cannot_encode)?,
+            }
+            if values[ours.clone()] == values[ours.end..] {
                 values.truncate(start);
                 continue;
             }
+            let base = base.map(|_| ours.end..values.len());
             list.push(FieldChange {
                 spec,
-                rank: slot.rank(),
-                base: base.cloned(),
-                ours: start..end,
+                index,
+                base,
+                ours,
             });
         }
-        Ok(Self {
-            list,
-            values: values.into(),
-        })
+        Ok(Self { list, values })
     }
 
     /// Whether nothing was changed.
@@ -155,57 +155,72 @@ impl Changes {
             *self = later;
             return Ok(());
         }
-        let (mut list, mut values) = (self.list.clone(), self.values.to_vec());
-        for change in later.list {
-            let ours = &later.values[change.ours];
-            let start = values.len();
-            let earlier = list.iter_mut().find(|earlier| earlier.spec.name == change.spec.name);
+        let (mut list, mut values) = (self.list.clone(), self.values.clone());
+        for change in &later.list {
+            let (spec, base, ours) = (change.spec, later.base(change), later.ours(change));
+            let earlier = list.iter_mut().find(|earlier| earlier.spec.name == spec.name);
             if let Some(earlier) = earlier {
                 let theirs = Some(&values[earlier.ours.clone()]);
-                match reconcile(schema, change.spec, change.base.as_deref(), theirs, ours)? {
-                    Some(merged) => values.extend_from_slice(&merged),
-                    None => values.extend_from_slice(ours),
-                }
-                earlier.ours = start..values.len();
+                let merged = reconcile(schema, spec, base, theirs, ours)?;
+                earlier.ours = keep(&mut values, &merged);
             } else {
-                values.extend_from_slice(ours);
-                let ours = start..values.len();
-                list.push(FieldChange { ours, ..change });
+                let base = base.map(|base| keep(&mut values, base));
+                let ours = keep(&mut values, ours);
+                list.push(FieldChange { base, ours, ..*change });
             }
         }
-        list.retain(|FieldChange { spec, base, ours, .. }| {
+        let mut folded = Self { list, values };
+        folded.drop_undone();
+        *self = folded;
+        Ok(())
+    }
+
+    /// Drops what is no change any more.
+    fn drop_undone(&mut self) {
+        let values = &self.values;
+        self.list.retain(|FieldChange { spec, base, ours, .. }| {
             let ours = &values[ours.clone()];
             let mut default = Vec::new();
             match base {
-                Some(base) => base != ours,
+                Some(base) => &values[base.clone()] != ours,
                 None if (spec.default)(&mut default).is_err() => true,
                 None => default != ours,
             }
         });
-        (self.list, self.values) = (list, values.into());
+    }
+
+    /// Makes the changes in a record.
+    pub fn apply<'a>(&'a self, schema: &'static Schema, draft: &mut Draft<'a>) -> Result<(), Refusal> {
+        draft.reserve(self.list.len());
+        let (record, mut missing) = (draft.from(), 0);
+        for change in &self.list {
+            let FieldChange { spec, index, .. } = change;
+            let at = record.position(spec.name, index.saturating_sub(missing));
+            missing = index - at.unwrap_or_else(|at| at).min(*index);
+            let theirs = at.ok().and_then(|at| record.value(at));
+            let value = reconcile(schema, spec, self.base(change), theirs, self.ours(change))?;
+            draft.edit_at(at, spec.name.into(), Some(value));
+            if spec.or_default {
+                drop_aside(draft, spec.name);
+            }
+        }
         Ok(())
     }
 
-    /// Makes the changes in `record`.
-    pub fn apply(&self, schema: &'static Schema, record: &mut Record) -> Result<(), Refusal> {
-        if self.is_empty() {
-            return Ok(());
-        }
-        record.make_room(self.list.len());
-        let values = record.add(self.values.clone());
-        for FieldChange { spec, rank, base, ours } in &self.list {
-            let at = record.position(spec.name, *rank);
-            let theirs = at.ok().and_then(|at| record.value(at));
-            match reconcile(schema, spec, base.as_deref(), theirs, &self.values[ours.clone()])? {
-                Some(merged) => record.set_field(spec.name, merged),
-                None => record.set_part(at, spec.name.into(), values, ours.clone()),
-            }
-            if spec.or_default {
-                drop_aside(record, spec.name);
-            }
-        }
-        Ok(())
+    fn base(&self, change: &FieldChange) -> Option<&[u8]> {
+        change.base.clone().map(|base| &self.values[base])
     }
+
+    fn ours(&self, change: &FieldChange) -> &[u8] {
+        &self.values[change.ours.clone()]
+    }
+}
+
+/// Puts a value behind the others, and says where it is.
+fn keep(values: &mut Vec<u8>, value: &[u8]) -> Range<usize> {
+    let start = values.len();
+    values.extend_from_slice(value);
+    start..values.len()
 }
 
 /// The names of the fields. Never their values, which may be secrets.
@@ -217,19 +232,18 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// The value of a field that went from `base` to `ours` here and from `base` to `theirs` elsewhere; `None` where it is
-/// `ours`.
-fn reconcile(
+/// The value of a field that went from `base` to `ours` here and from `base` to `theirs` elsewhere.
+fn reconcile<'a>(
     schema: &'static Schema,
     spec: &'static FieldSpec,
     base: Option<&[u8]>,
     theirs: Option<&[u8]>,
-    ours: &[u8],
-) -> Result<Option<Bytes>, Refusal> {
+    ours: &'a [u8],
+) -> Result<Cow<'a, [u8]>, Refusal> {
     // Only where they changed nothing. Where they came to the very value that we did, it is still for the strategy to
     // say what the two come to: of two that added one, both count.
     if base == theirs {
-        return Ok(None);
+        return Ok(ours.into());
     }
     let mut default = Vec::new();
     if base.is_none() || theirs.is_none() {
@@ -240,10 +254,10 @@ fn reconcile(
     }
     let (base, theirs) = (base.unwrap_or(&default), theirs.unwrap_or(&default));
     if base == theirs {
-        return Ok(None);
+        return Ok(ours.into());
     }
     let merged = (spec.merge)(&Three { base, theirs, ours });
-    merged.map(Some).map_err(|error: MergeError| {
+    merged.map(Cow::Owned).map_err(|error: MergeError| {
         let rejected = error.is_rejected();
         Refusal::Field(
             Arc::new(FieldError::new(schema.name, spec.name, "merge", error)),
@@ -253,42 +267,35 @@ fn reconcile(
 }
 
 /// The record as the present program writes it.
-pub fn migrate<T: Session>(record: &Record) -> Result<Record, OpenError> {
+pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError> {
     let schema = T::SCHEMA;
-    let mut migrated = record.clone();
-    let same = (record.version, record.fingerprint) == (schema.version, schema.fingerprint);
+    let same = (record.version(), record.fingerprint()) == (schema.version, schema.fingerprint);
     if same && !schema.fields.iter().any(|spec| spec.or_default) {
-        return Ok(migrated);
+        return Ok(Cow::Borrowed(record));
     }
     let fields = T::open(record)?;
+    let opened = T::record(&fields);
+    let mut draft = record.draft();
     for (index, spec) in schema.fields.iter().enumerate() {
         let Some(slot) = T::slot(&fields, index) else { continue };
-        match slot.base() {
-            _ if slot.is_stored() => {}
-            Some(base) => migrated.set_field(spec.name, base.clone()),
+        match slot.base(opened) {
+            _ if slot.is_stored(opened) => {}
+            Some(base) => draft.set(spec.name, base),
             // It did not decode, and goes aside.
-            None => {
-                migrated.remove_field(spec.name);
-            }
+            None => draft.remove(spec.name),
         }
-        match slot.aside() {
-            Some((name, Some(bytes))) => migrated.set_field(name.to_owned(), bytes.clone()),
-            Some((name, None)) => {
-                migrated.remove_field(name);
-            }
+        match slot.aside(opened) {
+            Some((name, Some(bytes))) => draft.set(name, bytes),
+            Some((name, None)) => draft.remove(name),
             None => {}
         }
     }
-    if record.version < schema.version {
-        for name in schema.gone() {
-            migrated.remove_field(name);
-        }
+    if record.version() < schema.version {
+        schema.gone().for_each(|name| draft.remove(name));
     }
-    for name in schema.removed {
-        migrated.remove_field(name);
-    }
-    (migrated.version, migrated.fingerprint) = (schema.version, schema.fingerprint);
-    Ok(migrated)
+    schema.removed.iter().for_each(|name| draft.remove(*name));
+    (draft.version, draft.fingerprint) = (schema.version, schema.fingerprint);
+    Ok(Cow::Owned(draft.finish()))
 }
 
 impl Patch {
@@ -298,10 +305,11 @@ impl Patch {
     }
 
     /// A record that has never been stored, with the patch made.
-    pub fn create(&self, meta: Meta) -> Result<Record, Refusal> {
-        let mut record = Record::new(self.schema.name, self.schema.version, self.schema.fingerprint, meta);
-        self.changes.apply(self.schema, &mut record)?;
-        self.finish(record)
+    pub fn create(&self, meta: &Meta) -> Result<Record, Refusal> {
+        let empty = Record::new(self.schema, meta);
+        let mut draft = empty.draft();
+        self.changes.apply(self.schema, &mut draft)?;
+        self.finish(&mut draft)
     }
 
     /// What the rotation does to the secrets of a session: nothing where another request has rotated it already, so
@@ -320,15 +328,13 @@ impl Patch {
         }
     }
 
-    fn finish(&self, mut record: Record) -> Result<Record, Refusal> {
-        record.meta.push(self.nonce);
-        record.meta.renewed = record.meta.renewed.max(self.now);
-        let size = record.encoded_len();
-        if size > self.max_len {
-            return Err(Refusal::TooLarge {
-                size,
-                limit: self.max_len,
-            });
+    fn finish(&self, draft: &mut Draft<'_>) -> Result<Record, Refusal> {
+        draft.meta.push(self.nonce);
+        draft.meta.renewed = draft.meta.renewed.max(self.now);
+        let record = draft.finish();
+        let (size, limit) = (record.bytes().len(), self.max_len);
+        if size > limit {
+            return Err(Refusal::TooLarge { size, limit });
         }
         Ok(record)
     }
@@ -338,25 +344,26 @@ impl Change<Record> for Patch {
     type Error = Refusal;
 
     fn apply(&self, to: &Record) -> Result<Record, Refusal> {
-        let standing = to.meta.standing(&self.presented, self.now);
+        let standing = to.meta().standing(&self.presented, self.now);
         if standing == Standing::Superseded {
             return Err(Refusal::Superseded);
         }
-        let mut record = (self.migrate)(to).map_err(|error| Refusal::Open(Arc::new(error)))?;
-        self.changes.apply(self.schema, &mut record)?;
-        self.rotate(&mut record.meta, standing);
-        self.finish(record)
+        let record = (self.migrate)(to).map_err(|error| Refusal::Open(Arc::new(error)))?;
+        let mut draft = record.draft();
+        self.changes.apply(self.schema, &mut draft)?;
+        self.rotate(&mut draft.meta, standing);
+        self.finish(&mut draft)
     }
 
     fn may_destroy(&self, record: &Record) -> bool {
-        record.meta.standing(&self.presented, self.now) != Standing::Superseded
+        record.meta().standing(&self.presented, self.now) != Standing::Superseded
     }
 
     fn has_landed(&self, record: &Record) -> Option<bool> {
-        record.meta.has_landed(self.nonce, self.base_commits)
+        record.meta().has_landed(self.nonce, self.base_commits)
     }
 
     fn version_of(record: &Record) -> Version {
-        Version(record.meta.commits)
+        Version(record.meta().commits)
     }
 }

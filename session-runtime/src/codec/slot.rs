@@ -1,61 +1,51 @@
 //! One field of an open session: its value, the bytes it came from, and whether it was touched.
 
 mod aside;
+mod base;
 mod field;
 mod lazy;
 mod special;
 
 use std::fmt;
 
-use bytes::Bytes;
-
 use super::{EncodeError, FieldError};
 use aside::Aside;
 pub(crate) use aside::drop_aside;
+use base::Base;
 pub use field::{Field, FieldDefault, Previous, field, upgrade_first, upgrade_then};
 pub use lazy::LazySlot;
 pub use special::{Copier, Redacted, Shown, ShownAny, ShownDebug, ViaClone, ViaCodec};
 
 /// A field, whatever its type, as a commit sees it.
+///
+/// `record` is always the bytes of the record that the session was opened from.
 pub trait AnySlot {
     /// Whether the value may differ from [`base`](Self::base): it was borrowed mutably, set, or taken.
     fn is_touched(&self) -> bool;
 
     /// The bytes that the value had when the record was opened, as the present version would write them; `None` where
     /// the record had no such field, or none that decodes.
-    fn base(&self) -> Option<&Bytes>;
+    fn base<'a>(&'a self, record: &'a [u8]) -> Option<&'a [u8]>;
 
     /// Whether [`base`](Self::base) is what the record holds under the field's present name. It is not after an
     /// upgrade or a rename, nor where `on_invalid = default` stepped in.
-    fn is_stored(&self) -> bool;
-
-    /// Which of the schema's fields it is in the order of records, from 0.
-    fn rank(&self) -> usize;
+    fn is_stored(&self, record: &[u8]) -> bool;
 
     /// Encodes the value behind what `out` holds; after an error `out` is as it was.
-    fn append(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
-
-    /// The value's bytes.
-    fn encode(&self) -> Result<Bytes, EncodeError> {
-        let mut out = Vec::new();
-        self.append(&mut out)?;
-        Ok(out.into())
-    }
+    fn append(&self, record: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
     /// What the record should hold beside the field when it is written: under this name, these bytes, or nothing.
     ///
     /// `on_invalid = default` keeps the bytes that did not decode here. No field can have such a name: it is no
     /// identifier.
-    fn aside(&self) -> Option<(&str, Option<&Bytes>)> {
-        None
-    }
+    fn aside(&self, record: &[u8]) -> Option<(&str, Option<&[u8]>)>;
 }
 
 /// A field that is decoded when the record is opened.
 pub struct Slot<T: 'static> {
     field: &'static Field<T>,
     value: T,
-    base: Option<Bytes>,
+    base: Base,
     stored: bool,
     touched: bool,
     aside: Option<Box<Aside>>,
@@ -71,7 +61,7 @@ impl<T> Slot<T> {
     pub fn migrated(field: &'static Field<T>, value: T) -> Result<Self, FieldError> {
         let base = field.encode(&value).map_err(|error| field.error("encode", error))?;
         Ok(Self {
-            base: Some(base),
+            base: Base::Own(base.into()),
             stored: false,
             ..Self::new(field, value)
         })
@@ -81,7 +71,7 @@ impl<T> Slot<T> {
         Self {
             field,
             value,
-            base: None,
+            base: Base::None,
             stored: true,
             touched: false,
             aside: None,
@@ -111,8 +101,8 @@ impl<T> Slot<T> {
     }
 
     /// To copy the value, whether or not its type is `Clone`.
-    pub fn copier(&self) -> Copier<'_, T> {
-        Copier::new(self)
+    pub fn copier<'a>(&'a self, record: &'a [u8]) -> Copier<'a, T> {
+        Copier::new(self, record)
     }
 }
 
@@ -146,23 +136,19 @@ impl<T> AnySlot for Slot<T> {
         self.touched
     }
 
-    fn base(&self) -> Option<&Bytes> {
-        self.base.as_ref()
+    fn base<'a>(&'a self, record: &'a [u8]) -> Option<&'a [u8]> {
+        self.base.bytes(record)
     }
 
-    fn is_stored(&self) -> bool {
+    fn is_stored(&self, _: &[u8]) -> bool {
         self.stored
     }
 
-    fn rank(&self) -> usize {
-        self.field.rank()
-    }
-
-    fn append(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn append(&self, _: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.field.append(&self.value, out)
     }
 
-    fn aside(&self) -> Option<(&str, Option<&Bytes>)> {
+    fn aside(&self, _: &[u8]) -> Option<(&str, Option<&[u8]>)> {
         self.aside.as_ref().map(|aside| aside.to_write())
     }
 }

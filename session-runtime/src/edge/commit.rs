@@ -194,7 +194,7 @@ impl Entry {
             }
             (Some(_), _) => return Ok(Plan::Nothing),
         };
-        if !is_dirty && (state.is_unreadable || !self.store.is_due_for_renewal(&known.record.meta)) {
+        if !is_dirty && (state.is_unreadable || !self.store.is_due_for_renewal(known.record.meta())) {
             return Ok(Plan::Nothing);
         }
         let rotates = !destroy && (rotate || changes.privileged().is_some());
@@ -211,7 +211,7 @@ impl Entry {
             secret: next.hash(),
             grace,
         });
-        let commits = known.record.meta.commits;
+        let commits = known.record.meta().commits;
         Ok(Plan::Write {
             goal: if destroy { Goal::Destroy } else { Goal::Change },
             key: self.store.key(&ticket.sid()),
@@ -258,7 +258,7 @@ impl Entry {
         let mut state = self.lock();
         state.ticket = ticket;
         if let (Some(ticket), Some(known)) = (ticket, &done.known) {
-            state.gift = Some(Gift::Ticket(ticket, known.record.meta.deadline.into()));
+            state.gift = Some(Gift::Ticket(ticket, known.record.meta().deadline.into()));
         }
         state.loaded = done.known.map(Loaded::Known);
         Ok(done.commit)
@@ -268,9 +268,9 @@ impl Entry {
         let mut state = self.lock();
         if let (Goal::Change, Some(known)) = (goal, done.known) {
             // Where another request rotated first, its answer carries the secret that counts.
-            if rotated == Some(known.record.meta.secret) {
+            if rotated == Some(known.record.meta().secret) {
                 state.ticket = Some(ticket);
-                state.gift = Some(Gift::Ticket(ticket, known.record.meta.deadline.into()));
+                state.gift = Some(Gift::Ticket(ticket, known.record.meta().deadline.into()));
             }
             state.loaded = Some(Loaded::Known(known));
         } else {

@@ -1,5 +1,6 @@
 //! One session within one request: what was loaded, what was changed, and what the response has to say of it.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -12,7 +13,7 @@ use crate::cascade::shared::{Known, Shared};
 use crate::cascade::{CommitError, CommitReport, LoadError, LoadReport};
 use crate::codec::OpenError;
 use crate::codec::meta::{Meta, Nonces, SecretHash, Standing};
-use crate::codec::patch::{Changes, Refusal, migrate};
+use crate::codec::patch::{Changes, Migrate, Refusal, migrate};
 use crate::codec::record::Record;
 use crate::session::{Schema, Session};
 use crate::tier::Tiers;
@@ -20,7 +21,7 @@ use crate::tier::Tiers;
 pub(crate) struct Entry {
     pub(crate) store: Arc<Shared>,
     pub(super) schema: &'static Schema,
-    pub(super) migrate: fn(&Record) -> Result<Record, OpenError>,
+    pub(super) migrate: Migrate,
     /// The cookie's name.
     pub(crate) cookie: String,
     pub(super) presented: Presented,
@@ -203,7 +204,7 @@ impl Entry {
             return Ok(());
         }
         state.loaded = Some(match (known, &state.loaded) {
-            (Some(known), _) if counts(&known.record.meta) => Loaded::Known(known),
+            (Some(known), _) if counts(known.record.meta()) => Loaded::Known(known),
             (Some(_), _) => Loaded::Superseded,
             (None, Some(Loaded::Known(_) | Loaded::Gone)) => Loaded::Gone,
             (None, _) => Loaded::New,
@@ -222,17 +223,13 @@ impl Entry {
         if state.changes.is_empty() {
             return unchanged();
         }
-        let mut record = match known {
+        let record = match known {
             Some(record) => (self.migrate)(record)?,
-            None => Record::new(
-                T::SCHEMA.name,
-                T::SCHEMA.version,
-                T::SCHEMA.fingerprint,
-                self.new_meta(None),
-            ),
+            None => Cow::Owned(Record::new(T::SCHEMA, &self.new_meta(None))),
         };
-        match state.changes.apply(T::SCHEMA, &mut record) {
-            Ok(()) => T::open(&record),
+        let mut draft = record.draft();
+        match state.changes.apply(T::SCHEMA, &mut draft) {
+            Ok(()) => T::open(&draft.finish()),
             // Another writer came between, and the commit will say so.
             Err(_) => unchanged(),
         }
@@ -289,7 +286,7 @@ impl Entry {
     pub(crate) fn expires_at(&self) -> SystemTime {
         let state = self.lock();
         let meta = match &state.loaded {
-            Some(Loaded::Known(known)) => known.record.meta.clone(),
+            Some(Loaded::Known(known)) => known.record.meta().clone(),
             _ => self.new_meta(None),
         };
         self.store.rooms.expires_at(&meta).into()

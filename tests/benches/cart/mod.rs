@@ -174,13 +174,15 @@ fn record<T: Session>(fields: &T::Fields) -> Record {
         commits: 8,
         nonces,
     };
-    patch::<T>(Changes::collect::<T>(fields).unwrap()).create(meta).unwrap()
+    patch::<T>(Changes::collect::<T>(fields).unwrap())
+        .create(&meta)
+        .unwrap()
 }
 
 /// What one commit of `fields` makes of `record`, written.
-pub(crate) fn commit<T: Session>(record: &Record, fields: &T::Fields) -> Vec<u8> {
+pub(crate) fn commit<T: Session>(record: &Record, fields: &T::Fields) -> Bytes {
     let changes = Changes::collect::<T>(fields).unwrap();
-    patch::<T>(changes).apply(record).unwrap().encode()
+    patch::<T>(changes).apply(record).unwrap().bytes().clone()
 }
 
 /// The stored cart.
@@ -196,7 +198,7 @@ pub(crate) fn stored() -> Bytes {
     fields.set_seen(cart.seen);
     fields.set_address(cart.address);
     fields.set_visits(cart.visits);
-    record::<Eager>(&fields).encode().into()
+    record::<Eager>(&fields).bytes().clone()
 }
 
 /// The stored cart of lazy fields.
@@ -212,7 +214,7 @@ pub(crate) fn stored_lazy() -> Bytes {
     fields.set_seen(cart.seen);
     fields.set_address(cart.address);
     fields.set_visits(cart.visits);
-    record::<Lazy>(&fields).encode().into()
+    record::<Lazy>(&fields).bytes().clone()
 }
 
 /// The stored cart as it lies in a cache, but for the envelope.

@@ -13,6 +13,7 @@ struct Shop {
 
 #[doc = "The fields of a [`Shop`] session, each with its accessors."]
 struct ShopFields {
+    record: runtime::__private::Bytes,
     __visits: runtime::__private::Slot<u64>,
     __type: runtime::__private::Slot<Vec<String>>,
     __history: runtime::__private::LazySlot<String>,
@@ -65,7 +66,7 @@ const _: () = {
         #[doc = "The stored bytes do not decode; they are left as they are."]
         #[inline]
         fn history(&self) -> ::core::result::Result<&String, runtime::__private::FieldError> {
-            self.__history.get()
+            self.__history.get(&self.record)
         }
         #[doc = "Changes `history`; a value that is left as it was costs no write."]
         #[doc = ""]
@@ -74,7 +75,7 @@ const _: () = {
         #[doc = "The stored bytes do not decode; they are left as they are."]
         #[inline]
         fn history_mut(&mut self) -> ::core::result::Result<&mut String, runtime::__private::FieldError> {
-            self.__history.get_mut()
+            self.__history.get_mut(&self.record)
         }
         #[doc = "Replaces `history`."]
         #[doc = ""]
@@ -89,9 +90,9 @@ const _: () = {
         fn snapshot(&self) -> ::core::result::Result<Shop, runtime::__private::FieldError> {
             use runtime::__private::copying::*;
             ::core::result::Result::Ok(Shop {
-                visits: (&self.__visits.copier()).copy(),
-                r#type: (&self.__type.copier()).copy(),
-                history: (&self.__history.copier()?).copy(),
+                visits: (&self.__visits.copier(&self.record)).copy(),
+                r#type: (&self.__type.copier(&self.record)).copy(),
+                history: (&self.__history.copier(&self.record)?).copy(),
             })
         }
     }
@@ -113,21 +114,21 @@ const _: () = {
         tiers: Shop::TIERS,
         fields: &[
             runtime::__private::FieldSpec {
-                name: "visits",
-                was: &[],
-                default: |__out| __VISITS_0.append_default(__out),
-                merge: runtime::__private::merge::add::<u64>,
-                privileged: true,
-                secret: true,
-                or_default: false,
-            },
-            runtime::__private::FieldSpec {
                 name: "type",
                 was: &[],
                 default: |__out| __TYPE_1.append_default(__out),
                 merge: runtime::__private::merge::union::<Vec<String>>,
                 privileged: false,
                 secret: false,
+                or_default: false,
+            },
+            runtime::__private::FieldSpec {
+                name: "visits",
+                was: &[],
+                default: |__out| __VISITS_0.append_default(__out),
+                merge: runtime::__private::merge::add::<u64>,
+                privileged: true,
+                secret: true,
                 or_default: false,
             },
             runtime::__private::FieldSpec {
@@ -149,11 +150,11 @@ const _: () = {
     }
     #[automatically_derived]
     impl<__S> runtime::__private::ServedBy<__S> for Shop {}
-    static __VISITS_0: runtime::__private::Field<u64> = runtime::__private::field::<u64>(&__SCHEMA, 0usize, || 3);
     static __TYPE_1: runtime::__private::Field<Vec<String>> =
-        runtime::__private::field::<Vec<String>>(&__SCHEMA, 1usize, || {
+        runtime::__private::field::<Vec<String>>(&__SCHEMA, 0usize, || {
             <Vec<String> as runtime::__private::FieldDefault>::field_default()
         });
+    static __VISITS_0: runtime::__private::Field<u64> = runtime::__private::field::<u64>(&__SCHEMA, 1usize, || 3);
     static __HISTORY_2: runtime::__private::Field<String> =
         runtime::__private::field::<String>(&__SCHEMA, 2usize, || {
             <String as runtime::__private::FieldDefault>::field_default()
@@ -178,8 +179,9 @@ const _: () = {
         type Fields = ShopFields;
         fn fresh() -> ShopFields {
             ShopFields {
-                __visits: runtime::__private::Slot::fresh(&__VISITS_0),
+                record: ::core::default::Default::default(),
                 __type: runtime::__private::Slot::fresh(&__TYPE_1),
+                __visits: runtime::__private::Slot::fresh(&__VISITS_0),
                 __history: runtime::__private::LazySlot::fresh(&__HISTORY_2),
             }
         }
@@ -187,30 +189,36 @@ const _: () = {
             __record: &runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, runtime::__private::OpenError> {
             __SCHEMA.refuse_newer(__record)?;
+            let mut __next = 0;
             ::core::result::Result::Ok(ShopFields {
-                __visits: __VISITS_0.open(__record)?,
-                __type: __TYPE_1.open(__record)?,
-                __history: __HISTORY_2.open_lazy(__record)?,
+                record: ::core::clone::Clone::clone(__record.bytes()),
+                __type: __TYPE_1.open(__record, &mut __next)?,
+                __visits: __VISITS_0.open(__record, &mut __next)?,
+                __history: __HISTORY_2.open_lazy(__record, &mut __next)?,
             })
         }
         fn from_value(__value: Self) -> ::core::result::Result<ShopFields, runtime::__private::FieldError> {
             ::core::result::Result::Ok(ShopFields {
-                __visits: runtime::__private::Slot::migrated(&__VISITS_0, __value.visits)?,
+                record: ::core::default::Default::default(),
                 __type: runtime::__private::Slot::migrated(&__TYPE_1, __value.r#type)?,
+                __visits: runtime::__private::Slot::migrated(&__VISITS_0, __value.visits)?,
                 __history: runtime::__private::LazySlot::migrated(&__HISTORY_2, __value.history)?,
             })
         }
         fn into_value(__fields: ShopFields) -> ::core::result::Result<Self, runtime::__private::FieldError> {
             ::core::result::Result::Ok(Shop {
-                visits: __fields.__visits.into_value(),
                 r#type: __fields.__type.into_value(),
-                history: __fields.__history.into_value()?,
+                visits: __fields.__visits.into_value(),
+                history: __fields.__history.into_value(&__fields.record)?,
             })
+        }
+        fn record(__fields: &ShopFields) -> &[u8] {
+            &__fields.record
         }
         fn slot(__fields: &ShopFields, __index: usize) -> ::core::option::Option<&dyn runtime::__private::AnySlot> {
             match __index {
-                0usize => ::core::option::Option::Some(&__fields.__visits),
-                1usize => ::core::option::Option::Some(&__fields.__type),
+                0usize => ::core::option::Option::Some(&__fields.__type),
+                1usize => ::core::option::Option::Some(&__fields.__visits),
                 2usize => ::core::option::Option::Some(&__fields.__history),
                 _ => ::core::option::Option::None,
             }

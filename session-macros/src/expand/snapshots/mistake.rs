@@ -8,6 +8,7 @@ struct Shop {
 ::core::compile_error! { "unknown tier `memcached`; there are `request`, `memcache` and `datastore`" }
 #[doc = "The fields of a [`Shop`] session, each with its accessors."]
 struct ShopFields {
+    record: ::session_runtime::__private::Bytes,
     __visits: ::session_runtime::__private::Slot<u64>,
 }
 #[allow(unused, deprecated, clippy::all, clippy::pedantic)]
@@ -60,6 +61,9 @@ const _: () = {
         }
         fn into_value(_: ShopFields) -> ::core::result::Result<Self, ::session_runtime::__private::FieldError> {
             ::core::unreachable!()
+        }
+        fn record(__fields: &ShopFields) -> &[u8] {
+            &__fields.record
         }
         fn slot(_: &ShopFields, _: usize) -> ::core::option::Option<&dyn ::session_runtime::__private::AnySlot> {
             ::core::unreachable!()

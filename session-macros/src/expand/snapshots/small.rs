@@ -8,6 +8,7 @@ pub struct Shop {
 
 #[doc = "The fields of a [`Shop`] session, each with its accessors."]
 pub struct ShopFields {
+    record: ::session_runtime::__private::Bytes,
     __lines: ::session_runtime::__private::Slot<Vec<Line>>,
 }
 const _: () = {
@@ -40,7 +41,7 @@ const _: () = {
         pub fn snapshot(&self) -> Shop {
             use ::session_runtime::__private::copying::*;
             Shop {
-                lines: (&self.__lines.copier()).copy(),
+                lines: (&self.__lines.copier(&self.record)).copy(),
             }
         }
     }
@@ -94,6 +95,7 @@ const _: () = {
         type Fields = ShopFields;
         fn fresh() -> ShopFields {
             ShopFields {
+                record: ::core::default::Default::default(),
                 __lines: ::session_runtime::__private::Slot::fresh(&__LINES_0),
             }
         }
@@ -101,12 +103,15 @@ const _: () = {
             __record: &::session_runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, ::session_runtime::__private::OpenError> {
             __SCHEMA.refuse_newer(__record)?;
+            let mut __next = 0;
             ::core::result::Result::Ok(ShopFields {
-                __lines: __LINES_0.open(__record)?,
+                record: ::core::clone::Clone::clone(__record.bytes()),
+                __lines: __LINES_0.open(__record, &mut __next)?,
             })
         }
         fn from_value(__value: Self) -> ::core::result::Result<ShopFields, ::session_runtime::__private::FieldError> {
             ::core::result::Result::Ok(ShopFields {
+                record: ::core::default::Default::default(),
                 __lines: ::session_runtime::__private::Slot::migrated(&__LINES_0, __value.lines)?,
             })
         }
@@ -114,6 +119,9 @@ const _: () = {
             ::core::result::Result::Ok(Shop {
                 lines: __fields.__lines.into_value(),
             })
+        }
+        fn record(__fields: &ShopFields) -> &[u8] {
+            &__fields.record
         }
         fn slot(
             __fields: &ShopFields,

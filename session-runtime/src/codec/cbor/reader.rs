@@ -237,6 +237,20 @@ impl<'a> Reader<'a> {
         self.any_text()
     }
 
+    /// The bytes of a text string of definite length.
+    #[inline]
+    pub(crate) fn utf8(&mut self) -> Result<&'a [u8], DecodeError> {
+        let before = self.rest;
+        match self.plain_string(Major::Text) {
+            // To be told so is quicker than to be given a `str`.
+            Some(text) if text.is_ascii() => Ok(text),
+            _ => {
+                self.rest = before;
+                self.any_text().map(str::as_bytes)
+            }
+        }
+    }
+
     fn any_text(&mut self) -> Result<&'a str, DecodeError> {
         let at = self.position();
         let head = self.expect(Major::Text, "a text string")?;

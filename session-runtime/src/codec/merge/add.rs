@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -24,7 +23,7 @@ pub trait MergeAdd: Serialize + DeserializeOwned {
 ///
 /// A float that is not finite has no difference: the one of the two that was set to such a value wins, ours where
 /// both were; from such a base, ours wins unless it is still the base's value.
-pub fn add<T: MergeAdd>(three: &Three<'_>) -> Result<Bytes, MergeError> {
+pub fn add<T: MergeAdd>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
     with::<T>(three, T::merge_add)
 }
 

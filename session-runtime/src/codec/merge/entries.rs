@@ -2,7 +2,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -68,7 +67,7 @@ where
 ///
 /// Taking a key out is a change like any other: where we take out what they changed it is gone, and where we change
 /// what they took out it is there again.
-pub fn entries<T: MergeEntries>(three: &Three<'_>) -> Result<Bytes, MergeError> {
+pub fn entries<T: MergeEntries>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
     by_key::<T>(three, |values| Ok(values.ours.map(Cow::Borrowed)))
 }
 
@@ -76,7 +75,7 @@ pub fn entries<T: MergeEntries>(three: &Three<'_>) -> Result<Bytes, MergeError> 
 ///
 /// A missing key counts as zero, so that taking a key out takes away what was seen there: of 3 that they made 5, 2
 /// stay. A key that either took out goes where nothing stays, and always where both took it out.
-pub fn entries_add<T: MergeEntriesAdd>(three: &Three<'_>) -> Result<Bytes, MergeError> {
+pub fn entries_add<T: MergeEntriesAdd>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
     by_key::<T>(three, |values| {
         let sum = T::Value::merge_add(&number(values.base)?, number(values.theirs)?, number(values.ours)?);
         let sum = cbor::to_vec(&sum)?;
@@ -107,7 +106,7 @@ struct Values<'a> {
 fn by_key<T: MergeEntries>(
     three: &Three<'_>,
     mut both: impl for<'a> FnMut(&Values<'a>) -> Result<Option<Cow<'a, [u8]>>, MergeError>,
-) -> Result<Bytes, MergeError> {
+) -> Result<Vec<u8>, MergeError> {
     let three = Rewritten::new::<T>(three)?;
     let (base, theirs, ours) = (
         items::map(&three.base)?,

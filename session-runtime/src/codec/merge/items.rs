@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -50,24 +49,24 @@ pub(super) fn map(bytes: &[u8]) -> Result<Entries<'_>, DecodeError> {
 }
 
 /// The list of these items, as a `T` is written: what is stored is known to be readable.
-pub(super) fn from_list<T: Serialize + DeserializeOwned>(items: &[&[u8]]) -> Result<Bytes, MergeError> {
+pub(super) fn from_list<T: Serialize + DeserializeOwned>(items: &[&[u8]]) -> Result<Vec<u8>, MergeError> {
     let mut out = Vec::new();
     head::push_array(&mut out, items.len());
     for item in items {
         out.extend_from_slice(item);
     }
-    Ok(rewrite::<T>(&out)?.into())
+    rewrite::<T>(&out)
 }
 
 /// The map of these entries, as a `T` is written.
 pub(super) fn from_map<T: Serialize + DeserializeOwned>(
     entries: &[(&[u8], impl AsRef<[u8]>)],
-) -> Result<Bytes, MergeError> {
+) -> Result<Vec<u8>, MergeError> {
     let mut out = Vec::new();
     head::push_map(&mut out, entries.len());
     for (key, value) in entries {
         out.extend_from_slice(key);
         out.extend_from_slice(value.as_ref());
     }
-    Ok(rewrite::<T>(&out)?.into())
+    rewrite::<T>(&out)
 }

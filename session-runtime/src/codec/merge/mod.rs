@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fmt;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,7 +31,7 @@ pub struct Three<'a> {
 }
 
 /// Reconciles two writers of one field.
-pub type MergeFn = fn(&Three<'_>) -> Result<Bytes, MergeError>;
+pub type MergeFn = fn(&Three<'_>) -> Result<Vec<u8>, MergeError>;
 
 /// Why two writers of one field could not be reconciled.
 #[derive(Debug)]
@@ -85,23 +84,26 @@ impl From<EncodeError> for MergeError {
 }
 
 /// `last_write`, the default: ours.
-pub fn last_write(three: &Three<'_>) -> Result<Bytes, MergeError> {
-    Ok(Bytes::copy_from_slice(three.ours))
+pub fn last_write(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
+    Ok(three.ours.to_vec())
 }
 
 /// `reject`: the later writer is refused.
-pub fn reject(_: &Three<'_>) -> Result<Bytes, MergeError> {
+pub fn reject(_: &Three<'_>) -> Result<Vec<u8>, MergeError> {
     Err(MergeError(Kind::Rejected))
 }
 
 /// A function of the user's: `fn(base: &T, theirs: T, ours: T) -> T`.
 ///
 /// It is called once for every try of a commit, so it must depend on its arguments alone.
-pub fn with<T: Serialize + DeserializeOwned>(three: &Three<'_>, merge: fn(&T, T, T) -> T) -> Result<Bytes, MergeError> {
+pub fn with<T: Serialize + DeserializeOwned>(
+    three: &Three<'_>,
+    merge: fn(&T, T, T) -> T,
+) -> Result<Vec<u8>, MergeError> {
     let merged = merge(
         &cbor::from_slice(three.base)?,
         cbor::from_slice(three.theirs)?,
         cbor::from_slice(three.ours)?,
     );
-    Ok(cbor::to_vec(&merged)?.into())
+    Ok(cbor::to_vec(&merged)?)
 }

@@ -1,6 +1,5 @@
 use std::cmp::Ordering;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -22,27 +21,23 @@ impl<T: PartialOrd + Serialize + DeserializeOwned> MergeOrd for T {}
 ///
 /// A value that does not even compare with itself, such as a NaN, gives way to one that does; of two others that do not
 /// compare, ours is taken.
-pub fn max<T: MergeOrd>(three: &Three<'_>) -> Result<Bytes, MergeError> {
+pub fn max<T: MergeOrd>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
     pick::<T>(three, Ordering::Greater)
 }
 
 /// `min`: the smaller of the two, theirs where they are equal. `None` is smaller than any `Some`.
 ///
 /// What does not compare is treated as by [`max`].
-pub fn min<T: MergeOrd>(three: &Three<'_>) -> Result<Bytes, MergeError> {
+pub fn min<T: MergeOrd>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
     pick::<T>(three, Ordering::Less)
 }
 
-fn pick<T: MergeOrd>(three: &Three<'_>, wanted: Ordering) -> Result<Bytes, MergeError> {
+fn pick<T: MergeOrd>(three: &Three<'_>, wanted: Ordering) -> Result<Vec<u8>, MergeError> {
     let theirs: T = cbor::from_slice(three.theirs)?;
     let ours: T = cbor::from_slice(three.ours)?;
     let take_ours = match ours.partial_cmp(&theirs) {
         Some(order) => order == wanted,
         None => ours.partial_cmp(&ours).is_some() || theirs.partial_cmp(&theirs).is_none(),
     };
-    Ok(Bytes::copy_from_slice(if take_ours {
-        three.ours
-    } else {
-        three.theirs
-    }))
+    Ok(if take_ours { three.ours } else { three.theirs }.to_vec())
 }

@@ -1,7 +1,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -68,7 +67,7 @@ where
 ///
 /// In a list, our items go to the front or the end where we put them there, else behind the item that they followed.
 /// Everything else keeps the order that they left it in, or ours where we alone reordered it.
-pub fn union<T: MergeUnion>(three: &Three<'_>) -> Result<Bytes, MergeError> {
+pub fn union<T: MergeUnion>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
     let three = Rewritten::new::<T>(three)?;
     let (base, theirs, ours) = (
         items::list(&three.base)?,

@@ -1,12 +1,12 @@
 //! How a record is written and read.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
-use super::{Entry, Record, Span, order};
+use super::{Entry, Record, order};
 use crate::codec::cbor::DecodeError;
-use crate::codec::cbor::head::{
-    Reader, head_len, push_array, push_bytes, push_map, push_tag, push_uint, push_utf8, string_len,
-};
+use crate::codec::cbor::head::{Reader, push_array, push_bytes, push_map, push_text, push_uint, string_len};
 use crate::codec::meta::{Meta, Millis, NONCES, Nonce, Nonces, SecretHash};
 
 const SELF_DESCRIBED: u64 = 55799;
@@ -15,11 +15,21 @@ const EMBEDDED: u64 = 24;
 const EMBEDDED_HEAD: [u8; 2] = [0xd8, 0x18];
 /// The format of records that this crate writes.
 const FORMAT: u64 = 1;
+/// [`SELF_DESCRIBED`], an array of six, [`FORMAT`].
+const BEGINNING: [u8; 5] = [0xd9, 0xd9, 0xf7, 0x86, 0x01];
+/// About how many bytes what comes before the fields has at the most, but for the name.
+const MOST_OF_A_HEAD: usize = 256;
 
 /// Bytes that are no record.
 #[derive(Debug, thiserror::Error)]
 #[error("this is no session record: {0}")]
-pub struct RecordError(#[source] RecordErrorKind);
+pub struct RecordError(#[from] RecordErrorKind);
+
+impl From<DecodeError> for RecordError {
+    fn from(error: DecodeError) -> Self {
+        Self(error.into())
+    }
+}
 
 #[derive(Debug, thiserror::Error)]
 enum RecordErrorKind {
@@ -35,136 +45,142 @@ enum RecordErrorKind {
     Order,
 }
 
-impl Record {
-    /// Writes the record.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.encoded_len());
-        self.append(&mut out);
-        out
-    }
+/// Writes a record: what it says of itself, then its fields in their order.
+pub(super) struct Writer {
+    out: Vec<u8>,
+    name: Range<usize>,
+    version: u32,
+    fingerprint: u64,
+    entries: Vec<Entry>,
+}
 
-    /// Writes the record behind what `out` holds.
-    pub fn append(&self, out: &mut Vec<u8>) {
-        push_tag(out, SELF_DESCRIBED);
-        push_array(out, 6);
-        push_uint(out, FORMAT);
-        push_utf8(out, self.part(self.name));
-        push_uint(out, self.version.into());
-        push_uint(out, self.fingerprint);
-        self.meta.append(out);
-        push_map(out, self.entries.len());
-        // What lies in the source as it is to be written, one entry behind the other, is copied at one go.
-        let mut run = 0..0;
-        for entry in &self.entries {
-            if let Some(start) = entry.written {
-                if start != run.end {
-                    out.extend_from_slice(self.source.get(run).unwrap_or_default());
-                    run = start..start;
-                }
-                run.end = entry.value.end;
-                continue;
-            }
-            out.extend_from_slice(self.source.get(run).unwrap_or_default());
-            run = 0..0;
-            push_utf8(out, self.part(entry.name));
-            out.extend_from_slice(&EMBEDDED_HEAD);
-            push_bytes(out, self.part(entry.value));
+impl Writer {
+    /// A record of `count` fields, whose names and values have about `len` bytes.
+    pub(super) fn new(name: &str, version: u32, fingerprint: u64, meta: &Meta, count: usize, len: usize) -> Self {
+        let mut out = Vec::with_capacity(MOST_OF_A_HEAD + name.len() + len);
+        out.extend_from_slice(&BEGINNING);
+        push_text(&mut out, name);
+        let name = out.len() - name.len()..out.len();
+        push_uint(&mut out, version.into());
+        push_uint(&mut out, fingerprint);
+        meta.append(&mut out);
+        push_map(&mut out, count);
+        Self {
+            out,
+            name,
+            version,
+            fingerprint,
+            entries: Vec::with_capacity(count),
         }
-        out.extend_from_slice(self.source.get(run).unwrap_or_default());
     }
 
-    /// How many bytes [`append`](Self::append) writes.
-    pub fn encoded_len(&self) -> usize {
-        let fields = self.entries.iter().map(|entry| match entry.written {
-            Some(start) => entry.value.end - start,
-            None => entry.len(),
-        });
-        head_len(SELF_DESCRIBED)
-            + head_len(6)
-            + head_len(FORMAT)
-            + string_len(self.name.len())
-            + head_len(self.version.into())
-            + head_len(self.fingerprint)
-            + self.meta.encoded_len()
-            + head_len(self.entries.len() as u64)
-            + fields.sum::<usize>()
+    /// The next field.
+    pub(super) fn put(&mut self, name: &str, value: &[u8]) {
+        let start = self.out.len();
+        push_text(&mut self.out, name);
+        let name = self.out.len() - name.len()..self.out.len();
+        self.out.extend_from_slice(&EMBEDDED_HEAD);
+        push_bytes(&mut self.out, value);
+        let value = self.out.len() - value.len()..self.out.len();
+        self.entries.push(Entry { start, name, value });
     }
 
+    /// The next fields, all of them just as another record has them.
+    pub(super) fn copy(&mut self, from: &Record, fields: Range<usize>) {
+        let fields = from.entries.get(fields).unwrap_or_default();
+        let (Some(first), Some(last)) = (fields.first(), fields.last()) else {
+            return;
+        };
+        let (old, new) = (first.start, self.out.len());
+        self.out.extend_from_slice(from.part(&(old..last.value.end)));
+        let moved = |at: usize| at - old + new;
+        self.entries
+            .extend(fields.iter().map(|Entry { start, name, value }| Entry {
+                start: moved(*start),
+                name: moved(name.start)..moved(name.end),
+                value: moved(value.start)..moved(value.end),
+            }));
+    }
+
+    pub(super) fn finish(self, meta: &Meta) -> Record {
+        Record {
+            bytes: self.out.into(),
+            name: self.name,
+            version: self.version,
+            fingerprint: self.fingerprint,
+            meta: meta.clone(),
+            entries: self.entries,
+        }
+    }
+}
+
+impl Record {
     /// Reads a record; its fields stay in `bytes`.
     pub fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
-        Self::read(bytes).map_err(RecordError)
-    }
-
-    fn read(bytes: &Bytes) -> Result<Self, RecordErrorKind> {
         let mut reader = Reader::new(bytes);
-        if reader.tag()? != SELF_DESCRIBED {
-            return Err(RecordErrorKind::NotTagged);
+        if !reader.passes(&BEGINNING) {
+            if reader.tag()? != SELF_DESCRIBED {
+                return Err(RecordErrorKind::NotTagged.into());
+            }
+            reader.expect_array(6)?;
+            let format = reader.uint()?;
+            if format != FORMAT {
+                return Err(RecordErrorKind::Format(format).into());
+            }
         }
-        reader.expect_array(6)?;
-        let format = reader.uint()?;
-        if format != FORMAT {
-            return Err(RecordErrorKind::Format(format));
-        }
-        let name = reader.text()?;
-        let name = last_read(&reader, name.as_bytes());
+        let name = reader.utf8()?;
+        let name = last_read(&reader, name);
         let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
         let fingerprint = reader.uint()?;
         let meta = Meta::read(&mut reader)?;
         let count = reader.map()?;
         let mut entries = Vec::with_capacity(count);
-        let mut before: Option<&[u8]> = None;
+        let (mut before, mut is_shortest): (Option<&[u8]>, _) = (None, true);
         for _ in 0..count {
             let start = reader.position();
-            let name = reader.text()?.as_bytes();
+            let name = reader.utf8()?;
             if before.is_some_and(|before| order(before, name).is_ge()) {
-                return Err(RecordErrorKind::Order);
+                return Err(RecordErrorKind::Order.into());
             }
             before = Some(name);
             let name = last_read(&reader, name);
             if !reader.passes(&EMBEDDED_HEAD) && reader.tag()? != EMBEDDED {
-                return Err(RecordErrorKind::Range("the tag of a field"));
+                return Err(RecordErrorKind::Range("the tag of a field").into());
             }
             let value = reader.bytes()?;
             let value = last_read(&reader, value);
-            let mut entry = Entry {
-                name,
-                value,
-                written: None,
-            };
-            // Heads have one shortest form, so that no other entry has this length.
-            if value.end - start == entry.len() {
-                entry.written = Some(start);
-            }
-            entries.push(entry);
+            let shortest = string_len(name.len()) + EMBEDDED_HEAD.len() + string_len(value.len());
+            is_shortest &= value.end - start == shortest;
+            entries.push(Entry { start, name, value });
         }
         reader.end()?;
-        Ok(Self {
+        let record = Self {
+            bytes: bytes.clone(),
+            name,
             version,
             fingerprint,
             meta,
-            name,
-            source: bytes.clone(),
-            added: Vec::new(),
             entries,
-        })
+        };
+        Ok(if is_shortest { record } else { record.rewritten() })
     }
-}
 
-impl Entry {
-    /// How many bytes it is to be written in.
-    fn len(&self) -> usize {
-        string_len(self.name.len()) + EMBEDDED_HEAD.len() + string_len(self.value.len())
+    /// With the heads of its fields as they are written here, so that the fields can be copied as they are.
+    #[cold]
+    fn rewritten(&self) -> Self {
+        let (count, len) = (self.entries.len(), self.bytes.len());
+        let mut writer = Writer::new(self.name(), self.version, self.fingerprint, &self.meta, count, len);
+        for (name, value) in self.fields() {
+            writer.put(name, value);
+        }
+        writer.finish(&self.meta)
     }
 }
 
 /// Where the string lies that was just read.
-fn last_read(reader: &Reader<'_>, string: &[u8]) -> Span {
+fn last_read(reader: &Reader<'_>, string: &[u8]) -> Range<usize> {
     let end = reader.position();
-    Span {
-        buffer: 0,
-        start: end - string.len(),
-        end,
-    }
+    end - string.len()..end
 }
 
 impl Meta {
@@ -186,20 +202,7 @@ impl Meta {
         }
     }
 
-    fn encoded_len(&self) -> usize {
-        let times = [self.created, self.renewed, self.deadline];
-        let previous = self.previous.as_ref();
-        head_len(7)
-            + times.iter().map(|time| head_len(time.0)).sum::<usize>()
-            + string_len(self.secret.0.len())
-            + head_len(2)
-            + previous.map_or(0, |(secret, until)| string_len(secret.0.len()) + head_len(until.0))
-            + head_len(self.commits)
-            + head_len(NONCES as u64)
-            + self.nonces.iter().map(|nonce| head_len(nonce.0)).sum::<usize>()
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, RecordErrorKind> {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
         reader.expect_array(7)?;
         let created = Millis(reader.uint()?);
         let renewed = Millis(reader.uint()?);
@@ -208,12 +211,12 @@ impl Meta {
         let previous = match reader.array()? {
             0 => None,
             2 => Some((self::secret(reader)?, Millis(reader.uint()?))),
-            _ => return Err(RecordErrorKind::Range("the secret before")),
+            _ => return Err(RecordErrorKind::Range("the secret before").into()),
         };
         let commits = reader.uint()?;
         let count = reader.array()?;
         if count > NONCES {
-            return Err(RecordErrorKind::Range("the number of its nonces"));
+            return Err(RecordErrorKind::Range("the number of its nonces").into());
         }
         let mut nonces = Nonces::default();
         for _ in 0..count {
@@ -231,10 +234,10 @@ impl Meta {
     }
 }
 
-fn secret(reader: &mut Reader<'_>) -> Result<SecretHash, RecordErrorKind> {
+fn secret(reader: &mut Reader<'_>) -> Result<SecretHash, RecordError> {
     reader
         .bytes()?
         .try_into()
         .map(SecretHash)
-        .map_err(|_| RecordErrorKind::Range("the length of a secret"))
+        .map_err(|_| RecordErrorKind::Range("the length of a secret").into())
 }

@@ -1,32 +1,30 @@
-use bytes::Bytes;
-
-use crate::codec::record::Record;
+use crate::codec::record::{Draft, Record};
 
 /// The bytes of a field that did not decode, kept in the record as `~<version>~<field>`: a binary that can read what
 /// that version wrote finds them there again.
 pub(super) struct Aside {
     name: Box<str>,
     /// `None` where they decoded after all, and need not be kept any longer.
-    bytes: Option<Bytes>,
+    bytes: Option<Box<[u8]>>,
 }
 
 impl Aside {
     /// Sets aside what a record of `version` holds for `field`.
-    pub(super) fn keep(version: u32, field: &str, bytes: Bytes) -> Self {
+    pub(super) fn keep(version: u32, field: &str, bytes: &[u8]) -> Self {
         Self {
             name: format!("~{version}~{field}").into(),
-            bytes: Some(bytes),
+            bytes: Some(bytes.into()),
         }
     }
 
     /// What an earlier request set aside for `field`, with the version that wrote it.
-    pub(super) fn find(record: &Record, field: &str) -> Option<(u32, Bytes, Self)> {
-        let mut names = record.fields().map(|(name, _)| name);
-        let (version, name) = names.find_map(|name| Some((version_of(name, field)?, name)))?;
-        let bytes = record.field_bytes(name)?;
+    pub(super) fn find<'a>(record: &'a Record, field: &str) -> Option<(u32, &'a [u8], Self)> {
+        let (version, name, bytes) = record
+            .fields()
+            .find_map(|(name, bytes)| Some((version_of(name, field)?, name, bytes)))?;
         let aside = Self {
             name: name.into(),
-            bytes: Some(bytes.clone()),
+            bytes: Some(bytes.into()),
         };
         Some((version, bytes, aside))
     }
@@ -36,20 +34,17 @@ impl Aside {
         Self { bytes: None, ..self }
     }
 
-    pub(super) fn to_write(&self) -> (&str, Option<&Bytes>) {
-        (&self.name, self.bytes.as_ref())
+    pub(super) fn to_write(&self) -> (&str, Option<&[u8]>) {
+        (&self.name, self.bytes.as_deref())
     }
 }
 
 /// Forgets what was set aside for `field`: it has been written on purpose.
-pub(crate) fn drop_aside(record: &mut Record, field: &str) {
-    let names: Vec<Box<str>> = record
-        .fields()
-        .filter(|(name, _)| version_of(name, field).is_some())
-        .map(|(name, _)| name.into())
-        .collect();
-    for name in names {
-        record.remove_field(&name);
+pub(crate) fn drop_aside(draft: &mut Draft<'_>, field: &str) {
+    for (name, _) in draft.from().fields() {
+        if version_of(name, field).is_some() {
+            draft.remove(name);
+        }
     }
 }
 

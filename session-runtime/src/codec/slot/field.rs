@@ -1,13 +1,14 @@
 use std::error::Error;
 use std::fmt;
+use std::ops::Range;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::aside::Aside;
+use super::base::Base;
 use super::{LazySlot, Slot};
-use crate::codec::record::{Record, is_before};
+use crate::codec::record::Record;
 use crate::codec::{DecodeError, EncodeError, FieldError, OpenError, cbor};
 use crate::session::{Schema, Session};
 
@@ -51,6 +52,9 @@ pub struct Failure {
 /// Brings bytes that a record of that version holds up to the present; `None` where no step is needed.
 type UpgradeFn<T> = fn(u32, &[u8]) -> Option<Result<T, Failure>>;
 
+/// A value, and its present bytes where they are not those that are stored.
+type Read<T> = (T, Option<Box<[u8]>>);
+
 /// The first step of an upgrade: decodes what the old version wrote.
 pub fn upgrade_first<A, B, E>(bytes: &[u8], step: impl FnOnce(A) -> Result<B, E>) -> Result<B, Failure>
 where
@@ -81,8 +85,6 @@ where
 pub struct Field<T: 'static> {
     schema: &'static Schema,
     index: usize,
-    /// Which of the fields it is in a record that has these and no others.
-    rank: usize,
     default: fn() -> T,
     decode: fn(&[u8]) -> Result<T, DecodeError>,
     append: fn(&T, &mut Vec<u8>) -> Result<(), EncodeError>,
@@ -95,24 +97,12 @@ pub const fn field<T: FieldValue>(schema: &'static Schema, index: usize, default
     Field {
         schema,
         index,
-        rank: rank(schema, index),
         default,
         decode: |bytes| cbor::from_slice(bytes),
         append: |value, out| cbor::append(value, out),
         upgrade: None,
         or_default: false,
     }
-}
-
-const fn rank(schema: &Schema, index: usize) -> usize {
-    let (mut rank, mut at) = (0, 0);
-    while at < schema.fields.len() {
-        if is_before(schema.fields[at].name, schema.fields[index].name) {
-            rank += 1;
-        }
-        at += 1;
-    }
-    rank
 }
 
 impl<T> Field<T> {
@@ -147,18 +137,14 @@ impl<T> Field<T> {
         (self.append)(value, out)
     }
 
-    pub(super) fn encode(&self, value: &T) -> Result<Bytes, EncodeError> {
+    pub(super) fn encode(&self, value: &T) -> Result<Vec<u8>, EncodeError> {
         let mut out = Vec::new();
         self.append(value, &mut out)?;
-        Ok(out.into())
+        Ok(out)
     }
 
     pub(super) fn decode_present(&self, bytes: &[u8]) -> Result<T, DecodeError> {
         (self.decode)(bytes)
-    }
-
-    pub(super) fn rank(&self) -> usize {
-        self.rank
     }
 
     pub(super) fn version(&self) -> u32 {
@@ -177,25 +163,29 @@ impl<T> Field<T> {
         self.schema.fields.get(self.index).map_or("", |spec| spec.name)
     }
 
-    /// The field's bytes in the record, and whether they are under its present name.
-    fn find(&self, record: &Record) -> Option<(Bytes, bool)> {
+    /// Where in the record the field's bytes are, and whether they are under its present name.
+    fn find(&self, record: &Record, next: &mut usize) -> Option<(Range<usize>, bool)> {
         let spec = self.schema.fields.get(self.index)?;
-        let renamed = || spec.was.iter().find_map(|name| record.field_bytes(name));
-        match record.field_bytes_near(self.rank, spec.name) {
-            Some(bytes) => Some((bytes, true)),
-            None => renamed().map(|bytes| (bytes, false)),
+        let renamed = || spec.was.iter().find_map(|name| record.find(name, &mut 0));
+        match record.find(spec.name, next) {
+            Some(place) => Some((place, true)),
+            None => renamed().map(|place| (place, false)),
         }
     }
 
-    /// Decodes the field out of `record`; the default where the record has none.
-    pub fn open(&'static self, record: &Record) -> Result<Slot<T>, FieldError> {
+    /// Decodes the field out of `record`; the default where the record has none. `next` is where the field probably is,
+    /// and is moved on.
+    pub fn open(&'static self, record: &Record, next: &mut usize) -> Result<Slot<T>, FieldError> {
         let Some((version, bytes, aside)) = self.aside(record) else {
-            return self.open_stored(record);
+            return self.open_stored(record, next);
         };
         // A binary that can read what another one had to set aside takes it up again.
-        let (slot, aside) = match self.read(version, &bytes) {
-            Ok(read) => (self.slot(read, bytes, false), aside.recovered()),
-            Err(_) => (self.open_stored(record)?, aside),
+        let (slot, aside) = match self.read(version, bytes) {
+            Ok((value, upgraded)) => {
+                let base = Base::Own(upgraded.unwrap_or_else(|| bytes.into()));
+                (self.slot(value, base, false), aside.recovered())
+            }
+            Err(_) => (self.open_stored(record, next)?, aside),
         };
         Ok(Slot {
             aside: slot.aside.or(Some(Box::new(aside))),
@@ -203,31 +193,44 @@ impl<T> Field<T> {
         })
     }
 
-    fn open_stored(&'static self, record: &Record) -> Result<Slot<T>, FieldError> {
-        match self.find(record) {
-            Some((bytes, stored)) => self.open_bytes(record.version, bytes, stored),
+    fn open_stored(&'static self, record: &Record, next: &mut usize) -> Result<Slot<T>, FieldError> {
+        match self.find(record, next) {
+            Some((place, stored)) => self.open_at(record.version(), record.bytes(), place, stored),
             None => Ok(Slot::fresh(self)),
         }
     }
 
     /// The field, left undecoded where the record was written by a struct just like this one.
-    pub fn open_lazy(&'static self, record: &Record) -> Result<LazySlot<T>, FieldError> {
-        let same = (record.version, record.fingerprint) == (self.schema.version, self.schema.fingerprint);
-        match self.find(record) {
-            Some((bytes, true)) if same && self.aside(record).is_none() => Ok(LazySlot::undecoded(self, bytes)),
-            None if same && self.aside(record).is_none() => Ok(LazySlot::fresh(self)),
-            _ => self.open(record).map(LazySlot::from),
+    pub fn open_lazy(&'static self, record: &Record, next: &mut usize) -> Result<LazySlot<T>, FieldError> {
+        let same = (record.version(), record.fingerprint()) == (self.schema.version, self.schema.fingerprint);
+        if !same || self.aside(record).is_some() {
+            return self.open(record, next).map(LazySlot::from);
+        }
+        match self.find(record, next) {
+            Some((place, true)) => Ok(LazySlot::undecoded(self, place)),
+            Some((place, stored)) => self
+                .open_at(record.version(), record.bytes(), place, stored)
+                .map(LazySlot::from),
+            None => Ok(LazySlot::fresh(self)),
         }
     }
 
-    fn aside(&self, record: &Record) -> Option<(u32, Bytes, Aside)> {
+    fn aside<'a>(&self, record: &'a Record) -> Option<(u32, &'a [u8], Aside)> {
         self.or_default.then(|| Aside::find(record, self.name())).flatten()
     }
 
     /// A slot from bytes that a record of `version` holds; the default, where they do not decode and the field says so.
-    pub(super) fn open_bytes(&'static self, version: u32, bytes: Bytes, stored: bool) -> Result<Slot<T>, FieldError> {
-        match self.read(version, &bytes) {
-            Ok(read) => Ok(self.slot(read, bytes, stored)),
+    pub(super) fn open_at(
+        &'static self,
+        version: u32,
+        record: &[u8],
+        place: Range<usize>,
+        stored: bool,
+    ) -> Result<Slot<T>, FieldError> {
+        let bytes = record.get(place.clone()).unwrap_or_default();
+        match self.read(version, bytes) {
+            Ok((value, None)) => Ok(self.slot(value, Base::Stored(place), stored)),
+            Ok((value, Some(upgraded))) => Ok(self.slot(value, Base::Own(upgraded), false)),
             Err(_) if self.or_default => Ok(Slot {
                 stored: false,
                 aside: Some(Box::new(Aside::keep(version, self.name(), bytes))),
@@ -237,20 +240,20 @@ impl<T> Field<T> {
         }
     }
 
-    fn slot(&'static self, (value, upgraded): (T, Option<Bytes>), bytes: Bytes, stored: bool) -> Slot<T> {
+    fn slot(&'static self, value: T, base: Base, stored: bool) -> Slot<T> {
         Slot {
-            stored: stored && upgraded.is_none(),
-            base: upgraded.or(Some(bytes)),
+            base,
+            stored,
             ..Slot::new(self, value)
         }
     }
 
     /// The value that a record of `version` holds, upgraded as far as that version needs: then with its present bytes.
-    fn read(&self, version: u32, bytes: &[u8]) -> Result<(T, Option<Bytes>), FieldError> {
+    fn read(&self, version: u32, bytes: &[u8]) -> Result<Read<T>, FieldError> {
         match self.upgrade.and_then(|upgrade| upgrade(version, bytes)) {
             Some(Ok(value)) => {
                 let bytes = self.encode(&value).map_err(|error| self.error("encode", error))?;
-                Ok((value, Some(bytes)))
+                Ok((value, Some(bytes.into())))
             }
             Some(Err(Failure { doing, source })) => Err(self.error(doing, source)),
             None => match (self.decode)(bytes) {
@@ -279,6 +282,7 @@ impl<T> Previous<T> {
     /// # Panics
     /// Where it is not; the derive calls this in a static, so that it is an error of the compiler.
     #[must_use]
+    #[track_caller] // The compiler shows the attribute alone, and none of the steps from there to here.
     pub const fn of<P>(version: u32) -> Self
     where
         P: Session,

@@ -1,8 +1,8 @@
 use std::fmt;
+use std::ops::Range;
 use std::sync::OnceLock;
 
-use bytes::Bytes;
-
+use super::base::Base;
 use super::{AnySlot, Copier, Field, Slot};
 use crate::codec::{EncodeError, FieldError};
 
@@ -12,8 +12,8 @@ use crate::codec::{EncodeError, FieldError};
 /// mistake found, when the record is opened.
 pub struct LazySlot<T: 'static> {
     field: &'static Field<T>,
-    /// As the present version wrote it.
-    raw: Option<Bytes>,
+    /// Where in the record it is, as the present version wrote it.
+    place: Option<Range<usize>>,
     /// Apart, so that a session of fields that nobody looks at is small.
     slot: OnceLock<Box<Slot<T>>>,
 }
@@ -23,7 +23,7 @@ impl<T> LazySlot<T> {
     pub fn fresh(field: &'static Field<T>) -> Self {
         Self {
             field,
-            raw: None,
+            place: None,
             slot: OnceLock::new(),
         }
     }
@@ -33,42 +33,42 @@ impl<T> LazySlot<T> {
         Slot::migrated(field, value).map(Self::from)
     }
 
-    pub(super) fn undecoded(field: &'static Field<T>, bytes: Bytes) -> Self {
+    pub(super) fn undecoded(field: &'static Field<T>, place: Range<usize>) -> Self {
         Self {
             field,
-            raw: Some(bytes),
+            place: Some(place),
             slot: OnceLock::new(),
         }
     }
 
-    fn decoded(&self) -> Result<&Slot<T>, FieldError> {
+    fn decoded(&self, record: &[u8]) -> Result<&Slot<T>, FieldError> {
         if let Some(slot) = self.slot.get() {
             return Ok(slot);
         }
-        let slot = match &self.raw {
-            Some(bytes) => self.field.open_bytes(self.field.version(), bytes.clone(), true)?,
+        let slot = match &self.place {
+            Some(place) => self.field.open_at(self.field.version(), record, place.clone(), true)?,
             None => Slot::fresh(self.field),
         };
         Ok(self.slot.get_or_init(|| Box::new(slot)))
     }
 
     /// The slot, if it is there. Of `on_invalid = default` it must be: whether the bytes go aside is for them to say.
-    fn known(&self) -> Option<&Slot<T>> {
+    fn known(&self, record: &[u8]) -> Option<&Slot<T>> {
         if self.field.is_or_default() {
-            return self.decoded().ok();
+            return self.decoded(record).ok();
         }
         self.slot.get().map(|slot| &**slot)
     }
 
     /// The value.
-    pub fn get(&self) -> Result<&T, FieldError> {
-        self.decoded().map(Slot::get)
+    pub fn get(&self, record: &[u8]) -> Result<&T, FieldError> {
+        self.decoded(record).map(Slot::get)
     }
 
     /// The value, to be changed.
-    pub fn get_mut(&mut self) -> Result<&mut T, FieldError> {
+    pub fn get_mut(&mut self, record: &[u8]) -> Result<&mut T, FieldError> {
         let field = self.field;
-        self.decoded()?;
+        self.decoded(record)?;
         let slot = self.slot.get_mut();
         slot.map(|slot| slot.get_mut())
             .ok_or_else(|| field.error("decode", "its value was lost"))
@@ -80,17 +80,16 @@ impl<T> LazySlot<T> {
             slot.set(value);
             return;
         }
-        let base = self.raw.take();
         self.slot = OnceLock::from(Box::new(Slot {
-            base,
+            base: self.place.take().map_or(Base::None, Base::Stored),
             touched: true,
             ..Slot::new(self.field, value)
         }));
     }
 
     /// The value alone.
-    pub fn into_value(self) -> Result<T, FieldError> {
-        self.decoded()?;
+    pub fn into_value(self, record: &[u8]) -> Result<T, FieldError> {
+        self.decoded(record)?;
         let field = self.field;
         let slot = self.slot.into_inner();
         slot.map(|slot| slot.into_value())
@@ -98,8 +97,8 @@ impl<T> LazySlot<T> {
     }
 
     /// To copy the value, whether or not its type is `Clone`.
-    pub fn copier(&self) -> Result<Copier<'_, T>, FieldError> {
-        self.decoded().map(Slot::copier)
+    pub fn copier<'a>(&'a self, record: &'a [u8]) -> Result<Copier<'a, T>, FieldError> {
+        self.decoded(record).map(|slot| slot.copier(record))
     }
 }
 
@@ -107,7 +106,7 @@ impl<T> From<Slot<T>> for LazySlot<T> {
     fn from(slot: Slot<T>) -> Self {
         Self {
             field: slot.field,
-            raw: None,
+            place: None,
             slot: Box::new(slot).into(),
         }
     }
@@ -128,24 +127,20 @@ impl<T> AnySlot for LazySlot<T> {
         self.slot.get().is_some_and(|slot| slot.is_touched())
     }
 
-    fn base(&self) -> Option<&Bytes> {
-        match self.known() {
-            Some(slot) => slot.base(),
-            None => self.raw.as_ref(),
+    fn base<'a>(&'a self, record: &'a [u8]) -> Option<&'a [u8]> {
+        match self.known(record) {
+            Some(slot) => slot.base(record),
+            None => record.get(self.place.clone()?),
         }
     }
 
-    fn is_stored(&self) -> bool {
-        self.known().is_none_or(AnySlot::is_stored)
+    fn is_stored(&self, record: &[u8]) -> bool {
+        self.known(record).is_none_or(|slot| slot.is_stored(record))
     }
 
-    fn rank(&self) -> usize {
-        self.field.rank()
-    }
-
-    fn append(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        match (self.slot.get(), &self.raw) {
-            (Some(slot), _) => slot.append(out),
+    fn append(&self, record: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        match (self.slot.get(), self.base(record)) {
+            (Some(slot), _) => slot.append(record, out),
             (None, Some(bytes)) => {
                 out.extend_from_slice(bytes);
                 Ok(())
@@ -154,7 +149,7 @@ impl<T> AnySlot for LazySlot<T> {
         }
     }
 
-    fn aside(&self) -> Option<(&str, Option<&Bytes>)> {
-        self.known().and_then(AnySlot::aside)
+    fn aside(&self, record: &[u8]) -> Option<(&str, Option<&[u8]>)> {
+        self.known(record).and_then(|slot| slot.aside(record))
     }
 }

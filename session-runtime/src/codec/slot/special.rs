@@ -5,23 +5,21 @@
 
 use std::fmt;
 
-use bytes::Bytes;
-
 use super::{Field, Slot};
 
 /// A value to be copied.
 pub struct Copier<'a, T: 'static> {
     field: &'static Field<T>,
     value: &'a T,
-    base: Option<&'a Bytes>,
+    base: Option<&'a [u8]>,
 }
 
 impl<'a, T> Copier<'a, T> {
-    pub(super) fn new(slot: &'a Slot<T>) -> Self {
+    pub(super) fn new(slot: &'a Slot<T>, record: &'a [u8]) -> Self {
         Self {
             field: slot.field,
             value: &slot.value,
-            base: slot.base.as_ref(),
+            base: slot.base.bytes(record),
         }
     }
 }

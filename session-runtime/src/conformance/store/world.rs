@@ -209,7 +209,7 @@ impl Node {
         let now = shared.rooms.now();
         let counts = |meta: &Meta| meta.standing(&ticket.secret, now) != Standing::Superseded;
         let (known, report) = shared.load(S::SCHEMA.name, S::TIERS, &ticket.key, counts).await?;
-        let Some(known) = known.filter(|known| counts(&known.record.meta)) else {
+        let Some(known) = known.filter(|known| counts(known.record.meta())) else {
             return Ok(None);
         };
         let fields = S::open(&known.record).map_err(|source| LoadError::Open {
@@ -277,7 +277,7 @@ impl<S: Sample> Visit<S> {
 
     /// Whether a commit is due only because the session was used.
     pub(super) fn is_due(&self) -> bool {
-        self.store.shared.is_due_for_renewal(&self.known.record.meta)
+        self.store.shared.is_due_for_renewal(self.known.record.meta())
     }
 
     /// Commits what was changed with a new secret; the old one is honoured for `grace`.
@@ -308,7 +308,7 @@ impl<S: Sample> Visit<S> {
         let Self {
             store, ticket, known, ..
         } = self;
-        let patch = patch::<S>(&store, changes, &ticket, known.record.meta.commits, rotation);
+        let patch = patch::<S>(&store, changes, &ticket, known.record.meta().commits, rotation);
         let shared = Arc::clone(&store.shared);
         let work = async move {
             let done = shared.commit(S::TIERS, goal, &ticket.key, known, patch).await?;
