@@ -164,7 +164,7 @@ impl Display for OneOf {
 }
 
 /// A value that has no encoding.
-pub struct EncodeError(EncodeKind);
+pub struct EncodeError(Box<EncodeKind>);
 
 #[derive(Debug)]
 pub(super) enum EncodeKind {
@@ -173,13 +173,13 @@ pub(super) enum EncodeKind {
     /// A `Serialize` that calls out of order.
     Unpaired,
     Tag,
-    Message(Box<str>),
+    Message(String),
 }
 
 impl EncodeError {
     #[cold]
     pub(super) fn new(kind: EncodeKind) -> Self {
-        Self(kind)
+        Self(Box::new(kind))
     }
 }
 
@@ -191,7 +191,7 @@ impl fmt::Debug for EncodeError {
 
 impl Display for EncodeError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &*self.0 {
             EncodeKind::TooDeep => write!(f, "the value nests more than {} deep", super::MAX_DEPTH),
             EncodeKind::DuplicateKey => f.write_str("a map has two entries of the same key"),
             EncodeKind::Unpaired => f.write_str("a map has a key without a value, or a value without a key"),
@@ -205,6 +205,6 @@ impl std::error::Error for EncodeError {}
 
 impl serde::ser::Error for EncodeError {
     fn custom<T: Display>(message: T) -> Self {
-        Self(EncodeKind::Message(message.to_string().into()))
+        Self::new(EncodeKind::Message(message.to_string()))
     }
 }

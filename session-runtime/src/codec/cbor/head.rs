@@ -111,10 +111,19 @@ impl Head {
 #[inline]
 pub fn push_head(out: &mut Vec<u8>, major: Major, argument: u64) {
     let kind = (major as u8) << 5;
+    #[expect(clippy::cast_possible_truncation, reason = "it is below 24")]
+    if argument < 24 {
+        out.push(kind | argument as u8);
+    } else {
+        push_long_head(out, kind, argument);
+    }
+}
+
+#[inline(never)]
+fn push_long_head(out: &mut Vec<u8>, kind: u8, argument: u64) {
     #[expect(clippy::cast_possible_truncation, reason = "each arm has looked at the size")]
     match argument {
-        0..=23 => out.push(kind | argument as u8),
-        24..=0xff => out.extend_from_slice(&[kind | 0x18, argument as u8]),
+        0..=0xff => out.extend_from_slice(&[kind | 0x18, argument as u8]),
         0x100..=0xffff => {
             let [a, b] = (argument as u16).to_be_bytes();
             out.extend_from_slice(&[kind | 0x19, a, b]);
