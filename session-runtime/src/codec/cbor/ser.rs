@@ -85,16 +85,9 @@ impl<'o> Serializer<'o> {
         self.enter()?;
         let head = self.out.len();
         head::push_map(self.out, claimed.unwrap_or(0));
-        let first = self.entries.len();
         // What is announced may be wrong, so that no more than a moderate room is taken on trust.
         self.entries.reserve(claimed.unwrap_or(0).min(32));
-        Ok(Map {
-            serializer: self,
-            head,
-            claimed: claimed.unwrap_or(0),
-            first,
-            levels,
-        })
+        Ok(Map::new(self, head, claimed.unwrap_or(0), levels))
     }
 }
 

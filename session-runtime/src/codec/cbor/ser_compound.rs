@@ -78,27 +78,52 @@ pub(super) struct Map<'s, 'o> {
     pub(super) first: usize,
     /// How many levels end with it.
     pub(super) levels: u16,
+    /// The last key's prefix, while each has been greater than the one before.
+    last: u64,
+    /// Whether the prefixes do not tell that the entries are in order.
+    unordered: bool,
 }
 
-impl Map<'_, '_> {
+impl<'s, 'o> Map<'s, 'o> {
+    #[inline]
+    pub(super) fn new(serializer: &'s mut Serializer<'o>, head: usize, claimed: usize, levels: u16) -> Self {
+        let first = serializer.entries.len();
+        Self {
+            serializer,
+            head,
+            claimed,
+            first,
+            levels,
+            last: 0,
+            unordered: false,
+        }
+    }
+
     #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result {
         let key = self.serializer.out.len();
-        head::push_text(self.serializer.out, name);
+        let prefix = push_name(self.serializer.out, name.as_bytes());
         let key_end = self.serializer.out.len();
         value.serialize(&mut *self.serializer)?;
-        let entry = Entry::new(self.serializer.out, key, key_end, self.serializer.out.len());
-        self.serializer.entries.push(entry);
+        let end = self.serializer.out.len();
+        self.push(Entry { prefix, key, key_end, end });
         Ok(())
     }
 
+    #[inline]
+    fn push(&mut self, entry: Entry) {
+        self.unordered |= entry.prefix <= self.last;
+        self.last = entry.prefix;
+        self.serializer.entries.push(entry);
+    }
+
+    #[inline]
     fn finish(self) -> Result {
         let Serializer { out, entries, .. } = &mut *self.serializer;
-        let own = entries.get_mut(self.first..).unwrap_or_default();
-        let written = own.len();
-        if !own.is_sorted_by(|a, b| a.compare(b, out).is_lt()) {
-            sort(out, own)?;
+        if self.unordered {
+            sort(out, entries.get_mut(self.first..).unwrap_or_default())?;
         }
+        let written = entries.len() - self.first;
         entries.truncate(self.first);
         if written != self.claimed {
             correct_head(out, self.head, Major::Map, self.claimed, written);
@@ -150,22 +175,58 @@ impl Entry {
     }
 }
 
+/// Appends a name, in one piece where it is short as names are, and returns the prefix of the key that it is.
+fn push_name(out: &mut Vec<u8>, name: &[u8]) -> u64 {
+    let (key, length) = (out.len(), name.len());
+    let head = (u64::from(Major::Text as u8) << 5 | length as u64) << 56;
+    if length < 8 {
+        let bits = name.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+        let prefix = head | bits << (8 * (7 - length));
+        out.extend_from_slice(&prefix.to_be_bytes());
+        out.truncate(key + 1 + length);
+        return prefix;
+    }
+    if let (Some(front), Some(back), ..16) = (name.first_chunk(), name.last_chunk(), length) {
+        let prefix = head | u64::from_be_bytes(*front) >> 8;
+        let rest = u64::from_be_bytes(*back) << (8 * (15 - length));
+        out.extend_from_slice(&(u128::from(prefix) << 64 | u128::from(rest)).to_be_bytes());
+        out.truncate(key + 1 + length);
+        return prefix;
+    }
+    head::push_utf8(out, name);
+    Entry::new(out, key, out.len(), 0).prefix
+}
+
 /// Puts entries that lie one behind the other at the end of `out` in the order of their encoded keys.
+#[inline(never)]
 fn sort(out: &mut Vec<u8>, entries: &mut [Entry]) -> Result {
-    let Some(start) = entries.first().map(|first| first.key) else {
-        return Ok(());
-    };
+    let (mut start, behind) = (entries.first().map_or(out.len(), |first| first.key), out.len());
     entries.sort_unstable_by(|a, b| a.compare(b, out));
     if !entries.is_sorted_by(|a, b| a.compare(b, out).is_lt()) {
         return Err(EncodeError::new(EncodeKind::DuplicateKey));
     }
-    let end = out.len();
-    out.reserve(end - start);
-    for entry in entries.iter() {
-        out.extend_from_within(entry.key..entry.end);
+    // Those at either end that are in their place stay there, and those that stay together are copied together.
+    let (mut moved, mut end) = (&*entries, behind);
+    while let Some((entry, rest)) = moved.split_first() && entry.key == start {
+        (moved, start) = (rest, entry.end);
     }
-    out.copy_within(end.., start);
-    out.truncate(end);
+    while let Some((entry, rest)) = moved.split_last() && entry.end == end {
+        (moved, end) = (rest, entry.key);
+    }
+    let Some((first, rest)) = moved.split_first() else {
+        return Ok(());
+    };
+    let mut run = first.key..first.end;
+    for entry in rest {
+        if entry.key != run.end {
+            out.extend_from_within(run.clone());
+            run.start = entry.key;
+        }
+        run.end = entry.end;
+    }
+    out.extend_from_within(run);
+    out.copy_within(behind.., start);
+    out.truncate(behind);
     Ok(())
 }
 
@@ -234,7 +295,7 @@ impl ser::SerializeMap for Map<'_, '_> {
         let start = self.serializer.out.len();
         key.serialize(&mut *self.serializer)?;
         let entry = Entry::new(self.serializer.out, start, self.serializer.out.len(), 0);
-        self.serializer.entries.push(entry);
+        self.push(entry);
         Ok(())
     }
 
