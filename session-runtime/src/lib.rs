@@ -93,7 +93,8 @@ pub use tier::memcache::Memcache;
 pub mod __private {
     pub use crate::codec::record::Record;
     pub use crate::codec::slot::{
-        AnySlot, Field, FieldDefault, LazySlot, Previous, Redacted, Shown, Slot, field, upgrade_first, upgrade_then,
+        AnySlot, Field, FieldDefault, LazySlot, Opening, Previous, Redacted, Shown, Slot, field, upgrade_first,
+        upgrade_then,
     };
     pub use crate::codec::{FieldError, OpenError, merge};
     pub use crate::session::{FieldSpec, HasDatastore, HasMemcache, Schema, ServedBy, Session};

@@ -32,7 +32,8 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             Kind::Eager | Kind::Flash => quote!(__fields.#slot.into_value()),
         }
     });
-    let mut_next = (!fields.is_empty()).then(|| quote!(let mut __next = 0;));
+    let opening =
+        (!fields.is_empty()).then(|| quote!(let mut __opening = #krate::__private::Opening::new(&__SCHEMA, __record);));
     let none = quote!(record: ::core::default::Default::default(),);
     let older = session.previous.as_ref().map(|_| {
         quote! {
@@ -61,10 +62,10 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             ) -> ::core::result::Result<#companion, #krate::__private::OpenError> {
                 __SCHEMA.refuse_newer(__record)?;
                 #older
-                #mut_next
+                #opening
                 ::core::result::Result::Ok(#companion {
                     record: ::core::clone::Clone::clone(__record.bytes()),
-                    #(#slots: #typed.#opens(__record, &mut __next)?,)*
+                    #(#slots: #typed.#opens(&mut __opening)?,)*
                 })
             }
 

@@ -197,8 +197,13 @@ impl Changes {
             let FieldChange { spec, index, .. } = change;
             let at = record.position(spec.name, index.saturating_sub(missing));
             missing = index - at.unwrap_or_else(|at| at).min(*index);
-            let theirs = at.ok().and_then(|at| record.value(at));
-            let value = reconcile(schema, spec, self.base(change), theirs, self.ours(change))?;
+            let theirs = at.ok().and_then(|at| record.bytes().get(record.place(at)?));
+            let (base, ours) = (self.base(change), self.ours(change));
+            let value = if base == theirs {
+                Cow::Borrowed(ours)
+            } else {
+                reconcile(schema, spec, base, theirs, ours)?
+            };
             draft.edit_at(at, spec.name.into(), Some(value));
             if spec.or_default {
                 drop_aside(draft, spec.name);
@@ -240,11 +245,6 @@ fn reconcile<'a>(
     theirs: Option<&[u8]>,
     ours: &'a [u8],
 ) -> Result<Cow<'a, [u8]>, Refusal> {
-    // Only where they changed nothing. Where they came to the very value that we did, it is still for the strategy to
-    // say what the two come to: of two that added one, both count.
-    if base == theirs {
-        return Ok(ours.into());
-    }
     let mut default = Vec::new();
     if base.is_none() || theirs.is_none() {
         (spec.default)(&mut default).map_err(|error| {
@@ -253,6 +253,8 @@ fn reconcile<'a>(
         })?;
     }
     let (base, theirs) = (base.unwrap_or(&default), theirs.unwrap_or(&default));
+    // Only where they changed nothing. Where they came to the very value that we did, it is still for the strategy to
+    // say what the two come to: of two that added one, both count.
     if base == theirs {
         return Ok(ours.into());
     }

@@ -82,7 +82,8 @@ impl Record {
 
     /// The encoded value of a field.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
-        self.find(name, &mut 0).map(|value| self.part(&value))
+        let at = self.position(name, 0).ok()?;
+        self.entries.get(at).map(|entry| self.part(&entry.value))
     }
 
     /// All fields, in the order in which they are written, each with its encoded value.
@@ -96,23 +97,28 @@ impl Record {
         Draft::new(self)
     }
 
-    /// Where in [`bytes`](Self::bytes) the encoded value of a field is. Found at once where the field is at `next`,
-    /// which is moved behind it: for those that are looked for in the order in which they are written.
-    pub(super) fn find(&self, name: &str, next: &mut usize) -> Option<Range<usize>> {
-        let at = self.position(name, *next);
-        *next = at.map_or_else(|at| at, |at| at + 1);
-        self.entries.get(at.ok()?).map(|entry| entry.value.clone())
+    /// Where in [`bytes`](Self::bytes) the encoded value of the field at a [`position`](Self::position) is.
+    #[inline]
+    pub(super) fn place(&self, at: usize) -> Option<Range<usize>> {
+        self.entries.get(at).map(|entry| entry.value.clone())
     }
 
     /// Which of the fields it is, or would be. Found soon where it is the one at `guess`, or not far before it.
     #[inline]
     pub(super) fn position(&self, name: &str, guess: usize) -> Result<usize, usize> {
-        match self.entries.get(guess) {
-            Some(entry) if self.part(&entry.name) == name.as_bytes() => Ok(guess),
-            _ => self.search(name, guess),
+        if self.is_at(guess, name) {
+            return Ok(guess);
         }
+        self.search(name, guess)
     }
 
+    #[inline]
+    pub(super) fn is_at(&self, at: usize, name: &str) -> bool {
+        let entry = self.entries.get(at);
+        entry.is_some_and(|entry| self.part(&entry.name) == name.as_bytes())
+    }
+
+    #[inline(never)]
     fn search(&self, name: &str, guess: usize) -> Result<usize, usize> {
         let compare = |entry: &Entry| order(self.part(&entry.name), name.as_bytes());
         let mut at = guess.saturating_add(1).min(self.entries.len());
@@ -130,11 +136,6 @@ impl Record {
         let rest = self.entries.get(at..).unwrap_or_default();
         let found = rest.binary_search_by(compare);
         found.map(|found| at + found).map_err(|found| at + found)
-    }
-
-    /// The encoded value of the field at a [`position`](Self::position).
-    pub(super) fn value(&self, at: usize) -> Option<&[u8]> {
-        self.entries.get(at).map(|entry| self.part(&entry.value))
     }
 
     fn part(&self, range: &Range<usize>) -> &[u8] {

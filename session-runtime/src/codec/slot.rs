@@ -4,6 +4,7 @@ mod aside;
 mod base;
 mod field;
 mod lazy;
+mod opening;
 mod special;
 
 use std::fmt;
@@ -14,6 +15,7 @@ pub(crate) use aside::drop_aside;
 use base::Base;
 pub use field::{Field, FieldDefault, Previous, field, upgrade_first, upgrade_then};
 pub use lazy::LazySlot;
+pub use opening::Opening;
 pub use special::{Copier, Redacted, Shown, ShownAny, ShownDebug, ViaClone, ViaCodec};
 
 /// A field, whatever its type, as a commit sees it.

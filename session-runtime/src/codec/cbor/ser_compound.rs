@@ -106,7 +106,12 @@ impl<'s, 'o> Map<'s, 'o> {
         let key_end = self.serializer.out.len();
         value.serialize(&mut *self.serializer)?;
         let end = self.serializer.out.len();
-        self.push(Entry { prefix, key, key_end, end });
+        self.push(Entry {
+            prefix,
+            key,
+            key_end,
+            end,
+        });
         Ok(())
     }
 
@@ -207,10 +212,14 @@ fn sort(out: &mut Vec<u8>, entries: &mut [Entry]) -> Result {
     }
     // Those at either end that are in their place stay there, and those that stay together are copied together.
     let (mut moved, mut end) = (&*entries, behind);
-    while let Some((entry, rest)) = moved.split_first() && entry.key == start {
+    while let Some((entry, rest)) = moved.split_first()
+        && entry.key == start
+    {
         (moved, start) = (rest, entry.end);
     }
-    while let Some((entry, rest)) = moved.split_last() && entry.end == end {
+    while let Some((entry, rest)) = moved.split_last()
+        && entry.end == end
+    {
         (moved, end) = (rest, entry.key);
     }
     let Some((first, rest)) = moved.split_first() else {

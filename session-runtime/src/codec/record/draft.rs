@@ -65,10 +65,13 @@ impl<'a> Draft<'a> {
         name: Cow<'a, str>,
         value: Option<Cow<'a, [u8]>>,
     ) {
+        let (Ok(index) | Err(index)) = at;
+        let is_behind = |edit: &Edit<'_>| edit.at.unwrap_or_else(|at| at) < index;
         let by_name = |edit: &Edit<'_>| order(edit.name.as_bytes(), name.as_bytes());
-        let place = match self.edits.last() {
-            Some(last) if by_name(last).is_ge() => self.edits.binary_search_by(by_name),
-            _ => Err(self.edits.len()),
+        let place = if self.edits.last().is_none_or(is_behind) {
+            Err(self.edits.len())
+        } else {
+            self.edits.binary_search_by(by_name)
         };
         match place {
             Ok(place) => self.edits[place].value = value,

@@ -102,6 +102,7 @@ impl Writer {
             }));
     }
 
+    /// The record; `meta` is what was written.
     pub(super) fn finish(self, meta: &Meta) -> Record {
         Record {
             bytes: self.out.into(),
@@ -154,7 +155,7 @@ impl Record {
             entries.push(Entry { start, name, value });
         }
         reader.end()?;
-        let record = Self {
+        let record = || Self {
             bytes: bytes.clone(),
             name,
             version,
@@ -162,7 +163,11 @@ impl Record {
             meta,
             entries,
         };
-        Ok(if is_shortest { record } else { record.rewritten() })
+        // Not in one expression, so that what is made is made in its place.
+        if !is_shortest {
+            return Ok(record().rewritten());
+        }
+        Ok(record())
     }
 
     /// With the heads of its fields as they are written here, so that the fields can be copied as they are.

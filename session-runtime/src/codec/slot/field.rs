@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::aside::Aside;
 use super::base::Base;
+use super::opening::Opening;
 use super::{LazySlot, Slot};
 use crate::codec::record::Record;
 use crate::codec::{DecodeError, EncodeError, FieldError, OpenError, cbor};
@@ -163,21 +164,10 @@ impl<T> Field<T> {
         self.schema.fields.get(self.index).map_or("", |spec| spec.name)
     }
 
-    /// Where in the record the field's bytes are, and whether they are under its present name.
-    fn find(&self, record: &Record, next: &mut usize) -> Option<(Range<usize>, bool)> {
-        let spec = self.schema.fields.get(self.index)?;
-        let renamed = || spec.was.iter().find_map(|name| record.find(name, &mut 0));
-        match record.find(spec.name, next) {
-            Some(place) => Some((place, true)),
-            None => renamed().map(|place| (place, false)),
-        }
-    }
-
-    /// Decodes the field out of `record`; the default where the record has none. `next` is where the field probably is,
-    /// and is moved on.
-    pub fn open(&'static self, record: &Record, next: &mut usize) -> Result<Slot<T>, FieldError> {
-        let Some((version, bytes, aside)) = self.aside(record) else {
-            return self.open_stored(record, next);
+    /// Decodes the field out of the record; the default where the record has none.
+    pub fn open(&'static self, opening: &mut Opening<'_>) -> Result<Slot<T>, FieldError> {
+        let Some((version, bytes, aside)) = self.aside(opening.record) else {
+            return self.open_stored(opening);
         };
         // A binary that can read what another one had to set aside takes it up again.
         let (slot, aside) = match self.read(version, bytes) {
@@ -185,7 +175,7 @@ impl<T> Field<T> {
                 let base = Base::Own(upgraded.unwrap_or_else(|| bytes.into()));
                 (self.slot(value, base, false), aside.recovered())
             }
-            Err(_) => (self.open_stored(record, next)?, aside),
+            Err(_) => (self.open_stored(opening)?, aside),
         };
         Ok(Slot {
             aside: slot.aside.or(Some(Box::new(aside))),
@@ -193,20 +183,21 @@ impl<T> Field<T> {
         })
     }
 
-    fn open_stored(&'static self, record: &Record, next: &mut usize) -> Result<Slot<T>, FieldError> {
-        match self.find(record, next) {
+    fn open_stored(&'static self, opening: &mut Opening<'_>) -> Result<Slot<T>, FieldError> {
+        let record = opening.record;
+        match opening.find(self.schema.fields.get(self.index)) {
             Some((place, stored)) => self.open_at(record.version(), record.bytes(), place, stored),
             None => Ok(Slot::fresh(self)),
         }
     }
 
     /// The field, left undecoded where the record was written by a struct just like this one.
-    pub fn open_lazy(&'static self, record: &Record, next: &mut usize) -> Result<LazySlot<T>, FieldError> {
-        let same = (record.version(), record.fingerprint()) == (self.schema.version, self.schema.fingerprint);
-        if !same || self.aside(record).is_some() {
-            return self.open(record, next).map(LazySlot::from);
+    pub fn open_lazy(&'static self, opening: &mut Opening<'_>) -> Result<LazySlot<T>, FieldError> {
+        let record = opening.record;
+        if !opening.is_same || self.aside(record).is_some() {
+            return self.open(opening).map(LazySlot::from);
         }
-        match self.find(record, next) {
+        match opening.find(self.schema.fields.get(self.index)) {
             Some((place, true)) => Ok(LazySlot::undecoded(self, place)),
             Some((place, stored)) => self
                 .open_at(record.version(), record.bytes(), place, stored)
