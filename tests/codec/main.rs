@@ -12,5 +12,6 @@ mod merge;
 mod patch;
 mod properties;
 mod samples;
+mod shapes;
 mod touched;
 mod vectors;

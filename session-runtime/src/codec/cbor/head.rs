@@ -164,9 +164,9 @@ pub fn push_uint(out: &mut Vec<u8>, value: u64) {
 }
 
 /// Appends a text string.
-#[inline]
+#[inline(never)]
 pub fn push_text(out: &mut Vec<u8>, text: &str) {
-    push_utf8(out, text.as_bytes());
+    push_name(out, text.as_bytes());
 }
 
 /// Appends a text string that is known to be UTF-8.
@@ -174,6 +174,41 @@ pub fn push_text(out: &mut Vec<u8>, text: &str) {
 pub(crate) fn push_utf8(out: &mut Vec<u8>, text: &[u8]) {
     push_head(out, Major::Text, text.len() as u64);
     out.extend_from_slice(text);
+}
+
+/// Appends a text string that is known to be UTF-8 and mostly short, and returns its [`prefix`].
+///
+/// A short one is written as whole words of which the end is taken back: fewer steps than to copy that many bytes, and
+/// where the text is a constant, so are the words.
+#[inline]
+pub(super) fn push_name(out: &mut Vec<u8>, text: &[u8]) -> u64 {
+    let (start, length) = (out.len(), text.len());
+    let head = (u64::from(Major::Text as u8) << 5 | length as u64) << 56;
+    if length < 8 {
+        let bits = text.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
+        let item = head | bits << (8 * (7 - length));
+        out.extend_from_slice(&item.to_be_bytes());
+        out.truncate(start + 1 + length);
+        return item;
+    }
+    if let (Some(first), Some(last), ..16) = (text.first_chunk(), text.last_chunk(), length) {
+        let front = head | u64::from_be_bytes(*first) >> 8;
+        let back = u64::from_be_bytes(*last) << (8 * (15 - length));
+        out.extend_from_slice(&(u128::from(front) << 64 | u128::from(back)).to_be_bytes());
+        out.truncate(start + 1 + length);
+        return front;
+    }
+    push_utf8(out, text);
+    prefix(out.get(start..).unwrap_or_default())
+}
+
+/// The first eight bytes of an item as a number, zeros behind a shorter one.
+#[inline]
+pub(super) fn prefix(item: &[u8]) -> u64 {
+    match item.first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => (0..8).fold(0, |bits, at| bits << 8 | u64::from(item.get(at).copied().unwrap_or(0))),
+    }
 }
 
 /// Appends a byte string.

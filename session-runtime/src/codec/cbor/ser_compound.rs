@@ -78,9 +78,9 @@ pub(super) struct Map<'s, 'o> {
     pub(super) first: usize,
     /// How many levels end with it.
     pub(super) levels: u16,
-    /// The last key's prefix, while each has been greater than the one before.
+    /// The prefix of the last key.
     last: u64,
-    /// Whether the prefixes do not tell that the entries are in order.
+    /// False while each prefix is greater than the one before, so that nothing is to be sorted and no key comes twice.
     unordered: bool,
 }
 
@@ -102,7 +102,7 @@ impl<'s, 'o> Map<'s, 'o> {
     #[inline]
     fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result {
         let key = self.serializer.out.len();
-        let prefix = push_name(self.serializer.out, name.as_bytes());
+        let prefix = head::push_name(self.serializer.out, name.as_bytes());
         let key_end = self.serializer.out.len();
         value.serialize(&mut *self.serializer)?;
         let end = self.serializer.out.len();
@@ -151,24 +151,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    #[inline]
-    fn new(out: &[u8], key: usize, key_end: usize, end: usize) -> Self {
-        let prefix = match out.get(key..).and_then(<[u8]>::first_chunk::<8>) {
-            Some(bytes) if key_end - key >= 8 => u64::from_be_bytes(*bytes),
-            // What lies behind the key is cut off.
-            Some(bytes) => u64::from_be_bytes(*bytes) & !(u64::MAX >> (8 * (key_end - key))),
-            None => {
-                let mut bytes = [0; 8];
-                let key = out.get(key..key_end).unwrap_or_default();
-                bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-                u64::from_be_bytes(bytes)
-            }
-        };
+    /// The entry that the key begins, which lies behind all else.
+    fn begin(out: &[u8], key: usize) -> Self {
+        let prefix = head::prefix(out.get(key..).unwrap_or_default());
         Self {
             prefix,
             key,
-            key_end,
-            end,
+            key_end: out.len(),
+            end: 0,
         }
     }
 
@@ -180,28 +170,6 @@ impl Entry {
     }
 }
 
-/// Appends a name, in one piece where it is short as names are, and returns the prefix of the key that it is.
-fn push_name(out: &mut Vec<u8>, name: &[u8]) -> u64 {
-    let (key, length) = (out.len(), name.len());
-    let head = (u64::from(Major::Text as u8) << 5 | length as u64) << 56;
-    if length < 8 {
-        let bits = name.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
-        let prefix = head | bits << (8 * (7 - length));
-        out.extend_from_slice(&prefix.to_be_bytes());
-        out.truncate(key + 1 + length);
-        return prefix;
-    }
-    if let (Some(front), Some(back), ..16) = (name.first_chunk(), name.last_chunk(), length) {
-        let prefix = head | u64::from_be_bytes(*front) >> 8;
-        let rest = u64::from_be_bytes(*back) << (8 * (15 - length));
-        out.extend_from_slice(&(u128::from(prefix) << 64 | u128::from(rest)).to_be_bytes());
-        out.truncate(key + 1 + length);
-        return prefix;
-    }
-    head::push_utf8(out, name);
-    Entry::new(out, key, out.len(), 0).prefix
-}
-
 /// Puts entries that lie one behind the other at the end of `out` in the order of their encoded keys.
 #[inline(never)]
 fn sort(out: &mut Vec<u8>, entries: &mut [Entry]) -> Result {
@@ -210,26 +178,21 @@ fn sort(out: &mut Vec<u8>, entries: &mut [Entry]) -> Result {
     if !entries.is_sorted_by(|a, b| a.compare(b, out).is_lt()) {
         return Err(EncodeError::new(EncodeKind::DuplicateKey));
     }
-    // Those at either end that are in their place stay there, and those that stay together are copied together.
-    let (mut moved, mut end) = (&*entries, behind);
-    while let Some((entry, rest)) = moved.split_first()
+    // The first ones stay where they are in their place already, and those that lie together are copied together.
+    let mut displaced = &*entries;
+    while let Some((entry, rest)) = displaced.split_first()
         && entry.key == start
     {
-        (moved, start) = (rest, entry.end);
+        (displaced, start) = (rest, entry.end);
     }
-    while let Some((entry, rest)) = moved.split_last()
-        && entry.end == end
-    {
-        (moved, end) = (rest, entry.key);
-    }
-    let Some((first, rest)) = moved.split_first() else {
+    let Some((first, rest)) = displaced.split_first() else {
         return Ok(());
     };
     let mut run = first.key..first.end;
     for entry in rest {
         if entry.key != run.end {
-            out.extend_from_within(run.clone());
-            run.start = entry.key;
+            out.extend_from_within(run);
+            run = entry.key..entry.end;
         }
         run.end = entry.end;
     }
@@ -303,8 +266,7 @@ impl ser::SerializeMap for Map<'_, '_> {
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result {
         let start = self.serializer.out.len();
         key.serialize(&mut *self.serializer)?;
-        let entry = Entry::new(self.serializer.out, start, self.serializer.out.len(), 0);
-        self.push(entry);
+        self.push(Entry::begin(self.serializer.out, start));
         Ok(())
     }
 
