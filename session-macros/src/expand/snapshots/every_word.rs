@@ -189,12 +189,12 @@ const _: () = {
             __record: &runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, runtime::__private::OpenError> {
             __SCHEMA.refuse_newer(__record)?;
-            let mut __next = 0;
+            let mut __opening = runtime::__private::Opening::new(&__SCHEMA, __record);
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::clone::Clone::clone(__record.bytes()),
-                __type: __TYPE_1.open(__record, &mut __next)?,
-                __visits: __VISITS_0.open(__record, &mut __next)?,
-                __history: __HISTORY_2.open_lazy(__record, &mut __next)?,
+                __type: __TYPE_1.open(&mut __opening)?,
+                __visits: __VISITS_0.open(&mut __opening)?,
+                __history: __HISTORY_2.open_lazy(&mut __opening)?,
             })
         }
         fn from_value(__value: Self) -> ::core::result::Result<ShopFields, runtime::__private::FieldError> {

@@ -103,10 +103,10 @@ const _: () = {
             __record: &::session_runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, ::session_runtime::__private::OpenError> {
             __SCHEMA.refuse_newer(__record)?;
-            let mut __next = 0;
+            let mut __opening = ::session_runtime::__private::Opening::new(&__SCHEMA, __record);
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::clone::Clone::clone(__record.bytes()),
-                __lines: __LINES_0.open(__record, &mut __next)?,
+                __lines: __LINES_0.open(&mut __opening)?,
             })
         }
         fn from_value(__value: Self) -> ::core::result::Result<ShopFields, ::session_runtime::__private::FieldError> {
