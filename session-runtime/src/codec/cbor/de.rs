@@ -251,6 +251,9 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
 
     #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        if let Some(text) = self.reader.plain_text() {
+            return visitor.visit_borrowed_str(text);
+        }
         let head = self.expect(Major::Text, "a text string")?;
         self.visit_text(head, visitor)
     }
@@ -267,6 +270,9 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
 
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        if let Some(text) = self.reader.plain_text() {
+            return visitor.visit_borrowed_str(text);
+        }
         let (at, head) = self.untagged_head()?;
         match head.major {
             Major::Text => self.visit_text(head, visitor),

@@ -223,18 +223,21 @@ impl<'a> Reader<'a> {
         Some(string)
     }
 
+    /// As [`plain_string`](Self::plain_string), of a text string that is UTF-8.
+    pub(super) fn plain_text(&mut self) -> Option<&'a str> {
+        let mut ahead = *self;
+        let text = std::str::from_utf8(ahead.plain_string(Major::Text)?).ok()?;
+        *self = ahead;
+        Some(text)
+    }
+
     /// Reads a text string of definite length.
     #[inline]
     pub fn text(&mut self) -> Result<&'a str, DecodeError> {
-        let before = self.rest;
-        if let Some(text) = self
-            .plain_string(Major::Text)
-            .and_then(|text| std::str::from_utf8(text).ok())
-        {
-            return Ok(text);
+        match self.plain_text() {
+            Some(text) => Ok(text),
+            None => self.any_text(),
         }
-        self.rest = before;
-        self.any_text()
     }
 
     /// The bytes of a text string of definite length.
