@@ -57,16 +57,26 @@ impl<'de> Deserializer<'de> {
     #[inline]
     pub(super) fn visit_integer<V: Visitor<'de>>(&mut self, signed: bool, visitor: V) -> Result<V::Value> {
         let at = self.reader.position();
+        let (negative, n) = match self.reader.plain_integer() {
+            Some(plain) => plain,
+            None => self.narrow_integer()?,
+        };
+        match (negative, i64::try_from(n)) {
+            (false, Ok(n)) if signed => visitor.visit_i64(n),
+            (false, _) => visitor.visit_u64(n),
+            (true, Ok(n)) => visitor.visit_i64(!n),
+            (true, Err(_)) => Err(DecodeError::new(at, DecodeKind::BigInteger)),
+        }
+    }
+
+    /// As [`integer`](Self::integer), of no more than 64 bits.
+    #[cold]
+    fn narrow_integer(&mut self) -> Result<(bool, u64)> {
+        let at = self.reader.position();
         let (negative, magnitude) = self.integer()?;
-        let narrow = u64::try_from(magnitude);
-        match (negative, narrow) {
-            (false, Ok(n)) if !signed => visitor.visit_u64(n),
-            (false, Ok(n)) => match i64::try_from(n) {
-                Ok(n) => visitor.visit_i64(n),
-                Err(_) => visitor.visit_u64(n),
-            },
-            (true, Ok(n)) if i64::try_from(n).is_ok() => visitor.visit_i64(!n.cast_signed()),
-            _ => Err(DecodeError::new(at, DecodeKind::BigInteger)),
+        match u64::try_from(magnitude) {
+            Ok(n) => Ok((negative, n)),
+            Err(_) => Err(DecodeError::new(at, DecodeKind::BigInteger)),
         }
     }
 }

@@ -77,42 +77,29 @@ impl<'a> Reader<'a> {
             return Err(self.error(DecodeKind::End));
         };
         let (major, info) = (Major::of(initial), initial & 0x1f);
-        if info < 24 {
-            self.rest = rest;
-            return Ok(Head {
-                major,
-                info,
-                argument: info.into(),
-            });
-        }
-        self.read_long_head(initial)
-    }
-
-    #[inline]
-    fn read_long_head(&mut self, initial: u8) -> Result<Head, DecodeError> {
-        let (major, info) = (Major::of(initial), initial & 0x1f);
-        let rest = self.rest.get(1..).unwrap_or_default();
-        let (argument, rest) = match info {
-            24 => rest.split_first_chunk::<1>().map(|(n, rest)| (u64::from(n[0]), rest)),
-            25 => rest
-                .split_first_chunk::<2>()
-                .map(|(n, rest)| (u64::from(u16::from_be_bytes(*n)), rest)),
-            26 => rest
-                .split_first_chunk::<4>()
-                .map(|(n, rest)| (u64::from(u32::from_be_bytes(*n)), rest)),
-            27 => rest
-                .split_first_chunk::<8>()
-                .map(|(n, rest)| (u64::from_be_bytes(*n), rest)),
-            31 if !matches!(major, Major::Unsigned | Major::Negative | Major::Tag) => Some((0, rest)),
-            _ => return Err(self.error(DecodeKind::Head(initial))),
-        }
-        .ok_or_else(|| self.error(DecodeKind::End))?;
+        let (argument, rest) = match argument(info, rest) {
+            Some(found) => found,
+            None => self.no_argument(major, initial)?,
+        };
         // Section 3.3: a simple value below 32 has no two-byte form.
         if major == Major::Simple && info == 24 && argument < 32 {
             return Err(self.error(DecodeKind::Head(initial)));
         }
         self.rest = rest;
         Ok(Head { major, info, argument })
+    }
+
+    /// What stands for the argument of an open length and of a break.
+    #[cold]
+    #[inline(never)]
+    fn no_argument(&self, major: Major, initial: u8) -> Result<(u64, &'a [u8]), DecodeError> {
+        match initial & 0x1f {
+            31 if !matches!(major, Major::Unsigned | Major::Negative | Major::Tag) => {
+                Ok((0, self.rest.get(1..).unwrap_or_default()))
+            }
+            ..28 => Err(self.error(DecodeKind::End)),
+            _ => Err(self.error(DecodeKind::Head(initial))),
+        }
     }
 
     /// Reads a head of one kind.
@@ -201,24 +188,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The string that comes next, where it is of that kind, complete, and of a length that is told in two bytes or
-    /// less; reads nothing where it is not.
+    /// The integer that comes next, where its head is one: whether it is negative, and its argument.
+    #[inline]
+    pub(super) fn plain_integer(&mut self) -> Option<(bool, u64)> {
+        const NEGATIVE: u8 = (Major::Negative as u8) << 5;
+        let (&initial, rest) = self.rest.split_first()?;
+        let (argument, rest) = argument(initial & !NEGATIVE, rest)?;
+        self.rest = rest;
+        Some((initial & NEGATIVE != 0, argument))
+    }
+
+    /// The string that comes next, where it is of that kind, of definite length and complete; reads nothing where it is
+    /// not.
     #[inline]
     fn plain_string(&mut self, major: Major) -> Option<&'a [u8]> {
         let (&initial, rest) = self.rest.split_first()?;
-        let (length, rest) = match initial ^ ((major as u8) << 5) {
-            length @ 0..24 => (usize::from(length), rest),
-            24 => {
-                let (&length, rest) = rest.split_first()?;
-                (usize::from(length), rest)
-            }
-            25 => {
-                let (length, rest) = rest.split_first_chunk()?;
-                (usize::from(u16::from_be_bytes(*length)), rest)
-            }
-            _ => return None,
-        };
-        let (string, rest) = rest.split_at_checked(length)?;
+        let (length, rest) = argument(initial ^ ((major as u8) << 5), rest)?;
+        let (string, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
         self.rest = rest;
         Some(string)
     }
@@ -418,6 +404,25 @@ impl<'a> Reader<'a> {
         } else {
             Err(mismatch(at, "a chunk of the string or a break", head))
         }
+    }
+}
+
+/// The argument that an initial byte of a definite head tells by its low bits, and what is behind it.
+#[inline]
+fn argument(info: u8, rest: &[u8]) -> Option<(u64, &[u8])> {
+    match info {
+        0..24 => Some((info.into(), rest)),
+        24 => rest.split_first().map(|(n, rest)| (u64::from(*n), rest)),
+        25 => rest
+            .split_first_chunk()
+            .map(|(n, rest)| (u64::from(u16::from_be_bytes(*n)), rest)),
+        26 => rest
+            .split_first_chunk()
+            .map(|(n, rest)| (u64::from(u32::from_be_bytes(*n)), rest)),
+        27 => rest
+            .split_first_chunk()
+            .map(|(n, rest)| (u64::from_be_bytes(*n), rest)),
+        _ => None,
     }
 }
 
