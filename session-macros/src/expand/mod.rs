@@ -7,6 +7,8 @@ pub(crate) mod fallback;
 mod meta;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod spans;
 
 use proc_macro2::TokenStream;
 use quote::quote;
