@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use proc_macro2::Span;
-use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::Parser;
 use syn::spanned::Spanned;
@@ -233,38 +232,44 @@ fn check_earlier_names(ctxt: &Ctxt, session: &Session<'_>) {
 }
 
 /// What a record gives is owned by the session, and stands in a struct. That a type has serde and a default is for the
-/// expansion to see; of these, rustc would speak at length.
+/// expansion to see; of these, rustc would speak at length, or not say what to do.
 fn check_type(ctxt: &Ctxt, field: &Field<'_>) {
-    let ty = &field.syn.ty;
-    if field.is_unsized() && !matches!(ty, Type::TraitObject(_)) {
-        let message = "a session's field has a size: write `String` in place of `str`, `Vec<...>` in place of a slice";
-        ctxt.error_at(ty, message);
+    if field.is_unsized() {
+        let message = "a session's field has a size: write `String` in place of `str`, `Vec<...>` in place of a slice, \
+                       `Box<dyn ...>` in place of a `dyn`";
+        ctxt.error_at(&field.syn.ty, message);
         return;
     }
-    let mut unstorable = Unstorable(None);
-    unstorable.visit_type(ty);
-    if let Some((at, message)) = unstorable.0 {
-        ctxt.error_at(at, message);
+    let mut borrowed = Borrowed(None);
+    borrowed.visit_type(&field.syn.ty);
+    if let Some(reference) = borrowed.0 {
+        let message = "a session's field owns its value: write `String` in place of `&str`, `Vec<...>` in place of \
+                       `&[...]`, `PathBuf` in place of `&Path`";
+        ctxt.error_at(reference, message);
     }
 }
 
-/// Finds the first part of a type that no record can give back.
-struct Unstorable<'a>(Option<(&'a dyn ToTokens, &'static str)>);
+/// Finds the first reference in a type that serde reads as one into the bytes. Another might have serde of its own.
+struct Borrowed<'a>(Option<&'a syn::TypeReference>);
 
-impl<'a> Visit<'a> for Unstorable<'a> {
+impl<'a> Visit<'a> for Borrowed<'a> {
     fn visit_type_reference(&mut self, reference: &'a syn::TypeReference) {
-        let message =
-            "a session's field owns its value: write `String` in place of `&str`, `Vec<...>` in place of `&[...]`";
-        self.0.get_or_insert((reference, message));
-    }
-
-    fn visit_type_trait_object(&mut self, object: &'a syn::TypeTraitObject) {
-        let message = "a record does not say which type is behind a `dyn`: name the type, or make an enum of those that it may be";
-        self.0.get_or_insert((object, message));
+        let is_borrowed = match &*reference.elem {
+            Type::Path(path) => {
+                path.path.is_ident("str") || path.path.segments.last().is_some_and(|last| last.ident == "Path")
+            }
+            Type::Slice(_) => true,
+            _ => false,
+        };
+        if is_borrowed {
+            self.0.get_or_insert(reference);
+        }
     }
 
     /// What a function takes is not held.
     fn visit_type_fn_ptr(&mut self, _: &'a syn::TypeFnPtr) {}
+
+    fn visit_type_trait_object(&mut self, _: &'a syn::TypeTraitObject) {}
 }
 
 /// A flash field is a list that starts empty and is reconciled by what each request added and took.

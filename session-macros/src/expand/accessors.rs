@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::Ident;
 use syn::ext::IdentExt;
+use syn::{Ident, Type, parse_quote};
 
 use super::carried;
 use crate::ast::{self, Field, Kind, Session};
@@ -109,7 +109,12 @@ impl Method<'_> {
 /// The accessors of one field, each with its name.
 fn methods(session: &Session<'_>, field: &Field<'_>, is_stub: bool) -> [(Ident, TokenStream); 3] {
     let krate = session.krate();
-    let (slot, ty, name) = (field.slot(), &field.syn.ty, field.name());
+    let (slot, name) = (field.slot(), field.name());
+    // Lent, a bare `dyn A + B` needs them; it has been reported.
+    let ty: &Type = match &field.syn.ty {
+        ty @ Type::TraitObject(_) => &parse_quote!((#ty)),
+        ty => ty,
+    };
     let method = Method { field, is_stub };
     let [get, second, third] = field.accessors();
     let none = quote!();

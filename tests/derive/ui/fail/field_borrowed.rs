@@ -5,6 +5,7 @@ use session_runtime::Session;
 struct Shop {
     note: &'static str,
     lines: Vec<(u64, &'static [u8])>,
+    path: Option<&'static std::path::Path>,
     // A function is no value either, but of what it takes nothing is held.
     merge: std::marker::PhantomData<fn(&str)>,
 }

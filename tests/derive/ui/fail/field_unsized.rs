@@ -12,8 +12,14 @@ struct Cart {
     lines: [u8],
 }
 
-fn handler(shop: &ShopFields, cart: &CartFields) {
-    let _ = (shop.note(), cart.lines());
+#[derive(Session)]
+#[cascade(memcache)]
+struct Log {
+    lines: dyn std::fmt::Debug + Send + Sync,
+}
+
+fn handler(shop: &ShopFields, cart: &CartFields, log: &LogFields) {
+    let _ = (shop.note(), cart.lines(), log.lines());
 }
 
 fn main() {}
