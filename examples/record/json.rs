@@ -7,17 +7,22 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ciborium::Value as Cbor;
 use serde_json::{Map, Value, json};
+use session_runtime::Schema;
 use session_runtime::codec::meta::{Millis, SecretHash};
 use session_runtime::codec::record::Record;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A record: its meta, and its fields whatever they are.
-pub(crate) fn record(bytes: &Bytes) -> Result<Value, Box<dyn Error>> {
+/// A record: its meta, and its fields whatever they are. Of a session among `known`, what is `secret` is not shown, nor
+/// what it does not know.
+pub(crate) fn record(bytes: &Bytes, known: &[&Schema]) -> Result<Value, Box<dyn Error>> {
     let record = Record::decode(bytes)?;
-    let fields = record
-        .fields()
-        .map(|(name, value)| Ok((name.to_owned(), field(value)?)));
+    let schema = known.iter().find(|schema| schema.name == record.name());
+    let fields = record.fields().map(|(name, value)| {
+        let is_hidden = schema.is_some_and(|schema| schema.hides(name));
+        let value = if is_hidden { json!("[secret]") } else { field(value)? };
+        Ok((name.to_owned(), value))
+    });
     let fields = fields.collect::<Result<Map<_, _>, Box<dyn Error>>>()?;
     let meta = record.meta();
     let previous = meta.previous.as_ref();
@@ -38,10 +43,10 @@ pub(crate) fn record(bytes: &Bytes) -> Result<Value, Box<dyn Error>> {
 }
 
 /// What lies in a cache: a value with its record, or what stands in the way of one.
-pub(crate) fn item(item: &[Cbor]) -> Option<Result<Value, Box<dyn Error>>> {
+pub(crate) fn item(item: &[Cbor], known: &[&Schema]) -> Option<Result<Value, Box<dyn Error>>> {
     let number = |at: usize| item.get(at)?.as_integer().and_then(|number| u64::try_from(number).ok());
     Some(match (number(0)?, item.len()) {
-        (0, 4) => record(&Bytes::copy_from_slice(item.get(3)?.as_bytes()?)).map(|record| {
+        (0, 4) => record(&Bytes::copy_from_slice(item.get(3)?.as_bytes()?), known).map(|record| {
             let asked_at = number(2).map(|millis| when(Millis(millis)));
             json!({ "item": "value", "durable_version": number(1), "asked_at": asked_at, "record": record })
         }),
@@ -97,4 +102,50 @@ fn when(millis: Millis) -> Value {
 fn short(hash: &SecretHash) -> String {
     let [a, b, c, d, ..] = hash.0;
     format!("{a:02x}{b:02x}{c:02x}{d:02x}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use session_runtime::Session;
+    use session_runtime::codec::meta::{Meta, Nonces};
+
+    use super::*;
+
+    #[derive(Session)]
+    #[session(name = "till")]
+    #[cascade(datastore)]
+    struct Till {
+        visits: u64,
+        #[session(secret)]
+        token: String,
+    }
+
+    fn stored() -> Bytes {
+        let meta = Meta {
+            created: Millis(0),
+            renewed: Millis(0),
+            deadline: Millis(0),
+            secret: SecretHash([7; 32]),
+            previous: None,
+            commits: 0,
+            nonces: Nonces::default(),
+        };
+        let empty = Record::new(Till::SCHEMA, &meta);
+        let mut draft = empty.draft();
+        draft.set("visits", &[3][..]);
+        draft.set("token", &b"dopen"[..]);
+        draft.finish().bytes().clone()
+    }
+
+    #[test]
+    fn a_secret_of_a_known_session_is_not_shown() {
+        let shown = record(&stored(), &[Till::SCHEMA]).unwrap();
+        assert_eq!(shown["fields"], json!({ "visits": 3, "token": "[secret]" }));
+    }
+
+    #[test]
+    fn of_an_unknown_session_everything_is_shown() {
+        let shown = record(&stored(), &[]).unwrap();
+        assert_eq!(shown["fields"], json!({ "visits": 3, "token": "open" }));
+    }
 }

@@ -1,12 +1,16 @@
-//! Shows a stored session as JSON, without its schema and without keys:
+//! Shows a stored session as JSON, without keys, and without its schema:
 //!
 //! ```console
 //! $ cargo run -p session-examples --example record -- dump.bin
 //! $ echo 'get session.n_vunHTry9bRAD77pFs5Yg' | nc -q1 127.0.0.1 11211 | sed 1d | cargo run ... --example record
 //! ```
 //! It reads a file, or what is piped into it: what memcached or Datastore holds, as bytes, base64 or hex.
+//!
+//! A schema says more: what is `secret` in a session that is listed in `KNOWN` is not shown.
 
 mod json;
+#[path = "../storefront/session.rs"]
+mod storefront;
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -17,7 +21,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use bytes::Bytes;
 use serde_json::Value;
 use session_runtime::codec::envelope;
+use session_runtime::{Schema, Session};
 
+/// A program of your own lists its own sessions here.
+const KNOWN: &[&Schema] = &[storefront::Shop::SCHEMA];
 /// More than any tier keeps of one session: memcached and Datastore both end at 1 MiB, and hex is twice that.
 const MOST: u64 = 4 << 20;
 
@@ -88,7 +95,7 @@ fn show(bytes: &[u8]) -> Result<Option<Value>, Box<dyn Error>> {
         return Ok(None);
     };
     match value {
-        ciborium::Value::Array(item) => json::item(&item).transpose(),
-        _ => json::record(&Bytes::copy_from_slice(payload)).map(Some),
+        ciborium::Value::Array(item) => json::item(&item, KNOWN).transpose(),
+        _ => json::record(&Bytes::copy_from_slice(payload), KNOWN).map(Some),
     }
 }

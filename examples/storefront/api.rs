@@ -1,6 +1,5 @@
-//! The JSON that programs use, and the session behind it.
+//! The JSON that programs use.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::Query;
@@ -9,26 +8,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use session_runtime::{CascadeStore, Session, TypedSession};
+use session_runtime::{CascadeStore, TypedSession};
 
-/// What the shop remembers of a visitor.
-#[derive(Session)]
-#[session(name = "shop", version = 1)]
-#[cascade(request, memcache, datastore)]
-pub(crate) struct Shop {
-    /// How many of what. Two requests that add to it at once both count, line by line.
-    #[session(merge = entries(add))]
-    lines: BTreeMap<String, u32>,
-    #[session(merge = add)]
-    visits: u64,
-    note: Option<String>,
-    /// Who is logged in. Writing it gives the session a new secret.
-    #[session(privileged)]
-    user: Option<u64>,
-    /// Told once, and then forgotten.
-    #[session(flash)]
-    notices: Vec<String>,
-}
+use crate::session::Shop;
 
 /// How many notices wait for one who never reads them.
 const MOST_NOTICES: usize = 50;

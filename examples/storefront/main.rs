@@ -2,6 +2,7 @@
 
 mod api;
 mod page;
+mod session;
 
 use std::error::Error;
 use std::io::IsTerminal;

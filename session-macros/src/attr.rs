@@ -42,7 +42,9 @@ enum Value {
 
 impl Parse for Item {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let word = input.call(Ident::parse_any)?;
+        let Ok(word) = input.call(Ident::parse_any) else {
+            return Err(input.error("a word is expected here, such as `name` on the struct or `default` on a field"));
+        };
         let value = if input.peek(Token![=]) {
             let eq: Token![=] = input.parse()?;
             if input.is_empty() || input.peek(Token![,]) {
@@ -51,7 +53,7 @@ impl Parse for Item {
                     format!("a value is missing after `{word} =`"),
                 ));
             }
-            Value::Expr(input.parse()?)
+            Value::Expr(ungrouped(input.parse()?))
         } else if input.peek(syn::token::Paren) {
             let content;
             parenthesized!(content in input);
@@ -64,6 +66,14 @@ impl Parse for Item {
         }
         Ok(Self { word, value })
     }
+}
+
+/// What a macro was given as `$value:literal`, `$value:expr` or `$value:path` comes in a group that no source shows.
+fn ungrouped(mut expr: Box<Expr>) -> Box<Expr> {
+    while let Expr::Group(group) = *expr {
+        expr = group.expr;
+    }
+    expr
 }
 
 impl ToTokens for Item {
@@ -135,7 +145,7 @@ impl Item {
             Expr::Lit(ExprLit {
                 lit: Lit::Str(text), ..
             }) => Some(text),
-            other => wrong(ctxt, other, &format!("write `{} = {example}`", self.word)),
+            other => self.no_literal(ctxt, other, example),
         }
     }
 
@@ -144,10 +154,26 @@ impl Item {
     where
         N: std::str::FromStr<Err: std::fmt::Display>,
     {
-        match self.expr(ctxt, example)? {
-            Expr::Lit(ExprLit { lit: Lit::Int(int), .. }) => number(ctxt, int),
-            other => wrong(ctxt, other, &format!("write `{} = {example}`", self.word)),
-        }
+        let value = self.expr(ctxt, example)?;
+        let Expr::Lit(ExprLit { lit: Lit::Int(lit), .. }) = value else {
+            return self.no_literal(ctxt, value, example);
+        };
+        let Ok(value) = lit.base10_parse() else {
+            let bits = 8 * size_of::<N>();
+            let message = format!("`{}` is a number of {bits} bits; this one has more", self.word);
+            return wrong(ctxt, lit, &message);
+        };
+        let lit = lit.clone();
+        Some(Number { value, lit })
+    }
+
+    /// What an expression comes to, a derive cannot see.
+    fn no_literal<T>(&self, ctxt: &Ctxt, value: &Expr, example: &str) -> Option<T> {
+        let why = match value {
+            Expr::Lit(_) => "",
+            _ => ", as a literal",
+        };
+        wrong(ctxt, value, &format!("write `{} = {example}`{why}", self.word))
     }
 
     /// `= path::to::something`
@@ -203,22 +229,6 @@ impl Item {
 pub(crate) struct Number<N> {
     pub(crate) value: N,
     pub(crate) lit: syn::LitInt,
-}
-
-pub(crate) fn number<N>(ctxt: &Ctxt, lit: &syn::LitInt) -> Option<Number<N>>
-where
-    N: std::str::FromStr<Err: std::fmt::Display>,
-{
-    match lit.base10_parse() {
-        Ok(value) => Some(Number {
-            value,
-            lit: lit.clone(),
-        }),
-        Err(error) => {
-            ctxt.push(error);
-            None
-        }
-    }
 }
 
 fn wrong<T>(ctxt: &Ctxt, at: impl ToTokens, message: &str) -> Option<T> {

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 
 use proc_macro2::Span;
-use syn::Ident;
+use syn::ext::IdentExt;
+use syn::parse::Parser;
 use syn::spanned::Spanned;
+use syn::visit::Visit;
+use syn::{Ident, Type};
 
 use crate::ast::{Field, Kind, Session, flash_item};
 use crate::attr::twice;
@@ -19,7 +22,9 @@ pub(crate) fn check(ctxt: &Ctxt, session: &Session<'_>) {
     check_reserved(ctxt, session);
     check_accessors(ctxt, session);
     check_stored_names(ctxt, session);
+    check_earlier_names(ctxt, session);
     for field in &session.fields {
+        check_type(ctxt, field);
         check_flash(ctxt, field);
         check_upgrades(ctxt, session, field);
     }
@@ -38,16 +43,36 @@ fn check_generics(ctxt: &Ctxt, session: &Session<'_>) {
     }
 }
 
+/// Bytes of a name. A browser may drop a cookie of more than 4096 bytes, with its value and attributes (RFC 6265,
+/// section 6.1), and every request carries it.
+const LONGEST_NAME: usize = 256;
+
+/// What `CookieOptions` put before the name.
+const PREFIXES: &[&str] = &["__host-", "__secure-"];
+
 /// RFC 6265, section 4.1.1: the name of a cookie is a token as in RFC 2616, section 2.2.
 fn check_name(ctxt: &Ctxt, session: &Session<'_>) {
+    let name = &session.name;
     let is_token = |char: char| char.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(char);
-    if !session.name.is_empty() && session.name.chars().all(is_token) {
+    let message = if name.is_empty() || !name.chars().all(is_token) {
+        format!(
+            "the name of a cookie is an RFC 6265 token, \"{}\" is none: letters, digits and any of !#$%&'*+-.^_`|~",
+            name.escape_debug()
+        )
+    } else if name.len() > LONGEST_NAME {
+        format!(
+            "this name of a cookie has {} bytes; browsers and proxies may drop it, {LONGEST_NAME} are enough",
+            name.len()
+        )
+    } else if let Some(prefix) = PREFIXES
+        .iter()
+        .find(|prefix| name.to_ascii_lowercase().starts_with(*prefix))
+    {
+        let prefix = &name[..prefix.len()];
+        format!("leave out `{prefix}`: the store puts it before the name of the cookie, as its `CookieOptions` say")
+    } else {
         return;
-    }
-    let message = format!(
-        "the name of a cookie is an RFC 6265 token, \"{}\" is none: letters, digits and any of !#$%&'*+-.^_`|~",
-        session.name.escape_debug()
-    );
+    };
     match &session.name_at {
         Some(name) => ctxt.error_at(name, message),
         None => ctxt.error_at(
@@ -66,11 +91,17 @@ fn check_version(ctxt: &Ctxt, session: &Session<'_>) {
 
 /// The first version has none before it. That the one named is the one just before is for the expansion to see.
 fn check_previous(ctxt: &Ctxt, session: &Session<'_>) {
-    if let Some((word, _)) = &session.previous
-        && session.version <= 1
-    {
+    let Some((word, path)) = &session.previous else { return };
+    if session.version <= 1 {
         let message = "there is no version before 1; raise this struct's to `version = 2`, or leave out `previous`";
         ctxt.error_at(word, message);
+    }
+    if path.is_ident(&session.input.ident) {
+        let message = format!(
+            "this is the struct itself; keep what it was in version {} in a struct of its own, and name that one",
+            session.version.saturating_sub(1)
+        );
+        ctxt.error_at(path, message);
     }
 }
 
@@ -89,7 +120,8 @@ fn check_fingerprint(ctxt: &Ctxt, session: &Session<'_>) {
     }
 }
 
-/// Methods of `TypedSession`, and of every type, which would be found before an accessor.
+/// Methods of `TypedSession` and `Detached`, of the traits that they implement, and of every type, which would be found
+/// before an accessor.
 const RESERVED: &[&str] = &[
     "is_new",
     "rotate",
@@ -97,7 +129,12 @@ const RESERVED: &[&str] = &[
     "expires_at",
     "commit",
     "into_detached",
+    "reload",
     "snapshot",
+    "deref",
+    "deref_mut",
+    "drop",
+    "fmt",
     "into",
     "try_into",
     "borrow",
@@ -108,11 +145,8 @@ const RESERVED: &[&str] = &[
 /// A `TypedSession` dereferences to the accessors, so that its own methods come first.
 fn check_reserved(ctxt: &Ctxt, session: &Session<'_>) {
     for field in &session.fields {
-        let accessors = field.accessors();
-        let Some(hidden) = accessors
-            .iter()
-            .find(|accessor| RESERVED.contains(&&*accessor.to_string()))
-        else {
+        let accessors = field.accessors().map(|accessor| accessor.unraw().to_string());
+        let Some(hidden) = accessors.iter().find(|accessor| RESERVED.contains(&&***accessor)) else {
             continue;
         };
         ctxt.error(
@@ -130,8 +164,8 @@ fn check_accessors(ctxt: &Ctxt, session: &Session<'_>) {
     let mut taken: HashMap<String, &Field<'_>> = HashMap::new();
     let mut collisions: Vec<(&Ident, &Ident)> = Vec::new();
     for field in &session.fields {
-        for accessor in field.accessors() {
-            let first = *taken.entry(accessor.to_string()).or_insert(field);
+        for accessor in field.accessors().map(|accessor| accessor.unraw().to_string()) {
+            let first = *taken.entry(accessor.clone()).or_insert(field);
             if first.ident == field.ident || collisions.contains(&(first.ident, field.ident)) {
                 continue;
             }
@@ -176,6 +210,66 @@ fn check_stored_names(ctxt: &Ctxt, session: &Session<'_>) {
             );
         }
     }
+}
+
+/// What stood before a field in a struct is a name that a field can have; the rest belongs to the codec.
+fn check_earlier_names(ctxt: &Ctxt, session: &Session<'_>) {
+    let earlier = session.fields.iter().flat_map(|field| &field.was);
+    for name in earlier.chain(&session.removed) {
+        let value = name.value();
+        if let Some(plain) = value.strip_prefix("r#") {
+            ctxt.error_at(
+                name,
+                format!("records know this field as \"{plain}\", without the `r#`"),
+            );
+        } else if Ident::parse_any.parse_str(&value).is_err() {
+            ctxt.error_at(
+                name,
+                format!("\"{}\" is no name that a field can have had", value.escape_debug()),
+            );
+        }
+    }
+}
+
+/// What a record gives is owned by the session, and stands in a struct. That a type has serde and a default is for the
+/// expansion to see; of these, rustc would speak at length, or not say what to do.
+fn check_type(ctxt: &Ctxt, field: &Field<'_>) {
+    if field.is_unsized() {
+        let message = "a session's field has a size: write `String` in place of `str`, `Vec<...>` in place of a slice, \
+                       `Box<dyn ...>` in place of a `dyn`";
+        ctxt.error_at(&field.syn.ty, message);
+        return;
+    }
+    let mut borrowed = Borrowed(None);
+    borrowed.visit_type(&field.syn.ty);
+    if let Some(reference) = borrowed.0 {
+        let message = "a session's field owns its value: write `String` in place of `&str`, `Vec<...>` in place of \
+                       `&[...]`, `PathBuf` in place of `&Path`";
+        ctxt.error_at(reference, message);
+    }
+}
+
+/// Finds the first reference in a type that serde reads as one into the bytes. Another might have serde of its own.
+struct Borrowed<'a>(Option<&'a syn::TypeReference>);
+
+impl<'a> Visit<'a> for Borrowed<'a> {
+    fn visit_type_reference(&mut self, reference: &'a syn::TypeReference) {
+        let is_borrowed = match &*reference.elem {
+            Type::Path(path) => {
+                path.path.is_ident("str") || path.path.segments.last().is_some_and(|last| last.ident == "Path")
+            }
+            Type::Slice(_) => true,
+            _ => false,
+        };
+        if is_borrowed {
+            self.0.get_or_insert(reference);
+        }
+    }
+
+    /// What a function takes is not held.
+    fn visit_type_fn_ptr(&mut self, _: &'a syn::TypeFnPtr) {}
+
+    fn visit_type_trait_object(&mut self, _: &'a syn::TypeTraitObject) {}
 }
 
 /// A flash field is a list that starts empty and is reconciled by what each request added and took.

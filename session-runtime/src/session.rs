@@ -94,6 +94,18 @@ impl Schema {
             .chain(self.removed.iter().copied())
     }
 
+    /// Whether the value that a record holds under `name` is kept from people's eyes: that of a `secret` field, under
+    /// any name that it has had and set aside, and what neither this struct nor one before it knows.
+    pub fn hides(&self, name: &str) -> bool {
+        let aside = name.strip_prefix('~').and_then(|rest| rest.split_once('~'));
+        let name = aside.map_or(name, |(_, field)| field);
+        let mut known = std::iter::successors(Some(self), |schema| schema.previous)
+            .flat_map(|schema| schema.fields)
+            .filter(|field| field.name == name || field.was.contains(&name))
+            .peekable();
+        known.peek().is_none() || known.any(|field| field.secret)
+    }
+
     /// An error where a newer binary than this one wrote the record.
     #[doc(hidden)]
     pub fn refuse_newer(&self, record: &Record) -> Result<(), OpenError> {

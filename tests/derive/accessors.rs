@@ -58,6 +58,46 @@ fn debug_shows_values_but_no_secrets() {
     );
 }
 
+#[derive(Session)]
+#[session(name = "shop", version = 2, previous = Shop, removed("forgotten"))]
+#[cascade(memcache)]
+struct Next {
+    #[session(was("token", "key"), secret)]
+    credential: String,
+    visits: u64,
+}
+
+impl From<Shop> for Next {
+    fn from(old: Shop) -> Self {
+        Self {
+            credential: String::new(),
+            visits: old.visits,
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_hidden_under_every_name_and_so_is_what_nobody_knows() {
+    let hidden = [
+        "credential",
+        "token",
+        "key",
+        "~1~token",
+        "user",
+        "~1~user",
+        "forgotten",
+        "unknown",
+        "~",
+    ];
+    let shown = ["visits", "note", "lines", "~1~visits"];
+    for name in hidden {
+        assert!(Next::SCHEMA.hides(name), "{name}");
+    }
+    for name in shown {
+        assert!(!Next::SCHEMA.hides(name), "{name}");
+    }
+}
+
 #[test]
 fn the_tiers_are_a_const() {
     const TIERS: Tiers = Shop::TIERS;

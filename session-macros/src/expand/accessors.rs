@@ -5,17 +5,15 @@ use std::collections::HashSet;
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Attribute, Ident};
+use syn::{Ident, Type, parse_quote};
 
+use super::carried;
 use crate::ast::{self, Field, Kind, Session};
 
 /// `struct ShopFields`.
 pub(crate) fn companion(session: &Session<'_>) -> TokenStream {
     let (krate, companion, vis) = (session.krate(), &session.companion, &session.input.vis);
-    let doc = format!(
-        "The fields of a [`{}`] session, each with its accessors.",
-        session.input.ident.unraw()
-    );
+    let (doc, allowed) = (companion_doc(session), carried::allowed(session));
     let slots = session.fields.iter().map(|field| {
         let (slot, ty) = (field.slot(), &field.syn.ty);
         let holder = match field.kind {
@@ -26,6 +24,7 @@ pub(crate) fn companion(session: &Session<'_>) -> TokenStream {
     });
     quote! {
         #[doc = #doc]
+        #allowed
         #vis struct #companion {
             record: #krate::__private::Bytes,
             #(#slots,)*
@@ -33,41 +32,54 @@ pub(crate) fn companion(session: &Session<'_>) -> TokenStream {
     }
 }
 
+pub(super) fn companion_doc(session: &Session<'_>) -> String {
+    let ident = session.input.ident.unraw();
+    format!("The fields of a [`{ident}`] session, each with its accessors.")
+}
+
 /// `impl ShopFields`.
 pub(crate) fn accessors(session: &Session<'_>) -> TokenStream {
-    let methods = session.fields.iter().flat_map(|field| methods(session, field));
+    let methods = session.fields.iter().flat_map(|field| methods(session, field, false));
     let methods = methods.map(|(_, method)| method);
-    inherent(session, methods, &snapshot_value(session))
+    inherent(session, methods, Some(&snapshot(session, &snapshot_value(session))))
 }
 
-/// The same for a struct with mistakes: of two accessors with one name only the first, and no snapshot to speak of.
+/// The same for a struct with mistakes, whose companion holds nothing: of two accessors with one name only the first.
 pub(crate) fn stub(session: &Session<'_>) -> TokenStream {
     let mut taken = HashSet::from(["snapshot".to_owned()]);
-    let methods = session.fields.iter().flat_map(|field| methods(session, field));
-    let methods = methods.filter(|(name, _)| taken.insert(name.to_string()));
-    inherent(
-        session,
-        methods.map(|(_, method)| method),
-        &quote!(::core::unreachable!()),
-    )
+    // What has no size can be lent, but neither set nor copied.
+    let methods = session.fields.iter().flat_map(|field| {
+        let count = if field.is_unsized() { 2 } else { 3 };
+        methods(session, field, true).into_iter().take(count)
+    });
+    let methods = methods.filter(|(name, _)| taken.insert(name.unraw().to_string()));
+    let methods = methods.map(|(_, method)| method);
+    let snapshot =
+        (!session.fields.iter().any(Field::is_unsized)).then(|| snapshot(session, &quote!(::core::unreachable!())));
+    inherent(session, methods, snapshot.as_ref())
 }
 
-fn inherent(session: &Session<'_>, methods: impl Iterator<Item = TokenStream>, value: &TokenStream) -> TokenStream {
+fn inherent(
+    session: &Session<'_>,
+    methods: impl Iterator<Item = TokenStream>,
+    snapshot: Option<&TokenStream>,
+) -> TokenStream {
     let companion = &session.companion;
-    let snapshot = snapshot(session, value);
+    let (impl_generics, ty_generics, where_clause) = session.input.generics.split_for_impl();
     quote! {
         #[allow(dead_code)]
-        impl #companion {
+        impl #impl_generics #companion #ty_generics #where_clause {
             #(#methods)*
             #snapshot
         }
     }
 }
 
-/// What a field's accessors say about themselves, and who may call them.
+/// What a field's accessors have in common.
 struct Method<'a> {
     field: &'a Field<'a>,
-    carried: Vec<&'a Attribute>,
+    /// Whether the struct has mistakes, so that there is nothing to reach into.
+    is_stub: bool,
 }
 
 impl Method<'_> {
@@ -80,7 +92,9 @@ impl Method<'_> {
         signature: &TokenStream,
         body: &TokenStream,
     ) -> (Ident, TokenStream) {
-        let (vis, carried) = (&self.field.syn.vis, &self.carried);
+        let (vis, carried) = (&self.field.syn.vis, carried::of_field(self.field));
+        let unreachable = quote!(::core::unreachable!());
+        let body = if self.is_stub { &unreachable } else { body };
         let text = quote! {
             #[doc = #summary]
             #[doc = ""]
@@ -94,11 +108,15 @@ impl Method<'_> {
 }
 
 /// The accessors of one field, each with its name.
-fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3] {
+fn methods(session: &Session<'_>, field: &Field<'_>, is_stub: bool) -> [(Ident, TokenStream); 3] {
     let krate = session.krate();
-    let (slot, ty, name) = (field.slot(), &field.syn.ty, field.name());
-    let carried = ast::carried(&field.syn.attrs).collect();
-    let method = Method { field, carried };
+    let (slot, name) = (field.slot(), field.name());
+    // Lent, a bare `dyn A + B` needs them; it has been reported.
+    let ty: &Type = match &field.syn.ty {
+        ty @ Type::TraitObject(_) => &parse_quote!((#ty)),
+        ty => ty,
+    };
+    let method = Method { field, is_stub };
     let [get, second, third] = field.accessors();
     let none = quote!();
     match field.kind {
@@ -146,11 +164,8 @@ fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3
             ]
         }
         Kind::Flash => {
-            // Only the stub of a broken struct has a flash field that is no `Vec`.
-            let (item, push, take) = match ast::flash_item(ty) {
-                Some(item) => (item, quote!(self.#slot.push(__value)), quote!(self.#slot.take())),
-                None => (ty, quote!(::core::unreachable!()), quote!(::core::unreachable!())),
-            };
+            // Only in a struct with mistakes is a flash field no `Vec`.
+            let item = ast::flash_item(ty).unwrap_or(ty);
             [
                 method.write(
                     get,
@@ -164,14 +179,14 @@ fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3
                     &format!("Adds one to `{name}`, to be read once."),
                     &none,
                     &quote!((&mut self, __value: #item)),
-                    &push,
+                    &quote!(self.#slot.push(__value)),
                 ),
                 method.write(
                     third,
                     &format!("Takes all of `{name}`."),
                     &none,
                     &quote!((&mut self) -> #ty),
-                    &take,
+                    &quote!(self.#slot.take()),
                 ),
             ]
         }
@@ -180,16 +195,17 @@ fn methods(session: &Session<'_>, field: &Field<'_>) -> [(Ident, TokenStream); 3
 
 /// The struct, with a copy of each field.
 fn snapshot_value(session: &Session<'_>) -> TokenStream {
-    let ident = &session.input.ident;
+    let (krate, ident) = (session.krate(), &session.input.ident);
     let values = session.fields.iter().map(|field| {
         let (ident, slot, try_lazy) = (field.ident, field.slot(), field.is_lazy().then(|| quote!(?)));
         quote!(#ident: (&self.#slot.copier(&self.record) #try_lazy).copy())
     });
-    let value = quote!(#ident { #(#values,)* });
+    let mut value = quote!(#ident { #(#values,)* });
     if has_lazy(session) {
-        return quote!(::core::result::Result::Ok(#value));
+        value = quote!(::core::result::Result::Ok(#value));
     }
-    value
+    let scope = (!session.fields.is_empty()).then(|| quote!(use #krate::__private::copying::*;));
+    quote!(#scope #value)
 }
 
 fn has_lazy(session: &Session<'_>) -> bool {
@@ -198,6 +214,7 @@ fn has_lazy(session: &Session<'_>) -> bool {
 
 fn snapshot(session: &Session<'_>, value: &TokenStream) -> TokenStream {
     let (krate, ident, vis) = (session.krate(), &session.input.ident, &session.input.vis);
+    let (_, ty_generics, _) = session.input.generics.split_for_impl();
     let (output, attrs) = if has_lazy(session) {
         let errors = quote! {
             #[doc = ""]
@@ -205,20 +222,16 @@ fn snapshot(session: &Session<'_>, value: &TokenStream) -> TokenStream {
             #[doc = "A lazy field does not decode."]
         };
         (
-            quote!(::core::result::Result<#ident, #krate::__private::FieldError>),
+            quote!(::core::result::Result<#ident #ty_generics, #krate::__private::FieldError>),
             errors,
         )
     } else {
-        (quote!(#ident), quote!(#[must_use]))
+        (quote!(#ident #ty_generics), quote!(#[must_use]))
     };
-    let scope = (!session.fields.is_empty()).then(|| quote!(use #krate::__private::copying::*;));
     quote! {
         #[doc = "A copy of all fields as they are now, for a template."]
         #attrs
-        #vis fn snapshot(&self) -> #output {
-            #scope
-            #value
-        }
+        #vis fn snapshot(&self) -> #output { #value }
     }
 }
 

@@ -1,11 +1,14 @@
 //! What the derive writes: one file an impl.
 
 mod accessors;
+mod carried;
 mod codec;
 pub(crate) mod fallback;
 mod meta;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod spans;
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -19,17 +22,11 @@ pub(crate) fn session(session: &Session<'_>) -> TokenStream {
     let debug = accessors::debug(session);
     let meta = meta::meta(session);
     let codec = codec::codec(session);
-    let is_deprecated = |attr: &syn::Attribute| attr.path().is_ident("deprecated");
-    let deprecated = session
-        .fields
-        .iter()
-        .flat_map(|field| &field.syn.attrs)
-        .any(is_deprecated);
-    let deprecated = deprecated.then(|| quote!(#[allow(deprecated)]));
+    let allowed = carried::allowed(session);
     quote! {
         #companion
 
-        #deprecated
+        #allowed
         const _: () = {
             #accessors
             #debug

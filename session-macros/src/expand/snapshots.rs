@@ -12,7 +12,7 @@ use syn::{DeriveInput, File, Item};
 use super::{fallback, session};
 use crate::{ast, check, ctxt};
 
-fn expand(input: &DeriveInput) -> TokenStream {
+pub(super) fn expand(input: &DeriveInput) -> TokenStream {
     let ctxt = ctxt::Ctxt::new();
     let model = ast::Session::from_input(&ctxt, input);
     check::check(&ctxt, &model);

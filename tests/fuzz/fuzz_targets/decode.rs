@@ -15,7 +15,11 @@ enum Shape {
     Unit,
     Newtype(Box<Option<Shape>>),
     Tuple(i128, u128, char),
-    Struct { list: Vec<Shape>, map: HashMap<String, f32>, keys: BTreeMap<(i8, bool), ()> },
+    Struct {
+        list: Vec<Shape>,
+        map: HashMap<String, f32>,
+        keys: BTreeMap<(i8, bool), ()>,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,7 +55,9 @@ struct Borrowing<'a> {
 
 /// What was read has one encoding, and it reads back as what has that encoding.
 fn read<T: DeserializeOwned + Serialize>(bytes: &[u8]) {
-    let Ok(value) = cbor::from_slice::<T>(bytes) else { return };
+    let Ok(value) = cbor::from_slice::<T>(bytes) else {
+        return;
+    };
     // A key that came twice, and survives in a dynamic value, has no encoding.
     let Ok(written) = cbor::to_vec(&value) else { return };
     let again = cbor::from_slice::<T>(&written).expect("what was written is read");
@@ -66,7 +72,9 @@ fuzz_target!(|bytes: &[u8]| {
 
     let ours = cbor::from_slice::<Value>(bytes);
     let mut rest = bytes;
-    let theirs = ciborium::from_reader::<Value, _>(&mut rest).ok().filter(|_| rest.is_empty());
+    let theirs = ciborium::from_reader::<Value, _>(&mut rest)
+        .ok()
+        .filter(|_| rest.is_empty());
     match (ours, theirs) {
         (Ok(ours), Some(theirs)) => assert_eq!(format!("{ours:?}"), format!("{theirs:?}")),
         (Err(error), Some(_)) => assert!(!well_formed, "{error}"),
@@ -76,7 +84,10 @@ fuzz_target!(|bytes: &[u8]| {
 
     // A dynamic value keeps an integer that comes as a tagged byte string in chunks, as ciborium's does; once it has
     // been written in one piece, it is an integer like any other.
-    if let Some(written) = cbor::from_slice::<Value>(bytes).ok().and_then(|value| cbor::to_vec(&value).ok()) {
+    if let Some(written) = cbor::from_slice::<Value>(bytes)
+        .ok()
+        .and_then(|value| cbor::to_vec(&value).ok())
+    {
         read::<Value>(&written[..]);
     }
     read::<Shape>(bytes);

@@ -7,10 +7,8 @@ struct Shop {
 
 ::core::compile_error! { "unknown tier `memcached`; there are `request`, `memcache` and `datastore`" }
 #[doc = "The fields of a [`Shop`] session, each with its accessors."]
-struct ShopFields {
-    record: ::session_runtime::__private::Bytes,
-    __visits: ::session_runtime::__private::Slot<u64>,
-}
+#[allow(deprecated)]
+struct ShopFields(::core::marker::PhantomData<fn() -> Shop>);
 #[allow(unused, deprecated, clippy::all, clippy::pedantic)]
 const _: () = {
     #[allow(dead_code)]
@@ -20,30 +18,37 @@ const _: () = {
         #[must_use]
         #[inline]
         fn visits(&self) -> &u64 {
-            self.__visits.get()
+            ::core::unreachable!()
         }
         #[doc = "Changes `visits`; a value that is left as it was costs no write."]
         #[doc = ""]
         #[inline]
         fn visits_mut(&mut self) -> &mut u64 {
-            self.__visits.get_mut()
+            ::core::unreachable!()
         }
         #[doc = "Replaces `visits`."]
         #[doc = ""]
         #[inline]
         fn set_visits(&mut self, __value: u64) {
-            self.__visits.set(__value)
+            ::core::unreachable!()
         }
         #[doc = "A copy of all fields as they are now, for a template."]
         #[must_use]
         fn snapshot(&self) -> Shop {
-            use ::session_runtime::__private::copying::*;
+            ::core::unreachable!()
+        }
+    }
+    impl Shop {
+        const TIERS: ::session_runtime::__private::Tiers = ::session_runtime::__private::Tiers::empty();
+    }
+    impl ::core::fmt::Debug for ShopFields {
+        fn fmt(&self, _: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             ::core::unreachable!()
         }
     }
     impl ::session_runtime::__private::Session for Shop
     where
-        Self: ::core::marker::Send + ::core::marker::Sync + 'static,
+        for<'__a> Self: ::core::marker::Sized + ::core::marker::Send + ::core::marker::Sync + 'static,
     {
         const TIERS: ::session_runtime::__private::Tiers = ::session_runtime::__private::Tiers::empty();
         const SCHEMA: &'static ::session_runtime::__private::Schema = &::session_runtime::__private::Schema::STUB;
@@ -62,15 +67,18 @@ const _: () = {
         fn into_value(_: ShopFields) -> ::core::result::Result<Self, ::session_runtime::__private::FieldError> {
             ::core::unreachable!()
         }
-        fn record(__fields: &ShopFields) -> &[u8] {
-            &__fields.record
+        fn record(_: &ShopFields) -> &[u8] {
+            ::core::unreachable!()
         }
-        fn slot(_: &ShopFields, _: usize) -> ::core::option::Option<&dyn ::session_runtime::__private::AnySlot> {
+        fn slot<'__a>(
+            _: &'__a ShopFields,
+            _: usize,
+        ) -> ::core::option::Option<&'__a dyn ::session_runtime::__private::AnySlot> {
             ::core::unreachable!()
         }
     }
     impl<__S> ::session_runtime::__private::ServedBy<__S> for Shop where
-        Self: ::core::marker::Send + ::core::marker::Sync + 'static
+        for<'__a> Self: ::core::marker::Sized + ::core::marker::Send + ::core::marker::Sync + 'static
     {
     }
 };

@@ -9,6 +9,9 @@ struct Shop {
     borrow: u8,
     #[session(accessor = "session_type")]
     type_id: u8,
+    drop: u8,
+    #[session(accessor = "r#commit")]
+    raw: u8,
 }
 
 fn main() {}

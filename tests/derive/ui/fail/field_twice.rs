@@ -5,6 +5,7 @@ use session_runtime::Session;
 struct Shop {
     visits: u64,
     visits: u64,
+    r#visits: u64,
 }
 
 fn main() {}

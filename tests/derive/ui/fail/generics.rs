@@ -14,6 +14,11 @@ struct Cart<'a> {
 
 fn is_session<T: Session>() {}
 
+fn handler(shop: &mut ShopFields<u8>) -> u8 {
+    shop.set_item(1);
+    shop.snapshot().item
+}
+
 fn main() {
     is_session::<Shop<u8>>();
 }

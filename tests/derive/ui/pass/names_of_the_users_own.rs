@@ -1,4 +1,4 @@
-#![allow(dead_code, non_camel_case_types)]
+#![allow(dead_code, non_camel_case_types, non_snake_case)]
 
 use session_runtime::Session as Derive;
 
@@ -49,7 +49,6 @@ struct Shop {
     #[session(lazy)]
     slot: u8,
     get: u8,
-    #[allow(non_snake_case)]
     UPPER: u8,
     upper: u8,
 }

@@ -1,0 +1,250 @@
+//! A field of a session, and what its words say.
+
+use proc_macro2::Span;
+use quote::format_ident;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::{Expr, ExprCall, ExprPath, GenericArgument, Ident, LitInt, LitStr, Path, PathArguments, Token, Type};
+
+use crate::attr::{self, CASCADE, Item, Once};
+use crate::ctxt::Ctxt;
+
+/// A field of a session.
+pub(crate) struct Field<'a> {
+    pub(crate) syn: &'a syn::Field,
+    pub(crate) ident: &'a Ident,
+    /// Its place in the schema.
+    pub(crate) index: usize,
+    pub(crate) kind: Kind,
+    pub(crate) default: Option<(Ident, Expr)>,
+    pub(crate) merge: Option<(Ident, Merge)>,
+    pub(crate) privileged: bool,
+    pub(crate) secret: bool,
+    pub(crate) was: Vec<LitStr>,
+    pub(crate) upgrades: Vec<Upgrade>,
+    pub(crate) or_default: bool,
+    /// What the accessors are called in place of the field's name, and where that was said.
+    accessor: Option<Ident>,
+    pub(crate) accessor_at: Option<Ident>,
+}
+
+/// How a field is reached.
+pub(crate) enum Kind {
+    Eager,
+    Lazy,
+    Flash,
+}
+
+/// How two writers of a field are reconciled.
+pub(crate) enum Merge {
+    LastWrite,
+    Reject,
+    Add,
+    Max,
+    Min,
+    Union,
+    Entries,
+    EntriesAdd,
+    With(Path),
+}
+
+/// `upgrade(version, step)`
+pub(crate) struct Upgrade {
+    pub(crate) version: u32,
+    pub(crate) at: LitInt,
+    pub(crate) step: Path,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn from_syn(ctxt: &Ctxt, index: usize, syn: &'a syn::Field) -> Option<Self> {
+        let ident = syn.ident.as_ref()?;
+        let (mut default, mut merge, mut on_invalid) = (Once::default(), Once::default(), Once::default());
+        let (mut privileged, mut secret, mut was) = (Once::default(), Once::default(), Once::default());
+        let (mut flash, mut lazy, mut accessor) = (Once::default(), Once::default(), Once::default());
+        let mut upgrades = Vec::new();
+        for attr in syn.attrs.iter().filter(|attr| attr.path().is_ident(CASCADE)) {
+            ctxt.error_at(&attr.meta, "`#[cascade(...)]` belongs on the struct, not on a field");
+        }
+        for item in &attr::items(ctxt, &syn.attrs) {
+            let word = &item.word;
+            match &*word.to_string() {
+                "default" => default.set(ctxt, word, item.expr(ctxt, "expression").cloned()),
+                "merge" => merge.set(ctxt, word, Merge::from_item(ctxt, item)),
+                "privileged" => privileged.set(ctxt, word, item.flag(ctxt)),
+                "secret" => secret.set(ctxt, word, item.flag(ctxt)),
+                "flash" => flash.set(ctxt, word, item.flag(ctxt)),
+                "lazy" => lazy.set(ctxt, word, item.flag(ctxt)),
+                "was" => was.set(ctxt, word, Some(item.string_or_strings(ctxt, "\"old\""))),
+                "upgrade" => upgrades.extend(item.list::<Upgrade>(ctxt, "1, path::to::function")),
+                "on_invalid" => on_invalid.set(ctxt, word, on_invalid_default(ctxt, item)),
+                "accessor" => accessor.set(ctxt, word, accessor_name(ctxt, item, ident)),
+                _ => attr::unknown(ctxt, item, "a field", attr::ON_FIELD, "the struct", attr::ON_STRUCT),
+            }
+        }
+        upgrades.sort_by_key(|upgrade| upgrade.version);
+        let kind = match (flash.into_value(), lazy.into_value()) {
+            (Some(flash), Some(lazy)) => {
+                ctxt.error(flash, "a `flash` field cannot be `lazy` as well");
+                ctxt.error(lazy, "a `lazy` field cannot be `flash` as well");
+                Kind::Flash
+            }
+            (Some(_), None) => Kind::Flash,
+            (None, Some(_)) => Kind::Lazy,
+            (None, None) => Kind::Eager,
+        };
+        let (accessor_at, accessor) = accessor.into_pair().unzip();
+        Some(Self {
+            syn,
+            ident,
+            index,
+            kind,
+            default: default.into_pair(),
+            merge: merge.into_pair(),
+            privileged: privileged.into_value().is_some(),
+            secret: secret.into_value().is_some(),
+            was: was.into_value().unwrap_or_default(),
+            upgrades,
+            or_default: on_invalid.into_value().is_some(),
+            accessor,
+            accessor_at,
+        })
+    }
+
+    /// The name in records.
+    pub(crate) fn name(&self) -> String {
+        self.ident.unraw().to_string()
+    }
+
+    /// The companion's field that holds the slot.
+    pub(crate) fn slot(&self) -> Ident {
+        format_ident!("__{}", self.ident.unraw(), span = Span::mixed_site())
+    }
+
+    /// The static that knows the field's type: numbered, since two names may differ in nothing but their case.
+    pub(crate) fn typed(&self) -> Ident {
+        format_ident!(
+            "__{}_{}",
+            self.name().to_uppercase(),
+            self.index,
+            span = Span::mixed_site()
+        )
+    }
+
+    /// The accessor that reads; a search for its definition leads to the field.
+    pub(crate) fn getter(&self) -> Ident {
+        self.accessor.clone().unwrap_or_else(|| self.ident.clone())
+    }
+
+    /// All accessors: the one that reads, then `f_mut` and `set_f`, or `push_f` and `take_f`.
+    pub(crate) fn accessors(&self) -> [Ident; 3] {
+        let derived = |prefix: &str, suffix: &str| {
+            format_ident!("{prefix}{}{suffix}", self.getter().unraw(), span = self.ident.span())
+        };
+        let [second, third] = match self.kind {
+            Kind::Flash => [derived("push_", ""), derived("take_", "")],
+            Kind::Eager | Kind::Lazy => [derived("", "_mut"), derived("set_", "")],
+        };
+        [self.getter(), second, third]
+    }
+
+    /// Whether the type is written as one that has no size.
+    pub(crate) fn is_unsized(&self) -> bool {
+        match &self.syn.ty {
+            Type::Path(path) => path.path.is_ident("str"),
+            Type::Slice(_) | Type::TraitObject(_) => true,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn is_lazy(&self) -> bool {
+        matches!(self.kind, Kind::Lazy)
+    }
+}
+
+impl Merge {
+    const WORDS: &'static str = "`last_write`, `reject`, `add`, `max`, `min`, `union`, `entries`, `entries(add)` or the \
+         path of a function `fn(base: &T, theirs: T, ours: T) -> T`";
+
+    fn from_item(ctxt: &Ctxt, item: &Item) -> Option<Self> {
+        let expr = item.expr(ctxt, "add")?;
+        let merge = match expr {
+            Expr::Path(ExprPath { qself: None, path, .. }) => {
+                match path.get_ident().map(ToString::to_string).as_deref() {
+                    Some("last_write") => Self::LastWrite,
+                    Some("reject") => Self::Reject,
+                    Some("add") => Self::Add,
+                    Some("max") => Self::Max,
+                    Some("min") => Self::Min,
+                    Some("union") => Self::Union,
+                    Some("entries") => Self::Entries,
+                    _ => Self::With(path.clone()),
+                }
+            }
+            Expr::Call(call) if is_entries_add(call) => Self::EntriesAdd,
+            other => {
+                ctxt.error_at(other, format!("unknown strategy; `merge` takes {}", Self::WORDS));
+                return None;
+            }
+        };
+        Some(merge)
+    }
+}
+
+fn is_entries_add(call: &ExprCall) -> bool {
+    let is = |expr: &Expr, word: &str| matches!(expr, Expr::Path(path) if path.path.is_ident(word));
+    is(&call.func, "entries") && call.args.len() == 1 && call.args.iter().all(|arg| is(arg, "add"))
+}
+
+impl Parse for Upgrade {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let at: LitInt = input.parse()?;
+        input.parse::<Token![,]>()?;
+        let step = input.parse()?;
+        input.parse::<Option<Token![,]>>()?;
+        Ok(Self {
+            version: at.base10_parse()?,
+            at,
+            step,
+        })
+    }
+}
+
+fn on_invalid_default(ctxt: &Ctxt, item: &Item) -> Option<()> {
+    let path = item.path(ctxt, "default")?;
+    if path.is_ident("default") {
+        return Some(());
+    }
+    ctxt.error_at(
+        path,
+        "write `on_invalid = default`; without it, a field that does not decode is rejected",
+    );
+    None
+}
+
+fn accessor_name(ctxt: &Ctxt, item: &Item, field: &Ident) -> Option<Ident> {
+    let name = item.string(ctxt, "\"name\"")?;
+    let Ok(mut ident) = name.parse_with(Ident::parse) else {
+        ctxt.error_at(name, "the name of an accessor is an identifier, such as \"cart\"");
+        return None;
+    };
+    ident.set_span(field.span());
+    Some(ident)
+}
+
+/// `T` of `Vec<T>`, as it is written; what stands behind an alias, a derive cannot see.
+pub(crate) fn flash_item(ty: &Type) -> Option<&Type> {
+    let path = match ty {
+        // A type that a macro was given.
+        Type::Group(group) => return flash_item(&group.elem),
+        Type::Path(path) => path,
+        _ => return None,
+    };
+    let last = path.path.segments.last().filter(|last| last.ident == "Vec")?;
+    let PathArguments::AngleBracketed(args) = &last.arguments else {
+        return None;
+    };
+    match args.args.first()? {
+        GenericArgument::Type(item) => Some(item),
+        _ => None,
+    }
+}

@@ -1,0 +1,32 @@
+//! What the user's attributes say of the code that is written beside the struct as well.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Attribute, Meta};
+
+use crate::ast::{Field, Session};
+
+/// What the accessors have in common with their field: its comment, and that it is on its way out.
+pub(super) fn of_field<'a>(field: &'a Field<'_>) -> impl Iterator<Item = &'a Attribute> {
+    let is_carried = |attr: &&Attribute| attr.path().is_ident("doc") || is_deprecated(attr);
+    field.syn.attrs.iter().filter(is_carried)
+}
+
+/// The lints that the struct and its fields are allowed to trip: their names and types are repeated in what is
+/// written, and so would be the complaints. An `expect` is fulfilled by the struct itself, and here an `allow`.
+pub(super) fn allowed(session: &Session<'_>) -> TokenStream {
+    let attrs = || {
+        let fields = session.fields.iter().flat_map(|field| &field.syn.attrs);
+        session.input.attrs.iter().chain(fields)
+    };
+    let lints = attrs().filter_map(|attr| match &attr.meta {
+        Meta::List(list) if list.path.is_ident("allow") || list.path.is_ident("expect") => Some(&list.tokens),
+        _ => None,
+    });
+    let deprecated = attrs().any(is_deprecated).then(|| quote!(#[allow(deprecated)]));
+    quote!(#(#[allow(#lints)])* #deprecated)
+}
+
+fn is_deprecated(attr: &Attribute) -> bool {
+    attr.path().is_ident("deprecated")
+}

@@ -1,0 +1,80 @@
+//! `on_invalid = default`: the value that does not decode steps aside, and is not lost.
+
+use std::num::TryFromIntError;
+
+use session_runtime::Session;
+use session_runtime::codec::patch::Changes;
+use session_runtime::codec::record::Record;
+
+use super::{change, names, stored, text, with, written};
+
+mod kind {
+    use session_runtime::Session;
+
+    #[derive(Session)]
+    #[session(name = "shop", version = 1)]
+    #[cascade(datastore)]
+    pub(super) struct Shop {
+        #[session(on_invalid = default, merge = add, default = 9)]
+        pub(super) visits: u8,
+        pub(super) comment: Option<String>,
+    }
+}
+
+fn broken() -> Record {
+    let mut shop = kind::Shop::fresh();
+    shop.set_visits(5);
+    let broken = with(&written::<kind::Shop>(&shop), "visits", text("many"));
+    stored("shop_v1_broken", &broken)
+}
+
+#[test]
+fn a_tolerant_field_takes_its_default_and_keeps_the_original_aside() {
+    let record = broken();
+    let shop = kind::Shop::open(&record).unwrap();
+    assert_eq!(shop.visits(), &9);
+    assert!(Changes::collect::<kind::Shop>(&shop).unwrap().is_empty());
+
+    let record = change::<kind::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
+    assert_eq!(record.field("visits"), None);
+    assert_eq!(record.field("~1~visits"), Some(&*text("many")));
+    let again = change::<kind::Shop>(&record, |shop| shop.set_comment(None));
+    assert_eq!(again.field("~1~visits"), Some(&*text("many")));
+    assert_eq!(kind::Shop::open(&again).unwrap().visits(), &9);
+}
+
+#[test]
+fn a_tolerant_field_forgets_the_original_when_it_is_written() {
+    for record in [broken(), change::<kind::Shop>(&broken(), |shop| shop.set_comment(None))] {
+        let record = change::<kind::Shop>(&record, |shop| *shop.visits_mut() += 1);
+        assert_eq!(names(&record), ["visits", "comment"]);
+        assert_eq!(kind::Shop::open(&record).unwrap().visits(), &10);
+    }
+}
+
+mod mended {
+    use session_runtime::Session;
+
+    #[derive(Session)]
+    #[session(name = "shop", version = 2)]
+    #[cascade(datastore)]
+    pub(super) struct Shop {
+        #[session(on_invalid = default, upgrade(1, super::length))]
+        pub(super) visits: u8,
+        pub(super) comment: Option<String>,
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "a step is handed the old value")]
+fn length(old: String) -> Result<u8, TryFromIntError> {
+    old.len().try_into()
+}
+
+#[test]
+fn a_binary_that_can_read_it_takes_up_what_was_set_aside() {
+    let record = change::<kind::Shop>(&broken(), |shop| shop.set_comment(None));
+    assert_eq!(mended::Shop::open(&record).unwrap().visits(), &4);
+    let record = change::<mended::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
+    assert_eq!(names(&record), ["visits", "comment"]);
+    assert_eq!(mended::Shop::open(&record).unwrap().visits(), &4);
+}

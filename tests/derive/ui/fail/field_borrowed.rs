@@ -1,0 +1,17 @@
+use session_runtime::Session;
+
+#[derive(Session)]
+#[cascade(memcache)]
+struct Shop {
+    note: &'static str,
+    lines: Vec<(u64, &'static [u8])>,
+    path: Option<&'static std::path::Path>,
+    // A function is no value either, but of what it takes nothing is held.
+    merge: std::marker::PhantomData<fn(&str)>,
+}
+
+fn handler(shop: &mut ShopFields) {
+    shop.set_note("by hand");
+}
+
+fn main() {}

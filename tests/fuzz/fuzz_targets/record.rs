@@ -1,0 +1,97 @@
+//! Any bytes, read as a record and opened as a session: no panic; what is read is written as it is, and brought up to
+//! date it can be opened again.
+#![no_main]
+
+use std::num::ParseIntError;
+
+use libfuzzer_sys::fuzz_target;
+use session_runtime::Session;
+use session_runtime::codec::envelope;
+use session_runtime::codec::patch::{Changes, migrate};
+use session_runtime::codec::record::Record;
+
+#[derive(Session)]
+#[session(name = "shop", version = 1)]
+#[cascade(datastore)]
+struct ShopV1 {
+    #[session(on_invalid = default)]
+    visits: u8,
+    comment: Option<String>,
+    price: String,
+}
+
+#[derive(Session)]
+#[session(name = "shop", version = 2, previous = ShopV1)]
+#[cascade(datastore)]
+struct ShopV2 {
+    #[session(merge = add, on_invalid = default)]
+    visits: u64,
+    #[session(lazy, on_invalid = default)]
+    comment: Option<String>,
+    #[session(flash)]
+    notices: Vec<String>,
+}
+
+impl From<ShopV1> for ShopV2 {
+    fn from(old: ShopV1) -> Self {
+        Self {
+            visits: old.visits.into(),
+            comment: old.comment,
+            notices: vec![old.price],
+        }
+    }
+}
+
+#[derive(Session)]
+#[session(name = "shop", version = 3, removed("notices"))]
+#[cascade(datastore)]
+struct ShopV3 {
+    #[session(on_invalid = default)]
+    visits: u64,
+    #[session(was("note", "comment"))]
+    remark: Option<String>,
+    #[session(upgrade(1, parse))]
+    price: u32,
+}
+
+fn parse(old: String) -> Result<u32, ParseIntError> {
+    old.parse()
+}
+
+/// What opens is brought up to date, opens again, and holds what is written to it.
+fn open<T: Session>(record: &Record, write: impl FnOnce(&mut T::Fields)) {
+    let Ok(mut fields) = T::open(record) else { return };
+    let Ok(mut migrated) = migrate::<T>(record) else { return };
+    assert_eq!(
+        (migrated.version, migrated.fingerprint),
+        (T::SCHEMA.version, T::SCHEMA.fingerprint)
+    );
+    T::open(&migrated)
+        .map(drop)
+        .expect("what was brought up to date is opened");
+    write(&mut fields);
+    let Ok(changes) = Changes::collect::<T>(&fields) else {
+        return;
+    };
+    if changes.apply(T::SCHEMA, &mut migrated).is_ok() {
+        T::open(&migrated).map(drop).expect("what was written is opened");
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = envelope::payload(bytes);
+    let Ok(record) = Record::decode(&bytes.to_vec().into()) else {
+        return;
+    };
+    let written = record.encode();
+    assert_eq!(record.encoded_len(), written.len());
+    let again = Record::decode(&written.clone().into()).expect("what was written is read");
+    assert_eq!(again, record);
+    assert_eq!(again.encode(), written);
+    open::<ShopV1>(&record, |shop| shop.set_visits(1));
+    open::<ShopV2>(&record, |shop| {
+        shop.push_notices("new".into());
+        shop.set_comment(None);
+    });
+    open::<ShopV3>(&record, |shop| *shop.visits_mut() ^= 1);
+});
