@@ -1,5 +1,7 @@
 //! The trait that `#[derive(Session)]` implements, and the schema that it describes a struct by.
 
+use std::borrow::Cow;
+
 use crate::codec::merge::MergeFn;
 use crate::codec::record::Record;
 use crate::codec::slot::AnySlot;
@@ -50,6 +52,9 @@ pub trait Session: Sized + Send + Sync + 'static {
     fn slot(fields: &Self::Fields, index: usize) -> Option<&dyn AnySlot>;
 }
 
+/// The record as the present program writes it.
+pub type Migrate = for<'a> fn(&'a Record) -> Result<Cow<'a, Record>, OpenError>;
+
 /// What a session is called, and how its fields are stored.
 #[derive(Debug)]
 pub struct Schema {
@@ -67,6 +72,8 @@ pub struct Schema {
     pub removed: &'static [&'static str],
     /// The struct of the version before, where `previous` names it.
     pub previous: Option<&'static Schema>,
+    /// Brings a record that another version of the program wrote up to the present one.
+    pub migrate: Migrate,
 }
 
 impl Schema {
@@ -80,6 +87,7 @@ impl Schema {
         fields: &[],
         removed: &[],
         previous: None,
+        migrate: |record| Ok(Cow::Borrowed(record)),
     };
 
     /// The names under which a record of an earlier version may hold what this one no longer looks for: removed

@@ -1,6 +1,6 @@
 //! How a session is opened and written: a static for each field, and `impl Session for Shop`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
@@ -128,6 +128,8 @@ fn chain(session: &Session<'_>, field: &Field<'_>, upgrades: &[Upgrade]) -> Toke
     let mut chain = quote!();
     for (at, upgrade) in upgrades.iter().enumerate() {
         let (step, span) = (&upgrade.step, upgrade.step.span());
+        // Not of the step's hygiene: a macro may have been given the step, and knows no such name.
+        let bytes = Ident::new("__bytes", Span::call_site());
         let (krate, ty) = (session.krate_at(span), &field.syn.ty);
         let gives = if at + 1 == upgrades.len() {
             quote!(#ty)
@@ -135,7 +137,7 @@ fn chain(session: &Session<'_>, field: &Field<'_>, upgrades: &[Upgrade]) -> Toke
             quote!(_)
         };
         chain = if at == 0 {
-            quote_spanned!(span=> #krate::__private::upgrade_first::<_, #gives, _>(__bytes, #step))
+            quote_spanned!(span=> #krate::__private::upgrade_first::<_, #gives, _>(#bytes, #step))
         } else {
             quote_spanned!(span=> #krate::__private::upgrade_then::<_, #gives, _>(#chain, #step))
         };

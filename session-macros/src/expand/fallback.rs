@@ -94,7 +94,7 @@ fn session_impls(session: &Session<'_>) -> TokenStream {
             fn into_value(_: #fields) -> ::core::result::Result<Self, #krate::__private::FieldError> {
                 ::core::unreachable!()
             }
-            fn record(_: &#fields) -> &[u8] {
+            fn record<'__a>(_: &'__a #fields) -> &'__a [u8] {
                 ::core::unreachable!()
             }
             fn slot<'__a>(

@@ -40,6 +40,7 @@ fn schema(session: &Session<'_>) -> TokenStream {
             fields: &[#(#specs,)*],
             removed: &[#(#removed,)*],
             previous: #previous,
+            migrate: #krate::__private::migrate::<#ident>,
         };
         #previous_static
     }

@@ -46,16 +46,11 @@ pub struct Rotation {
     pub grace: Option<Duration>,
 }
 
-/// Brings a record that another version of the program wrote up to the present one.
-pub type Migrate = for<'a> fn(&'a Record) -> Result<Cow<'a, Record>, OpenError>;
-
 /// Everything that one commit does to a record.
 #[derive(Clone, Debug)]
 pub struct Patch {
     /// The session's schema.
     pub schema: &'static Schema,
-    /// Brings a record that another version of the program wrote up to the present one.
-    pub migrate: Migrate,
     /// The changed fields.
     pub changes: Changes,
     /// Of the secret that the request came with.
@@ -275,9 +270,14 @@ pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError
     if same && !schema.fields.iter().any(|spec| spec.or_default) {
         return Ok(Cow::Borrowed(record));
     }
-    let fields = T::open(record)?;
+    // As each struct before this one would have written it: what one of them had to set aside is kept.
+    let before = match schema.previous {
+        Some(previous) if record.version() < schema.version => (previous.migrate)(record)?,
+        _ => Cow::Borrowed(record),
+    };
+    let fields = T::open(&before)?;
     let opened = T::record(&fields);
-    let mut draft = record.draft();
+    let mut draft = before.draft();
     for (index, spec) in schema.fields.iter().enumerate() {
         let Some(slot) = T::slot(&fields, index) else { continue };
         match slot.base(opened) {
@@ -350,7 +350,7 @@ impl Change<Record> for Patch {
         if standing == Standing::Superseded {
             return Err(Refusal::Superseded);
         }
-        let record = (self.migrate)(to).map_err(|error| Refusal::Open(Arc::new(error)))?;
+        let record = (self.schema.migrate)(to).map_err(|error| Refusal::Open(Arc::new(error)))?;
         let mut draft = record.draft();
         self.changes.apply(self.schema, &mut draft)?;
         self.rotate(&mut draft.meta, standing);

@@ -230,7 +230,6 @@ impl Entry {
     ) -> Patch {
         Patch {
             schema: self.schema,
-            migrate: self.migrate,
             changes,
             presented: presented.unwrap_or(SecretHash([0; 32])),
             rotation,

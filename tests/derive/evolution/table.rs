@@ -123,7 +123,10 @@ fn a_changed_type_goes_through_every_step_from_its_version_on() {
     assert_eq!(v3::Shop::open(&second).unwrap().price(), &121);
 
     let third = stored("shop_v3", &migrate::<v3::Shop>(&second).unwrap());
-    assert_eq!((third.version(), third.fingerprint()), (3, v3::Shop::SCHEMA.fingerprint));
+    assert_eq!(
+        (third.version(), third.fingerprint()),
+        (3, v3::Shop::SCHEMA.fingerprint)
+    );
     assert_eq!(v3::Shop::open(&third).unwrap().price(), &121);
 }
 

@@ -78,3 +78,80 @@ fn a_binary_that_can_read_it_takes_up_what_was_set_aside() {
     assert_eq!(names(&record), ["visits", "comment"]);
     assert_eq!(mended::Shop::open(&record).unwrap().visits(), &4);
 }
+
+#[test]
+fn what_another_binary_wrote_since_counts_for_more_than_what_was_set_aside() {
+    mod strict {
+        use session_runtime::Session;
+
+        #[derive(Session)]
+        #[session(name = "shop", version = 1)]
+        #[cascade(datastore)]
+        pub(super) struct Shop {
+            pub(super) visits: u8,
+        }
+    }
+    mod lenient {
+        use serde::{Deserialize, Serialize};
+        use session_runtime::Session;
+
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        pub(super) enum Visits {
+            Number(u8),
+            Text(String),
+        }
+
+        #[derive(Session)]
+        #[session(name = "shop", version = 1)]
+        #[cascade(datastore)]
+        pub(super) struct Shop {
+            #[session(on_invalid = default, default = Visits::Number(0))]
+            pub(super) visits: Visits,
+            pub(super) comment: Option<String>,
+        }
+    }
+    let record = change::<kind::Shop>(&broken(), |shop| shop.set_comment(None));
+    let taken_up = lenient::Shop::open(&record).unwrap();
+    assert_eq!(taken_up.visits(), &lenient::Visits::Text("many".into()));
+
+    let record = change::<strict::Shop>(&record, |shop| shop.set_visits(6));
+    assert_eq!(
+        lenient::Shop::open(&record).unwrap().visits(),
+        &lenient::Visits::Number(6)
+    );
+    let record = change::<lenient::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
+    assert_eq!(names(&record), ["visits", "comment"]);
+}
+
+mod reshaped {
+    use session_runtime::Session;
+
+    #[derive(Session)]
+    #[session(name = "shop", version = 2, previous = super::kind::Shop)]
+    #[cascade(datastore)]
+    pub(super) struct Shop {
+        pub(super) total: u8,
+        pub(super) comment: Option<String>,
+    }
+
+    impl From<super::kind::Shop> for Shop {
+        fn from(old: super::kind::Shop) -> Self {
+            Self {
+                total: old.visits,
+                comment: old.comment,
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_set_aside_outlives_the_struct_that_could_not_read_it() {
+    // By an earlier request of the old binary, and by the very one that brings the record up to date.
+    let earlier = change::<kind::Shop>(&broken(), |shop| shop.set_comment(None));
+    for record in [earlier, broken()] {
+        let record = change::<reshaped::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
+        assert_eq!(record.field("~1~visits"), Some(&*text("many")));
+        assert_eq!(reshaped::Shop::open(&record).unwrap().total(), &9);
+    }
+}

@@ -143,6 +143,7 @@ const _: () = {
         ],
         removed: &["old"],
         previous: ::core::option::Option::None,
+        migrate: runtime::__private::migrate::<Shop>,
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]

@@ -67,7 +67,7 @@ const _: () = {
         fn into_value(_: ShopFields) -> ::core::result::Result<Self, ::session_runtime::__private::FieldError> {
             ::core::unreachable!()
         }
-        fn record(_: &ShopFields) -> &[u8] {
+        fn record<'__a>(_: &'__a ShopFields) -> &'__a [u8] {
             ::core::unreachable!()
         }
         fn slot<'__a>(

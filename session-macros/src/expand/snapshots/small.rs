@@ -73,6 +73,7 @@ const _: () = {
         }],
         removed: &[],
         previous: ::core::option::Option::None,
+        migrate: ::session_runtime::__private::migrate::<Shop>,
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]

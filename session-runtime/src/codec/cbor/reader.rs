@@ -419,9 +419,7 @@ fn argument(info: u8, rest: &[u8]) -> Option<(u64, &[u8])> {
         26 => rest
             .split_first_chunk()
             .map(|(n, rest)| (u64::from(u32::from_be_bytes(*n)), rest)),
-        27 => rest
-            .split_first_chunk()
-            .map(|(n, rest)| (u64::from_be_bytes(*n), rest)),
+        27 => rest.split_first_chunk().map(|(n, rest)| (u64::from_be_bytes(*n), rest)),
         _ => None,
     }
 }

@@ -166,16 +166,21 @@ impl<T> Field<T> {
 
     /// Decodes the field out of the record; the default where the record has none.
     pub fn open(&'static self, opening: &mut Opening<'_>) -> Result<Slot<T>, FieldError> {
-        let Some((version, bytes, aside)) = self.aside(opening.record) else {
+        let record = opening.record;
+        let Some((version, bytes, aside)) = self.aside(record) else {
             return self.open_stored(opening);
         };
-        // A binary that can read what another one had to set aside takes it up again.
-        let (slot, aside) = match self.read(version, bytes) {
-            Ok((value, upgraded)) => {
+        // What a binary that knows of no asides has written since counts for more; else one that can read what another
+        // one had to set aside takes it up again.
+        let stored = opening.find(self.schema.fields.get(self.index));
+        let read = |(place, is_stored)| self.read_at(record.version(), record.bytes(), place, is_stored);
+        let (slot, aside) = match (stored.clone().map(read), self.read(version, bytes)) {
+            (Some(Ok(slot)), _) => (slot, aside.recovered()),
+            (_, Ok((value, upgraded))) => {
                 let base = Base::Own(upgraded.unwrap_or_else(|| bytes.into()));
                 (self.slot(value, base, false), aside.recovered())
             }
-            Err(_) => (self.open_stored(opening)?, aside),
+            (_, Err(_)) => (self.open_found(record, stored)?, aside),
         };
         Ok(Slot {
             aside: slot.aside.or(Some(Box::new(aside))),
@@ -184,9 +189,13 @@ impl<T> Field<T> {
     }
 
     fn open_stored(&'static self, opening: &mut Opening<'_>) -> Result<Slot<T>, FieldError> {
-        let record = opening.record;
-        match opening.find(self.schema.fields.get(self.index)) {
-            Some((place, stored)) => self.open_at(record.version(), record.bytes(), place, stored),
+        let found = opening.find(self.schema.fields.get(self.index));
+        self.open_found(opening.record, found)
+    }
+
+    fn open_found(&'static self, record: &Record, found: Option<(Range<usize>, bool)>) -> Result<Slot<T>, FieldError> {
+        match found {
+            Some((place, is_stored)) => self.open_at(record.version(), record.bytes(), place, is_stored),
             None => Ok(Slot::fresh(self)),
         }
     }
@@ -199,10 +208,8 @@ impl<T> Field<T> {
         }
         match opening.find(self.schema.fields.get(self.index)) {
             Some((place, true)) => Ok(LazySlot::undecoded(self, place)),
-            Some((place, stored)) => self
-                .open_at(record.version(), record.bytes(), place, stored)
-                .map(LazySlot::from),
             None => Ok(LazySlot::fresh(self)),
+            renamed => self.open_found(record, renamed).map(LazySlot::from),
         }
     }
 
@@ -216,19 +223,33 @@ impl<T> Field<T> {
         version: u32,
         record: &[u8],
         place: Range<usize>,
-        stored: bool,
+        is_stored: bool,
     ) -> Result<Slot<T>, FieldError> {
-        let bytes = record.get(place.clone()).unwrap_or_default();
-        match self.read(version, bytes) {
-            Ok((value, None)) => Ok(self.slot(value, Base::Stored(place), stored)),
-            Ok((value, Some(upgraded))) => Ok(self.slot(value, Base::Own(upgraded), false)),
-            Err(_) if self.or_default => Ok(Slot {
-                stored: false,
-                aside: Some(Box::new(Aside::keep(version, self.name(), bytes))),
-                ..Slot::fresh(self)
-            }),
-            Err(error) => Err(error),
+        match self.read_at(version, record, place.clone(), is_stored) {
+            Err(_) if self.or_default => {
+                let bytes = record.get(place).unwrap_or_default();
+                Ok(Slot {
+                    stored: false,
+                    aside: Some(Box::new(Aside::keep(version, self.name(), bytes))),
+                    ..Slot::fresh(self)
+                })
+            }
+            read => read,
         }
+    }
+
+    fn read_at(
+        &'static self,
+        version: u32,
+        record: &[u8],
+        place: Range<usize>,
+        is_stored: bool,
+    ) -> Result<Slot<T>, FieldError> {
+        let read = self.read(version, record.get(place.clone()).unwrap_or_default())?;
+        Ok(match read {
+            (value, None) => self.slot(value, Base::Stored(place), is_stored),
+            (value, Some(upgraded)) => self.slot(value, Base::Own(upgraded), false),
+        })
     }
 
     fn slot(&'static self, value: T, base: Base, stored: bool) -> Slot<T> {

@@ -1,0 +1,28 @@
+//! The step of an upgrade keeps the place of the macro's argument, and still meets the names that the derive chose.
+use session_runtime::Session;
+
+macro_rules! stepped {
+    ($first:path, $second:ident) => {
+        #[derive(Session)]
+        #[session(version = 3)]
+        #[cascade(memcache)]
+        struct Stepped {
+            #[session(upgrade(1, $first), upgrade(2, $second))]
+            visits: u64,
+        }
+    };
+}
+
+fn first(old: u8) -> Result<u32, std::convert::Infallible> {
+    Ok(old.into())
+}
+
+fn second(old: u32) -> Result<u64, std::convert::Infallible> {
+    Ok(old.into())
+}
+
+stepped!(self::first, second);
+
+fn main() {
+    assert_eq!(Stepped::fresh().visits(), &0);
+}
