@@ -78,6 +78,24 @@ impl<'de> Deserializer<'de> {
         }
     }
 
+    /// A text string in chunks or behind tags, or what is none.
+    #[cold]
+    fn visit_any_text<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        let head = self.expect(Major::Text, "a text string")?;
+        self.visit_text(head, visitor)
+    }
+
+    /// As [`visit_any_text`](Self::visit_any_text), of a name, which may also be a byte string.
+    #[cold]
+    fn visit_any_name<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        let (at, head) = self.untagged_head()?;
+        match head.major {
+            Major::Text => self.visit_text(head, visitor),
+            Major::Bytes => self.visit_bytes(head, visitor),
+            _ => Err(mismatch(at, "a name", head)),
+        }
+    }
+
     #[inline]
     fn visit_text<V: Visitor<'de>>(&mut self, head: Head, visitor: V) -> Result<V::Value> {
         match self.reader.text_behind(head)? {
@@ -254,8 +272,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         if let Some(text) = self.reader.plain_text() {
             return visitor.visit_borrowed_str(text);
         }
-        let head = self.expect(Major::Text, "a text string")?;
-        self.visit_text(head, visitor)
+        self.visit_any_text(visitor)
     }
 
     #[inline]
@@ -273,12 +290,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         if let Some(text) = self.reader.plain_text() {
             return visitor.visit_borrowed_str(text);
         }
-        let (at, head) = self.untagged_head()?;
-        match head.major {
-            Major::Text => self.visit_text(head, visitor),
-            Major::Bytes => self.visit_bytes(head, visitor),
-            _ => Err(mismatch(at, "a name", head)),
-        }
+        self.visit_any_name(visitor)
     }
 
     #[inline]

@@ -70,14 +70,14 @@ impl<'s, 'o> Sequence<'s, 'o> {
 }
 
 pub(super) struct Map<'s, 'o> {
-    pub(super) serializer: &'s mut Serializer<'o>,
+    serializer: &'s mut Serializer<'o>,
     /// Where the head lies.
-    pub(super) head: usize,
-    pub(super) claimed: usize,
+    head: usize,
+    claimed: usize,
     /// Its first entry in the serializer's list.
-    pub(super) first: usize,
+    first: usize,
     /// How many levels end with it.
-    pub(super) levels: u16,
+    levels: u16,
     /// The prefix of the last key.
     last: u64,
     /// False while each prefix is greater than the one before, so that nothing is to be sorted and no key comes twice.
