@@ -1,12 +1,12 @@
 //! Round trips, with ciborium as the oracle in both directions.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Formatter};
 
 use ciborium::Value;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use session_runtime::codec::cbor;
 
 use crate::deterministic::assert_deterministic;
@@ -165,4 +165,63 @@ fn tags_that_a_type_asks_for_are_kept() {
         required.0,
         "where none asks, a tag is passed over"
     );
+}
+
+/// Hand-written visitors may know nothing but the one type that they ask for.
+#[test]
+fn a_visitor_is_shown_the_type_that_it_asks_for() {
+    macro_rules! only {
+        ($name:ident: $from:ty => $ask:ident, $visit:ident($shown:ty)) => {
+            #[derive(Debug, PartialEq)]
+            struct $name($from);
+            impl<'de> Deserialize<'de> for $name {
+                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    struct Only;
+                    impl Visitor<'_> for Only {
+                        type Value = $name;
+                        fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                            f.write_str(stringify!($shown))
+                        }
+                        fn $visit<E>(self, value: $shown) -> Result<$name, E> {
+                            Ok($name(value.into()))
+                        }
+                    }
+                    deserializer.$ask(Only)
+                }
+            }
+        };
+    }
+    only!(Unsigned: u64 => deserialize_u64, visit_u64(u64));
+    only!(Signed: i64 => deserialize_i64, visit_i64(i64));
+    only!(Narrow: i64 => deserialize_i8, visit_i64(i64));
+    only!(Name: String => deserialize_identifier, visit_str(&str));
+    for number in [
+        0,
+        23,
+        24,
+        0xff,
+        0x100,
+        0xffff,
+        0x1_0000,
+        0xffff_ffff,
+        0x1_0000_0000,
+        i64::MAX,
+    ] {
+        let bytes = cbor::to_vec(&number).unwrap();
+        assert_eq!(cbor::from_slice::<Unsigned>(&bytes).unwrap().0, number.cast_unsigned());
+        assert_eq!(cbor::from_slice::<Signed>(&bytes).unwrap(), Signed(number));
+        assert_eq!(cbor::from_slice::<Narrow>(&bytes).unwrap(), Narrow(number));
+        let bytes = cbor::to_vec(&!number).unwrap();
+        assert_eq!(cbor::from_slice::<Signed>(&bytes).unwrap(), Signed(!number));
+    }
+    for bytes in [
+        &b"\x64name"[..],
+        b"\x78\x04name",
+        b"\x7f\x62na\x62me\xff",
+        b"\xc1\x64name",
+    ] {
+        assert_eq!(cbor::from_slice::<Name>(bytes).unwrap(), Name("name".into()));
+    }
+    let too_wide = cbor::from_slice::<Signed>(&cbor::to_vec(&u64::MAX).unwrap()).unwrap_err();
+    assert_eq!(too_wide.to_string(), "expected i64, found integer, at byte 0");
 }
