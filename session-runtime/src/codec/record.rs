@@ -106,16 +106,17 @@ impl Record {
     /// Which of the fields it is, or would be. Found soon where it is the one at `guess`, or not far before it.
     #[inline]
     pub(super) fn position(&self, name: &str, guess: usize) -> Result<usize, usize> {
-        if self.is_at(guess, name) {
-            return Ok(guess);
+        match self.place_if(guess, name) {
+            Some(_) => Ok(guess),
+            None => self.search(name, guess),
         }
-        self.search(name, guess)
     }
 
+    /// Where the value of the field at a position is, if that is its name.
     #[inline]
-    pub(super) fn is_at(&self, at: usize, name: &str) -> bool {
-        let entry = self.entries.get(at);
-        entry.is_some_and(|entry| self.part(&entry.name) == name.as_bytes())
+    pub(super) fn place_if(&self, at: usize, name: &str) -> Option<Range<usize>> {
+        let entry = self.entries.get(at)?;
+        (self.part(&entry.name) == name.as_bytes()).then(|| entry.value.clone())
     }
 
     #[inline(never)]
@@ -138,6 +139,7 @@ impl Record {
         found.map(|found| at + found).map_err(|found| at + found)
     }
 
+    #[inline]
     fn part(&self, range: &Range<usize>) -> &[u8] {
         self.bytes.get(range.clone()).unwrap_or_default()
     }

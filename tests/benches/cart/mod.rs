@@ -179,9 +179,9 @@ fn record<T: Session>(fields: &T::Fields) -> Record {
 }
 
 /// What one commit of `fields` makes of `record`, written.
-pub(crate) fn commit<T: Session>(record: &Record, fields: &T::Fields) -> Bytes {
+pub(crate) fn commit<T: Session>(record: &Record, fields: &T::Fields) -> Record {
     let changes = Changes::collect::<T>(fields).unwrap();
-    patch::<T>(changes).apply(record).unwrap().bytes().clone()
+    patch::<T>(changes).apply(record).unwrap()
 }
 
 /// The stored cart.

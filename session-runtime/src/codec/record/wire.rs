@@ -62,7 +62,7 @@ impl Writer {
         push_text(&mut out, name);
         let name = out.len() - name.len()..out.len();
         push_uint(&mut out, version.into());
-        push_uint(&mut out, fingerprint);
+        push_long(&mut out, fingerprint);
         meta.append(&mut out);
         push_map(&mut out, count);
         Self {
@@ -129,8 +129,8 @@ impl Record {
                 return Err(RecordErrorKind::Format(format).into());
             }
         }
-        let name = reader.utf8()?;
-        let name = last_read(&reader, name);
+        let name = reader.text()?;
+        let name = last_read(&reader, name.as_bytes());
         let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
         let fingerprint = reader.uint()?;
         let meta = Meta::read(&mut reader)?;
@@ -188,11 +188,21 @@ fn last_read(reader: &Reader<'_>, string: &[u8]) -> Range<usize> {
     end - string.len()..end
 }
 
+/// Appends an unsigned integer, of which most are as long as they can be.
+#[inline]
+fn push_long(out: &mut Vec<u8>, value: u64) {
+    if u32::try_from(value).is_ok() {
+        return push_uint(out, value);
+    }
+    let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
+    out.extend_from_slice(&[0x1b, a, b, c, d, e, f, g, h]);
+}
+
 impl Meta {
     fn append(&self, out: &mut Vec<u8>) {
         push_array(out, 7);
         for time in [self.created, self.renewed, self.deadline] {
-            push_uint(out, time.0);
+            push_long(out, time.0);
         }
         push_bytes(out, &self.secret.0);
         push_array(out, if self.previous.is_some() { 2 } else { 0 });
@@ -203,10 +213,11 @@ impl Meta {
         push_uint(out, self.commits);
         push_array(out, self.nonces.len());
         for nonce in &*self.nonces {
-            push_uint(out, nonce.0);
+            push_long(out, nonce.0);
         }
     }
 
+    #[inline]
     fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
         reader.expect_array(7)?;
         let created = Millis(reader.uint()?);

@@ -11,7 +11,7 @@ use super::opening::Opening;
 use super::{LazySlot, Slot};
 use crate::codec::record::Record;
 use crate::codec::{DecodeError, EncodeError, FieldError, OpenError, cbor};
-use crate::session::{Schema, Session};
+use crate::session::{FieldSpec, Schema, Session};
 
 /// A field's type that a new session can have a value of.
 #[diagnostic::on_unimplemented(
@@ -85,7 +85,7 @@ where
 /// The functions are taken once, in [`field`]: a type without serde is one mistake, and rustc says so once.
 pub struct Field<T: 'static> {
     schema: &'static Schema,
-    index: usize,
+    spec: &'static FieldSpec,
     default: fn() -> T,
     decode: fn(&[u8]) -> Result<T, DecodeError>,
     append: fn(&T, &mut Vec<u8>) -> Result<(), EncodeError>,
@@ -97,7 +97,7 @@ pub struct Field<T: 'static> {
 pub const fn field<T: FieldValue>(schema: &'static Schema, index: usize, default: fn() -> T) -> Field<T> {
     Field {
         schema,
-        index,
+        spec: &schema.fields[index],
         default,
         decode: |bytes| cbor::from_slice(bytes),
         append: |value, out| cbor::append(value, out),
@@ -161,7 +161,7 @@ impl<T> Field<T> {
     }
 
     fn name(&self) -> &'static str {
-        self.schema.fields.get(self.index).map_or("", |spec| spec.name)
+        self.spec.name
     }
 
     /// Decodes the field out of the record; the default where the record has none.
@@ -172,7 +172,7 @@ impl<T> Field<T> {
         };
         // What a binary that knows of no asides has written since counts for more; else one that can read what another
         // one had to set aside takes it up again.
-        let stored = opening.find(self.schema.fields.get(self.index));
+        let stored = opening.find(self.spec);
         let read = |(place, is_stored)| self.read_at(record.version(), record.bytes(), place, is_stored);
         let (slot, aside) = match (stored.clone().map(read), self.read(version, bytes)) {
             (Some(Ok(slot)), _) => (slot, aside.recovered()),
@@ -189,7 +189,7 @@ impl<T> Field<T> {
     }
 
     fn open_stored(&'static self, opening: &mut Opening<'_>) -> Result<Slot<T>, FieldError> {
-        let found = opening.find(self.schema.fields.get(self.index));
+        let found = opening.find(self.spec);
         self.open_found(opening.record, found)
     }
 
@@ -202,14 +202,24 @@ impl<T> Field<T> {
 
     /// The field, left undecoded where the record was written by a struct just like this one.
     pub fn open_lazy(&'static self, opening: &mut Opening<'_>) -> Result<LazySlot<T>, FieldError> {
-        let record = opening.record;
-        if !opening.is_same || self.aside(record).is_some() {
+        if opening.is_same
+            && !self.or_default
+            && let Some(place) = opening.find_next(self.spec)
+        {
+            return Ok(LazySlot::undecoded(self, place));
+        }
+        self.open_searched(opening)
+    }
+
+    #[inline(never)]
+    fn open_searched(&'static self, opening: &mut Opening<'_>) -> Result<LazySlot<T>, FieldError> {
+        if !opening.is_same || self.aside(opening.record).is_some() {
             return self.open(opening).map(LazySlot::from);
         }
-        match opening.find(self.schema.fields.get(self.index)) {
+        match opening.find(self.spec) {
             Some((place, true)) => Ok(LazySlot::undecoded(self, place)),
             None => Ok(LazySlot::fresh(self)),
-            renamed => self.open_found(record, renamed).map(LazySlot::from),
+            renamed => self.open_found(opening.record, renamed).map(LazySlot::from),
         }
     }
 

@@ -22,20 +22,16 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// Where in the record a field's bytes are, and whether they are under its present name.
+    /// Where in the record a field's bytes are, if they come next.
     #[inline]
-    pub(super) fn find(&mut self, spec: Option<&FieldSpec>) -> Option<(Range<usize>, bool)> {
-        let spec = spec?;
-        if self.record.is_at(self.next, spec.name) {
-            let place = self.record.place(self.next)?;
-            self.next += 1;
-            return Some((place, true));
-        }
-        self.search(spec)
+    pub(super) fn find_next(&mut self, spec: &FieldSpec) -> Option<Range<usize>> {
+        let place = self.record.place_if(self.next, spec.name)?;
+        self.next += 1;
+        Some(place)
     }
 
-    #[inline(never)]
-    fn search(&mut self, spec: &FieldSpec) -> Option<(Range<usize>, bool)> {
+    /// Where in the record a field's bytes are, and whether they are under its present name.
+    pub(super) fn find(&mut self, spec: &FieldSpec) -> Option<(Range<usize>, bool)> {
         match self.record.position(spec.name, self.next) {
             Ok(at) => {
                 self.next = at + 1;
