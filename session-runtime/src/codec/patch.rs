@@ -7,6 +7,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::merge::{MergeError, Three};
 use super::meta::{Meta, Millis, Nonce, SecretHash, Standing};
 use super::record::{Draft, Record};
@@ -31,7 +33,8 @@ struct FieldChange {
 /// The changed fields of one session.
 #[derive(Clone, Default)]
 pub struct Changes {
-    list: Vec<FieldChange>,
+    /// Most requests change one.
+    list: SmallVec<[FieldChange; 1]>,
     /// Old values and new ones, one behind the other.
     values: Vec<u8>,
 }
@@ -100,7 +103,7 @@ impl Changes {
         if count == 0 {
             return Ok(Self::default());
         }
-        let mut list = Vec::with_capacity(count);
+        let mut list = SmallVec::with_capacity(count);
         let mut values = Vec::with_capacity(size);
         for (index, spec, slot) in touched() {
             let cannot_encode = |error| FieldError::new(T::SCHEMA.name, spec.name, "encode", error);

@@ -1,5 +1,7 @@
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::wire::Writer;
 use super::{Record, order};
 use crate::codec::meta::Meta;
@@ -15,7 +17,7 @@ pub struct Draft<'a> {
     /// Age, secrets and commits.
     pub meta: Meta,
     /// Sorted by [`order`], one for a name.
-    edits: Vec<Edit<'a>>,
+    edits: SmallVec<[Edit<'a>; 1]>,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl<'a> Draft<'a> {
             version: from.version,
             fingerprint: from.fingerprint,
             meta: from.meta.clone(),
-            edits: Vec::new(),
+            edits: SmallVec::new(),
         }
     }
 
