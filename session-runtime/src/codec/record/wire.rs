@@ -194,8 +194,9 @@ fn push_long(out: &mut Vec<u8>, value: u64) {
     if u32::try_from(value).is_ok() {
         return push_uint(out, value);
     }
-    let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
-    out.extend_from_slice(&[0x1b, a, b, c, d, e, f, g, h]);
+    let mut head = [0x1b; 9];
+    head[1..].copy_from_slice(&value.to_be_bytes());
+    out.extend_from_slice(&head);
 }
 
 impl Meta {
