@@ -24,7 +24,7 @@ fn schema(session: &Session<'_>) -> TokenStream {
         None => (quote!(::core::option::Option::None), None),
         Some((_, path)) => {
             let (span, krate_at) = (path.span(), session.krate_at(path.span()));
-            let of = quote_spanned!(span=> #krate_at::__private::Previous::<#ident>::of::<#path>(#version));
+            let of = quote_spanned!(span=> #krate_at::__private::Previous::<#ident>::of::<#path>(#name, #version));
             (
                 quote!(::core::option::Option::Some(__PREVIOUS.schema())),
                 Some(quote!(static __PREVIOUS: #krate::__private::Previous<#ident> = #of;)),

@@ -298,14 +298,24 @@ pub struct Previous<T> {
     open: fn(&Record) -> Result<T, OpenError>,
 }
 
+/// Whether two names are the same, to the compiler.
+const fn is_same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    at == one.len() && at == other.len()
+}
+
 impl<T> Previous<T> {
-    /// `P`, whose version must be the one just before `version`.
+    /// `P`, whose version must be the one just before `version`, and whose name must be the same.
     ///
     /// # Panics
-    /// Where it is not; the derive calls this in a static, so that it is an error of the compiler.
+    /// Where they are not; the derive calls this in a static, so that it is an error of the compiler.
     #[must_use]
     #[track_caller] // The compiler shows the attribute alone, and none of the steps from there to here.
-    pub const fn of<P>(version: u32) -> Self
+    pub const fn of<P>(name: &str, version: u32) -> Self
     where
         P: Session,
         T: From<P>,
@@ -313,6 +323,10 @@ impl<T> Previous<T> {
         assert!(
             P::SCHEMA.version == version.saturating_sub(1),
             "a version is missing: `previous` must name the session of the version just before this one"
+        );
+        assert!(
+            is_same(P::SCHEMA.name, name),
+            "`previous` names another session: give both structs the same `#[session(name = \"...\")]`"
         );
         Self {
             schema: P::SCHEMA,
