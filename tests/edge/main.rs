@@ -17,6 +17,7 @@ mod hostile;
 mod leaks;
 mod memcached;
 mod nodes;
+mod own_commits;
 mod request;
 mod rotation;
 mod site;
