@@ -11,6 +11,7 @@ mod hostile;
 mod merge;
 mod patch;
 mod properties;
+mod record;
 mod samples;
 mod shapes;
 mod touched;

@@ -336,7 +336,7 @@ impl Patch {
     fn finish(&self, draft: &mut Draft<'_>) -> Result<Record, Refusal> {
         draft.meta.push(self.nonce);
         draft.meta.renewed = draft.meta.renewed.max(self.now);
-        let record = draft.finish();
+        let record = draft.write();
         let (size, limit) = (record.bytes().len(), self.max_len);
         if size > limit {
             return Err(Refusal::TooLarge { size, limit });

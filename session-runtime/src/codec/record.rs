@@ -150,7 +150,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-/// What is stored of a session has one form only.
+/// By their bytes: what a [`Draft`] writes has one form only.
 impl PartialEq for Record {
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes

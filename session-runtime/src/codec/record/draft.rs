@@ -87,7 +87,13 @@ impl<'a> Draft<'a> {
     }
 
     /// The record.
-    pub fn finish(&self) -> Record {
+    #[inline]
+    pub fn finish(self) -> Record {
+        self.write()
+    }
+
+    /// The same; the draft is large enough not to be moved for it where time counts.
+    pub(in crate::codec) fn write(&self) -> Record {
         let (mut count, mut len) = (self.from.entries.len(), self.from.bytes.len());
         for Edit { name, at, value } in &self.edits {
             count = count + usize::from(value.is_some()) - usize::from(at.is_ok());
