@@ -74,3 +74,61 @@ fn the_last_of_two_equal_values_is_that_value() {
     }
     assert_eq!(Counted::open(&record).unwrap().note().as_deref(), Some("ring"));
 }
+
+/// A record in which another request has counted ten visits and set a coupon.
+fn others(record: &Record) -> Record {
+    let others = changed(record, |fields| {
+        *fields.visits_mut() += 10;
+        fields.set_coupon(Some("WINTER".into()));
+    });
+    applied(&others, record).unwrap()
+}
+
+#[test]
+fn changes_made_on_top_of_others_are_one_change_of_what_was_loaded() {
+    let record = applied(&changed(&empty(), |fields| fields.set_visits(5)), &empty()).unwrap();
+    let mut all = changed(&record, |fields| fields.set_note(Some("ring".into())));
+    for step in [1, 2] {
+        let later = changed(&applied(&all, &record).unwrap(), |fields| *fields.visits_mut() += step);
+        all.fold(Counted::SCHEMA, later).unwrap();
+    }
+    assert_eq!(all.len(), 2);
+    let both = Counted::open(&applied(&all, &others(&record)).unwrap()).unwrap();
+    assert_eq!((both.visits(), both.note().as_deref()), (&18, Some("ring")));
+    assert_eq!(both.coupon().as_deref(), Some("WINTER"));
+}
+
+#[test]
+fn changes_made_beside_others_are_merged_with_them() {
+    let record = applied(&changed(&empty(), |fields| fields.set_visits(5)), &empty()).unwrap();
+    let mut all = changed(&record, |fields| *fields.visits_mut() += 1);
+    let beside = changed(&record, |fields| *fields.visits_mut() += 2);
+    all.fold(Counted::SCHEMA, beside).unwrap();
+    let both = Counted::open(&applied(&all, &others(&record)).unwrap()).unwrap();
+    assert_eq!(both.visits(), &18);
+}
+
+#[test]
+fn what_later_changes_undo_is_no_change_any_more() {
+    let record = applied(&changed(&empty(), |fields| fields.set_visits(5)), &empty()).unwrap();
+    let mut all = changed(&record, |fields| {
+        fields.set_visits(6);
+        fields.set_note(Some("ring".into()));
+    });
+    let undone = changed(&applied(&all, &record).unwrap(), |fields| {
+        fields.set_visits(5);
+        fields.set_note(None);
+    });
+    all.fold(Counted::SCHEMA, undone).unwrap();
+    assert!(all.is_empty(), "{all:?}");
+}
+
+#[test]
+fn changes_that_cannot_be_folded_leave_those_before_as_they_were() {
+    let take = |code: &str| changed(&empty(), |fields| fields.set_coupon(Some(code.into())));
+    let mut all = take("SPRING");
+    let refused = all.fold(Counted::SCHEMA, take("SUMMER")).unwrap_err();
+    assert!(matches!(refused, Refusal::Field(_, true)), "{refused:?}");
+    let record = applied(&all, &empty()).unwrap();
+    assert_eq!(Counted::open(&record).unwrap().coupon().as_deref(), Some("SPRING"));
+}
