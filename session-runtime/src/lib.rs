@@ -91,7 +91,6 @@ pub use tier::memcache::Memcache;
 /// What the derive's code refers to. Not for use by hand, and free to change in any release.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::codec::patch::migrate;
     pub use crate::codec::record::Record;
     pub use crate::codec::slot::{
         AnySlot, Field, FieldDefault, LazySlot, Opening, Previous, Redacted, Shown, Slot, field, upgrade_first,

@@ -17,7 +17,7 @@ use crate::tier::Tiers;
     label = "this is not a session",
     note = "put `#[derive(Session)]` and `#[cascade(...)]` on `{Self}`"
 )]
-pub trait Session: Sized + Send + Sync + 'static {
+pub trait Session: Sized + 'static {
     /// The tiers named in `#[cascade(...)]`.
     const TIERS: Tiers;
 
@@ -52,7 +52,7 @@ pub trait Session: Sized + Send + Sync + 'static {
     fn slot(fields: &Self::Fields, index: usize) -> Option<&dyn AnySlot>;
 }
 
-/// The record as the present program writes it.
+/// Brings a record that another version of the program wrote up to the present one.
 pub type Migrate = for<'a> fn(&'a Record) -> Result<Cow<'a, Record>, OpenError>;
 
 /// What a session is called, and how its fields are stored.
@@ -72,8 +72,8 @@ pub struct Schema {
     pub removed: &'static [&'static str],
     /// The struct of the version before, where `previous` names it.
     pub previous: Option<&'static Schema>,
-    /// Brings a record that another version of the program wrote up to the present one.
-    pub migrate: Migrate,
+    /// Brings an older record up to that version.
+    pub migrate_to_previous: Option<Migrate>,
 }
 
 impl Schema {
@@ -87,7 +87,7 @@ impl Schema {
         fields: &[],
         removed: &[],
         previous: None,
-        migrate: |record| Ok(Cow::Borrowed(record)),
+        migrate_to_previous: None,
     };
 
     /// The names under which a record of an earlier version may hold what this one no longer looks for: removed

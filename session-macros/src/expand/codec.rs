@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
+use super::meta;
 use crate::ast::{Field, Kind, Session, Upgrade};
 
 pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
@@ -35,6 +36,7 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
     let opening =
         (!fields.is_empty()).then(|| quote!(let mut __opening = #krate::__private::Opening::new(&__SCHEMA, __record);));
     let none = quote!(record: ::core::default::Default::default(),);
+    let shared = meta::shared(session);
     let older = session.previous.as_ref().map(|_| {
         quote! {
             if __record.version() < __SCHEMA.version {
@@ -48,7 +50,10 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
         #(#statics)*
 
         #[automatically_derived]
-        impl #krate::__private::Session for #ident {
+        impl #krate::__private::Session for #ident
+        where
+            #shared
+        {
             const TIERS: #krate::__private::Tiers = #ident::TIERS;
             const SCHEMA: &'static #krate::__private::Schema = &__SCHEMA;
             type Fields = #companion;

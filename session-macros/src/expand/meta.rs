@@ -20,13 +20,15 @@ fn schema(session: &Session<'_>) -> TokenStream {
     let (ident, removed) = (&session.input.ident, &session.removed);
     let fields = session.stored_fields();
     let specs = fields.iter().map(|field| spec(session, field));
-    let (previous, previous_static) = match &session.previous {
-        None => (quote!(::core::option::Option::None), None),
+    let none = quote!(::core::option::Option::None);
+    let (previous, migrate_to_previous, previous_static) = match &session.previous {
+        None => (none.clone(), none, None),
         Some((_, path)) => {
             let (span, krate_at) = (path.span(), session.krate_at(path.span()));
-            let of = quote_spanned!(span=> #krate_at::__private::Previous::<#ident>::of::<#path>(#name, #version));
+            let of = quote_spanned!(span=> #krate_at::__private::Previous::<#ident>::of::<#path>(#version));
             (
                 quote!(::core::option::Option::Some(__PREVIOUS.schema())),
+                quote!(::core::option::Option::Some(__PREVIOUS.migrate())),
                 Some(quote!(static __PREVIOUS: #krate::__private::Previous<#ident> = #of;)),
             )
         }
@@ -40,7 +42,7 @@ fn schema(session: &Session<'_>) -> TokenStream {
             fields: &[#(#specs,)*],
             removed: &[#(#removed,)*],
             previous: #previous,
-            migrate: #krate::__private::migrate::<#ident>,
+            migrate_to_previous: #migrate_to_previous,
         };
         #previous_static
     }
@@ -128,9 +130,17 @@ fn served_by(session: &Session<'_>) -> TokenStream {
             _ => None,
         })
         .collect();
-    let bounds = (!bounds.is_empty()).then(|| quote!(where __S: #(#bounds)+*));
+    let shared = shared(session);
+    let bounds = (!bounds.is_empty()).then(|| quote!(__S: #(#bounds)+*));
     quote! {
         #[automatically_derived]
-        impl<__S> #krate::__private::ServedBy<__S> for #ident #bounds {}
+        impl<__S> #krate::__private::ServedBy<__S> for #ident where #shared #bounds {}
     }
+}
+
+/// That the threads of a server can share the fields: said as a condition, it is no mistake of the impl as well where a
+/// field's type is one already. (A condition that holds of no lifetime at all would be one.)
+pub(super) fn shared(session: &Session<'_>) -> TokenStream {
+    let companion = &session.companion;
+    quote!(for<'__a> #companion: ::core::marker::Send + ::core::marker::Sync,)
 }

@@ -15,7 +15,7 @@ use super::record::{Draft, Record};
 use super::slot::drop_aside;
 use super::{FieldError, OpenError};
 use crate::cascade::protocol::Change;
-use crate::session::{FieldSpec, Schema, Session};
+use crate::session::{FieldSpec, Migrate, Schema, Session};
 use crate::tier::Version;
 
 /// One field, changed.
@@ -54,6 +54,8 @@ pub struct Rotation {
 pub struct Patch {
     /// The session's schema.
     pub schema: &'static Schema,
+    /// Brings the record up to that schema.
+    pub migrate: Migrate,
     /// The changed fields.
     pub changes: Changes,
     /// Of the secret that the request came with.
@@ -274,8 +276,8 @@ pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError
         return Ok(Cow::Borrowed(record));
     }
     // As each struct before this one would have written it: what one of them had to set aside is kept.
-    let before = match schema.previous {
-        Some(previous) if record.version() < schema.version => (previous.migrate)(record)?,
+    let before = match schema.migrate_to_previous {
+        Some(migrate) if record.version() < schema.version => migrate(record)?,
         _ => Cow::Borrowed(record),
     };
     let fields = T::open(&before)?;
@@ -353,7 +355,7 @@ impl Change<Record> for Patch {
         if standing == Standing::Superseded {
             return Err(Refusal::Superseded);
         }
-        let record = (self.schema.migrate)(to).map_err(|error| Refusal::Open(Arc::new(error)))?;
+        let record = (self.migrate)(to).map_err(|error| Refusal::Open(Arc::new(error)))?;
         let mut draft = record.draft();
         self.changes.apply(self.schema, &mut draft)?;
         self.rotate(&mut draft.meta, standing);

@@ -230,6 +230,7 @@ impl Entry {
     ) -> Patch {
         Patch {
             schema: self.schema,
+            migrate: self.migrate,
             changes,
             presented: presented.unwrap_or(SecretHash([0; 32])),
             rotation,

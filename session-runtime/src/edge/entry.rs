@@ -13,14 +13,15 @@ use crate::cascade::shared::{Known, Shared};
 use crate::cascade::{CommitError, CommitReport, LoadError, LoadReport};
 use crate::codec::OpenError;
 use crate::codec::meta::{Meta, Nonces, SecretHash, Standing};
-use crate::codec::patch::{Changes, Refusal};
+use crate::codec::patch::{Changes, Refusal, migrate};
 use crate::codec::record::Record;
-use crate::session::{Schema, Session};
+use crate::session::{Migrate, Schema, Session};
 use crate::tier::Tiers;
 
 pub(crate) struct Entry {
     pub(crate) store: Arc<Shared>,
     pub(super) schema: &'static Schema,
+    pub(super) migrate: Migrate,
     /// The cookie's name.
     pub(crate) cookie: String,
     pub(super) presented: Presented,
@@ -117,6 +118,7 @@ impl Entry {
         Self {
             store,
             schema: T::SCHEMA,
+            migrate: migrate::<T>,
             cookie,
             presented,
             turn: Arc::default(),
@@ -222,7 +224,7 @@ impl Entry {
             return unchanged();
         }
         let record = match known {
-            Some(record) => (self.schema.migrate)(record)?,
+            Some(record) => (self.migrate)(record)?,
             None => Cow::Owned(Record::new(T::SCHEMA, &self.new_meta(None))),
         };
         let mut draft = record.draft();

@@ -12,7 +12,7 @@ use session_runtime::Session;
 use session_runtime::cascade::item;
 use session_runtime::cascade::protocol::{Change, Item};
 use session_runtime::codec::meta::{Meta, Millis, Nonce, Nonces, SecretHash};
-use session_runtime::codec::patch::{Changes, Patch};
+use session_runtime::codec::patch::{Changes, Patch, migrate};
 use session_runtime::codec::record::Record;
 use session_runtime::tier::Version;
 
@@ -148,6 +148,7 @@ const SECRET: SecretHash = SecretHash([7; 32]);
 pub(crate) fn patch<T: Session>(changes: Changes) -> Patch {
     Patch {
         schema: T::SCHEMA,
+        migrate: migrate::<T>,
         changes,
         presented: SECRET,
         rotation: None,

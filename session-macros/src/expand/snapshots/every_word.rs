@@ -143,14 +143,17 @@ const _: () = {
         ],
         removed: &["old"],
         previous: ::core::option::Option::None,
-        migrate: runtime::__private::migrate::<Shop>,
+        migrate_to_previous: ::core::option::Option::None,
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]
         const TIERS: runtime::__private::Tiers = runtime::__private::Tiers::REQUEST;
     }
     #[automatically_derived]
-    impl<__S> runtime::__private::ServedBy<__S> for Shop {}
+    impl<__S> runtime::__private::ServedBy<__S> for Shop where
+        for<'__a> ShopFields: ::core::marker::Send + ::core::marker::Sync
+    {
+    }
     static __TYPE_1: runtime::__private::Field<Vec<String>> =
         runtime::__private::field::<Vec<String>>(&__SCHEMA, 0usize, || {
             <Vec<String> as runtime::__private::FieldDefault>::field_default()
@@ -174,7 +177,10 @@ const _: () = {
         })
         .or_default();
     #[automatically_derived]
-    impl runtime::__private::Session for Shop {
+    impl runtime::__private::Session for Shop
+    where
+        for<'__a> ShopFields: ::core::marker::Send + ::core::marker::Sync,
+    {
         const TIERS: runtime::__private::Tiers = Shop::TIERS;
         const SCHEMA: &'static runtime::__private::Schema = &__SCHEMA;
         type Fields = ShopFields;

@@ -73,7 +73,7 @@ const _: () = {
         }],
         removed: &[],
         previous: ::core::option::Option::None,
-        migrate: ::session_runtime::__private::migrate::<Shop>,
+        migrate_to_previous: ::core::option::Option::None,
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]
@@ -81,8 +81,10 @@ const _: () = {
             ::session_runtime::__private::Tiers::MEMCACHE.union(::session_runtime::__private::Tiers::DATASTORE);
     }
     #[automatically_derived]
-    impl<__S> ::session_runtime::__private::ServedBy<__S> for Shop where
-        __S: ::session_runtime::__private::HasMemcache<Shop> + ::session_runtime::__private::HasDatastore<Shop>
+    impl<__S> ::session_runtime::__private::ServedBy<__S> for Shop
+    where
+        for<'__a> ShopFields: ::core::marker::Send + ::core::marker::Sync,
+        __S: ::session_runtime::__private::HasMemcache<Shop> + ::session_runtime::__private::HasDatastore<Shop>,
     {
     }
     static __LINES_0: ::session_runtime::__private::Field<Vec<Line>> =
@@ -90,7 +92,10 @@ const _: () = {
             <Vec<Line> as ::session_runtime::__private::FieldDefault>::field_default()
         });
     #[automatically_derived]
-    impl ::session_runtime::__private::Session for Shop {
+    impl ::session_runtime::__private::Session for Shop
+    where
+        for<'__a> ShopFields: ::core::marker::Send + ::core::marker::Sync,
+    {
         const TIERS: ::session_runtime::__private::Tiers = Shop::TIERS;
         const SCHEMA: &'static ::session_runtime::__private::Schema = &__SCHEMA;
         type Fields = ShopFields;

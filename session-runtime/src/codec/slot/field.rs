@@ -9,9 +9,10 @@ use super::aside::Aside;
 use super::base::Base;
 use super::opening::Opening;
 use super::{LazySlot, Slot};
+use crate::codec::patch::migrate;
 use crate::codec::record::Record;
 use crate::codec::{DecodeError, EncodeError, FieldError, OpenError, cbor};
-use crate::session::{FieldSpec, Schema, Session};
+use crate::session::{FieldSpec, Migrate, Schema, Session};
 
 /// A field's type that a new session can have a value of.
 #[diagnostic::on_unimplemented(
@@ -41,6 +42,17 @@ pub trait FieldValue: Serialize + DeserializeOwned {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> FieldValue for T {}
+
+/// A field's type that the threads of a server can share.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be in a session: it is not `Send` and `Sync`, and a request may go from thread to thread",
+    label = "not for several threads",
+    note = "take the value itself in place of a `Cell` or a `RefCell`, and `Arc` in place of `Rc`"
+)]
+pub trait FieldShared: Send + Sync {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + Sync> FieldShared for T {}
 
 type Boxed = Box<dyn Error + Send + Sync>;
 
@@ -94,7 +106,7 @@ pub struct Field<T: 'static> {
 }
 
 /// The field at `index` of the schema.
-pub const fn field<T: FieldValue>(schema: &'static Schema, index: usize, default: fn() -> T) -> Field<T> {
+pub const fn field<T: FieldValue + FieldShared>(schema: &'static Schema, index: usize, default: fn() -> T) -> Field<T> {
     Field {
         schema,
         spec: &schema.fields[index],
@@ -295,27 +307,18 @@ impl<T> fmt::Debug for Field<T> {
 /// The version before this one, which `previous = ...` names.
 pub struct Previous<T> {
     schema: &'static Schema,
+    migrate: Migrate,
     open: fn(&Record) -> Result<T, OpenError>,
 }
 
-/// Whether two names are the same, to the compiler.
-const fn is_same(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    let mut at = 0;
-    while at < one.len() && at < other.len() && one[at] == other[at] {
-        at += 1;
-    }
-    at == one.len() && at == other.len()
-}
-
 impl<T> Previous<T> {
-    /// `P`, whose version must be the one just before `version`, and whose name must be the same.
+    /// `P`, whose version must be the one just before `version`.
     ///
     /// # Panics
-    /// Where they are not; the derive calls this in a static, so that it is an error of the compiler.
+    /// Where it is not; the derive calls this in a static, so that it is an error of the compiler.
     #[must_use]
     #[track_caller] // The compiler shows the attribute alone, and none of the steps from there to here.
-    pub const fn of<P>(name: &str, version: u32) -> Self
+    pub const fn of<P>(version: u32) -> Self
     where
         P: Session,
         T: From<P>,
@@ -324,12 +327,9 @@ impl<T> Previous<T> {
             P::SCHEMA.version == version.saturating_sub(1),
             "a version is missing: `previous` must name the session of the version just before this one"
         );
-        assert!(
-            is_same(P::SCHEMA.name, name),
-            "`previous` names another session: give both structs the same `#[session(name = \"...\")]`"
-        );
         Self {
             schema: P::SCHEMA,
+            migrate: migrate::<P>,
             open: |record| Ok(T::from(P::into_value(P::open(record)?)?)),
         }
     }
@@ -337,6 +337,11 @@ impl<T> Previous<T> {
     /// Its schema.
     pub const fn schema(&self) -> &'static Schema {
         self.schema
+    }
+
+    /// Brings an older record up to that version.
+    pub const fn migrate(&self) -> Migrate {
+        self.migrate
     }
 
     /// Opens a record of that version, or of one before it, and turns it into the present struct.

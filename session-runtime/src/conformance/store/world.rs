@@ -12,7 +12,7 @@ use crate::cascade::shared::{Known, nonce};
 use crate::cascade::{CascadeStore, Commit, CommitError, LoadError, LoadReport};
 use crate::clock::{Clock, ManualClock};
 use crate::codec::meta::{Meta, Nonces, SecretHash, Standing};
-use crate::codec::patch::{Changes, Patch, Rotation};
+use crate::codec::patch::{Changes, Patch, Rotation, migrate};
 use crate::conformance::Options;
 use crate::conformance::probe::{Broken, LONG, Outcome};
 use crate::keys::KeyRing;
@@ -331,6 +331,7 @@ fn patch<S: Session>(
 ) -> Patch {
     Patch {
         schema: S::SCHEMA,
+        migrate: migrate::<S>,
         changes,
         presented: ticket.secret,
         rotation,
