@@ -168,6 +168,11 @@ impl<'a> Reader<'a> {
                 return Ok(u64::from_be_bytes(*value));
             }
         }
+        self.any_uint()
+    }
+
+    #[inline(never)]
+    fn any_uint(&mut self) -> Result<u64, DecodeError> {
         self.expect(Major::Unsigned, "an unsigned integer")
             .map(|head| head.argument)
     }
@@ -241,6 +246,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(never)]
     fn any_text(&mut self) -> Result<&'a str, DecodeError> {
         let at = self.position();
         let head = self.expect(Major::Text, "a text string")?;
@@ -259,6 +265,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(never)]
     fn any_bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let at = self.position();
         let head = self.expect(Major::Bytes, "a byte string")?;
@@ -301,6 +308,7 @@ impl<'a> Reader<'a> {
         self.any_definite(major, expected, definite)
     }
 
+    #[inline(never)]
     fn any_definite(
         &mut self,
         major: Major,
