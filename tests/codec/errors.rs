@@ -1,6 +1,9 @@
 //! What an error says, where it points, and what it keeps to itself.
 
-use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+
+use serde::ser::{Error as _, SerializeSeq, SerializeStruct};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use session_runtime::codec::cbor::head::Reader;
 use session_runtime::codec::cbor::{self, DecodeError};
 
@@ -119,4 +122,65 @@ fn no_error_repeats_what_the_session_holds() {
     for error in errors {
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     }
+}
+
+/// Writes half of itself, and fails.
+struct Half;
+
+impl Serialize for Half {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Never;
+        impl Serialize for Never {
+            fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                Err(S::Error::custom("never"))
+            }
+        }
+        BTreeMap::from([(0, "written"), (1, "")])
+            .into_iter()
+            .map(|(at, text)| (at, (text, Never)))
+            .collect::<BTreeMap<_, _>>()
+            .serialize(serializer)
+    }
+}
+
+/// A struct whose fields are out of order, and one of them fails and is passed over.
+struct Careless(&'static [&'static str]);
+
+impl Serialize for Careless {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Careless", self.0.len())?;
+        for name in self.0 {
+            if *name == "b" {
+                let _ = fields.serialize_field("b", &Half);
+            } else {
+                fields.serialize_field(name, &1)?;
+            }
+        }
+        fields.end()
+    }
+}
+
+struct CarelessList;
+
+impl Serialize for CarelessList {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut items = serializer.serialize_seq(Some(2))?;
+        let _ = items.serialize_element(&Half);
+        items.serialize_element(&1)?;
+        items.end()
+    }
+}
+
+#[test]
+fn a_part_that_fails_and_is_passed_over_fails_the_whole() {
+    let mut before = vec![7; 40];
+    for names in [&["c", "b", "a"], &["b", "a", "c"], &["a", "b", "c"]] {
+        let error = cbor::append(&Careless(names), &mut before).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a part of it could not be written, and its `Serialize` went on"
+        );
+    }
+    cbor::append(&CarelessList, &mut before).unwrap_err();
+    assert_eq!(before, [7; 40]);
 }

@@ -172,6 +172,8 @@ pub(super) enum EncodeKind {
     DuplicateKey,
     /// A `Serialize` that calls out of order.
     Unpaired,
+    /// A `Serialize` that goes on after an error.
+    PassedOver,
     Tag,
     Message(String),
 }
@@ -195,6 +197,7 @@ impl Display for EncodeError {
             EncodeKind::TooDeep => write!(f, "the value nests more than {} deep", super::MAX_DEPTH),
             EncodeKind::DuplicateKey => f.write_str("a map has two entries of the same key"),
             EncodeKind::Unpaired => f.write_str("a map has a key without a value, or a value without a key"),
+            EncodeKind::PassedOver => f.write_str("a part of it could not be written, and its `Serialize` went on"),
             EncodeKind::Tag => f.write_str("a tag is not an unsigned integer"),
             EncodeKind::Message(message) => f.write_str(message),
         }

@@ -171,7 +171,7 @@ pub fn push_text(out: &mut Vec<u8>, text: &str) {
 
 /// Appends a text string that is known to be UTF-8.
 #[inline]
-pub(crate) fn push_utf8(out: &mut Vec<u8>, text: &[u8]) {
+fn push_utf8(out: &mut Vec<u8>, text: &[u8]) {
     push_head(out, Major::Text, text.len() as u64);
     out.extend_from_slice(text);
 }

@@ -4,7 +4,8 @@
 //! here is deterministic besides (RFC 8949, section 4.2.1): shortest heads and floats, definite lengths, the entries of
 //! every map and struct in the order of their encoded keys. A `HashMap` therefore has one encoding; a `HashSet` has not,
 //! because serde shows it as a sequence like any other: whoever compares by bytes sees a change where there is none,
-//! which costs a write and loses nothing. A `BTreeSet` avoids it.
+//! which costs a write, and under `last_write` puts back what another request has changed meanwhile. A `BTreeSet`, or
+//! `merge = union`, avoids it.
 //!
 //! What is read may come from any writer: indefinite lengths, long heads and half floats are understood, tags around a
 //! value are passed over. Arrays, maps and tags nest at most [`MAX_DEPTH`] deep, in both directions.
@@ -52,7 +53,8 @@ pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> 
 /// As [`to_vec`].
 pub fn append<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let before = out.len();
-    let result = value.serialize(&mut ser::Serializer::new(out));
+    let mut serializer = ser::Serializer::new(out);
+    let result = value.serialize(&mut serializer).and_then(|()| serializer.end());
     if result.is_err() {
         out.truncate(before);
     }

@@ -15,6 +15,8 @@ pub(super) struct Serializer<'o> {
     pub(super) entries: Vec<Entry>,
     pub(super) depth: u16,
     wrappers: u16,
+    /// Whether a part of the value could not be written: whoever passes over that must not be taken to have written it.
+    pub(super) has_failed: bool,
 }
 
 impl<'o> Serializer<'o> {
@@ -24,7 +26,22 @@ impl<'o> Serializer<'o> {
             entries: Vec::new(),
             depth: MAX_DEPTH,
             wrappers: MAX_WRAPPERS,
+            has_failed: false,
         }
+    }
+
+    /// Fails where a part failed, and whoever wrote the whole passed over that.
+    pub(super) fn end(&self) -> Result {
+        if self.has_failed {
+            return Err(EncodeError::new(EncodeKind::PassedOver));
+        }
+        Ok(())
+    }
+
+    /// Writes a part of an array or a map.
+    #[inline]
+    pub(super) fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+        value.serialize(&mut *self).inspect_err(|_| self.has_failed = true)
     }
 
     /// Goes one level down; whoever calls comes up again when the level ends.

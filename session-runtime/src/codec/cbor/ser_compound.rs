@@ -40,7 +40,7 @@ impl<'s, 'o> Sequence<'s, 'o> {
         if self.head == NO_HEAD && self.written == 1 {
             return self.tag(value);
         }
-        value.serialize(&mut *self.serializer)
+        self.serializer.part(value)
     }
 
     /// Writes the number, then makes the integer's head a tag's: only the kind differs.
@@ -104,7 +104,7 @@ impl<'s, 'o> Map<'s, 'o> {
         let key = self.serializer.out.len();
         let prefix = head::push_name(self.serializer.out, name.as_bytes());
         let key_end = self.serializer.out.len();
-        value.serialize(&mut *self.serializer)?;
+        self.serializer.part(value)?;
         let end = self.serializer.out.len();
         self.push(Entry {
             prefix,
@@ -124,6 +124,7 @@ impl<'s, 'o> Map<'s, 'o> {
 
     #[inline]
     fn finish(self) -> Result {
+        self.serializer.end()?;
         let Serializer { out, entries, .. } = &mut *self.serializer;
         if self.unordered {
             sort(out, entries.get_mut(self.first..).unwrap_or_default())?;
@@ -265,13 +266,13 @@ impl ser::SerializeMap for Map<'_, '_> {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result {
         let start = self.serializer.out.len();
-        key.serialize(&mut *self.serializer)?;
+        self.serializer.part(key)?;
         self.push(Entry::begin(self.serializer.out, start));
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
-        value.serialize(&mut *self.serializer)?;
+        self.serializer.part(value)?;
         let end = self.serializer.out.len();
         let own = self.serializer.entries.get_mut(self.first..).unwrap_or_default();
         match own.last_mut() {
