@@ -122,6 +122,7 @@ fn methods(session: &Session<'_>, field: &Field<'_>, is_stub: bool) -> [(Ident, 
     match field.kind {
         Kind::Eager | Kind::Lazy => {
             let record = field.is_lazy().then(|| quote!(&self.record));
+            let record_and = field.is_lazy().then(|| quote!(&self.record,));
             let (read, reads, change, changes) = if field.is_lazy() {
                 let errors = quote! {
                     #[doc = ""]
@@ -159,7 +160,7 @@ fn methods(session: &Session<'_>, field: &Field<'_>, is_stub: bool) -> [(Ident, 
                     &format!("Replaces `{name}`."),
                     &none,
                     &quote!((&mut self, __value: #ty)),
-                    &quote!(self.#slot.set(__value)),
+                    &quote!(self.#slot.set(#record_and __value)),
                 ),
             ]
         }

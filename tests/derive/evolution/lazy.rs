@@ -59,3 +59,29 @@ fn a_lazy_tolerant_field_takes_its_default_too() {
     let record = change::<late::Shop>(&record, |shop| shop.set_stars(2));
     assert_eq!(names(&record), ["stars", "visits"]);
 }
+
+#[test]
+fn a_lazy_tolerant_field_that_is_set_unread_is_merged_from_its_default() {
+    mod counted {
+        use session_runtime::Session;
+
+        #[derive(Session)]
+        #[session(name = "shop", version = 1)]
+        #[cascade(datastore)]
+        pub(super) struct Shop {
+            #[session(lazy, on_invalid = default, merge = add, default = 9)]
+            pub(super) stars: u8,
+            #[session(lazy, on_invalid = default, merge = reject)]
+            pub(super) coupon: u8,
+        }
+    }
+    let record = written::<counted::Shop>(&counted::Shop::fresh());
+    let record = with(&with(&record, "stars", text("many")), "coupon", text("none"));
+    let record = change::<counted::Shop>(&record, |shop| {
+        shop.set_stars(12);
+        shop.set_coupon(3);
+    });
+    assert_eq!(names(&record), ["stars", "coupon"]);
+    let shop = counted::Shop::open(&record).unwrap();
+    assert_eq!((shop.stars().unwrap(), shop.coupon().unwrap()), (&12, &3));
+}

@@ -155,3 +155,47 @@ fn what_was_set_aside_outlives_the_struct_that_could_not_read_it() {
         assert_eq!(reshaped::Shop::open(&record).unwrap().total(), &9);
     }
 }
+
+mod reshaped_alike {
+    use session_runtime::Session;
+
+    #[derive(Session)]
+    #[session(name = "shop", version = 2, previous = super::kind::Shop)]
+    #[cascade(datastore)]
+    pub(super) struct Shop {
+        #[session(on_invalid = default)]
+        pub(super) visits: u64,
+        pub(super) comment: Option<String>,
+    }
+
+    impl From<super::kind::Shop> for Shop {
+        fn from(old: super::kind::Shop) -> Self {
+            Self {
+                visits: old.visits.into(),
+                comment: old.comment,
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_set_aside_stays_until_the_field_is_written_on_purpose() {
+    let mut record = broken();
+    for comment in ["one", "two"] {
+        record = change::<reshaped_alike::Shop>(&record, |shop| shop.set_comment(Some(comment.into())));
+        assert_eq!(record.field("~1~visits"), Some(&*text("many")));
+    }
+    let record = change::<reshaped_alike::Shop>(&record, |shop| shop.set_visits(1));
+    assert_eq!(names(&record), ["visits", "comment"]);
+}
+
+#[test]
+fn of_two_values_that_do_not_decode_the_later_is_kept() {
+    let record = change::<kind::Shop>(&broken(), |shop| shop.set_comment(None));
+    let record = change::<kind::Shop>(&with(&record, "visits", text("more")), |shop| {
+        assert_eq!(shop.visits(), &9);
+        shop.set_comment(Some("new".into()));
+    });
+    assert_eq!(record.field("visits"), None);
+    assert_eq!(record.field("~1~visits"), Some(&*text("more")));
+}

@@ -81,7 +81,7 @@ const _: () = {
         #[doc = ""]
         #[inline]
         fn set_history(&mut self, __value: String) {
-            self.__history.set(__value)
+            self.__history.set(&self.record, __value)
         }
         #[doc = "A copy of all fields as they are now, for a template."]
         #[doc = ""]

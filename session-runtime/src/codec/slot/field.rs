@@ -182,17 +182,20 @@ impl<T> Field<T> {
         let Some((version, bytes, aside)) = self.aside(record) else {
             return self.open_stored(opening);
         };
-        // What a binary that knows of no asides has written since counts for more; else one that can read what another
-        // one had to set aside takes it up again.
-        let stored = opening.find(self.spec);
-        let read = |(place, is_stored)| self.read_at(record.version(), record.bytes(), place, is_stored);
-        let (slot, aside) = match (stored.clone().map(read), self.read(version, bytes)) {
-            (Some(Ok(slot)), _) => (slot, aside.recovered()),
-            (_, Ok((value, upgraded))) => {
+        let (slot, aside) = match (opening.find(self.spec), self.read(version, bytes)) {
+            // What a binary that knows of no asides has written since counts for more. In a record that has moved on to
+            // another version it need not be a write: it may be what the struct before this one was turned into.
+            (Some((place, is_stored)), _) => {
+                let slot = self.open_at(record.version(), record.bytes(), place, is_stored)?;
+                let is_written = version == record.version() && slot.aside.is_none();
+                (slot, if is_written { aside.recovered() } else { aside })
+            }
+            // A binary that can read what another one had to set aside takes it up again.
+            (None, Ok((value, upgraded))) => {
                 let base = Base::Own(upgraded.unwrap_or_else(|| bytes.into()));
                 (self.slot(value, base, false), aside.recovered())
             }
-            (_, Err(_)) => (self.open_found(record, stored)?, aside),
+            (None, Err(_)) => (Slot::fresh(self), aside),
         };
         Ok(Slot {
             aside: slot.aside.or(Some(Box::new(aside))),

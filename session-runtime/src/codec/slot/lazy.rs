@@ -74,8 +74,9 @@ impl<T> LazySlot<T> {
             .ok_or_else(|| field.error("decode", "its value was lost"))
     }
 
-    /// Replaces the value; the one before it is not decoded for that.
-    pub fn set(&mut self, value: T) {
+    /// Replaces the value; the one before it is not decoded for that, unless it may have to step aside.
+    pub fn set(&mut self, record: &[u8], value: T) {
+        self.known(record);
         if let Some(slot) = self.slot.get_mut() {
             slot.set(value);
             return;
