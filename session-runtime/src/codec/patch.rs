@@ -169,24 +169,28 @@ impl Changes {
                 list.push(FieldChange { base, ours, ..*change });
             }
         }
-        let mut folded = Self { list, values };
-        folded.drop_undone();
-        *self = folded;
+        *self = Self { list, values }.without_undone();
         Ok(())
     }
 
-    /// Drops what is no change any more.
-    fn drop_undone(&mut self) {
-        let values = &self.values;
-        self.list.retain(|FieldChange { spec, base, ours, .. }| {
-            let ours = &values[ours.clone()];
+    /// Those that are changes still, and of the values only what they hold: a session that is changed again and again
+    /// must not keep all that it ever was.
+    fn without_undone(&self) -> Self {
+        let mut kept = Self::default();
+        for change in &self.list {
+            let (base, ours) = (self.base(change), self.ours(change));
             let mut default = Vec::new();
-            match base {
-                Some(base) => &values[base.clone()] != ours,
-                None if (spec.default)(&mut default).is_err() => true,
-                None => default != ours,
+            let is_undone = match base {
+                Some(base) => base == ours,
+                None => (change.spec.default)(&mut default).is_ok() && default == ours,
+            };
+            if !is_undone {
+                let ours = keep(&mut kept.values, ours);
+                let base = base.map(|base| keep(&mut kept.values, base));
+                kept.list.push(FieldChange { base, ours, ..*change });
             }
-        });
+        }
+        kept
     }
 
     /// Makes the changes in a record.

@@ -52,7 +52,9 @@ fn order(one: &[u8], other: &[u8]) -> Ordering {
 impl Record {
     /// A record without fields.
     pub fn new(schema: &Schema, meta: &Meta) -> Self {
-        wire::Writer::new(schema.name, schema.version, schema.fingerprint, meta, 0, 0).finish(meta)
+        /// About what a record without fields has.
+        const LEN: usize = 160;
+        wire::Writer::new(schema.name, schema.version, schema.fingerprint, meta, 0, LEN).finish(meta)
     }
 
     /// What is stored.

@@ -20,7 +20,7 @@ pub use order::{MergeOrd, max, min};
 pub use union::{MergeUnion, union};
 
 /// The three values of a field that two writers changed, each as the present version encodes it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Three<'a> {
     /// The value that both set out from.
     pub base: &'a [u8],
@@ -28,6 +28,17 @@ pub struct Three<'a> {
     pub theirs: &'a [u8],
     /// The value that this writer wants to store.
     pub ours: &'a [u8],
+}
+
+/// How long they are. Never what they hold, which may be a secret.
+impl fmt::Debug for Three<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Three")
+            .field("base", &self.base.len())
+            .field("theirs", &self.theirs.len())
+            .field("ours", &self.ours.len())
+            .finish()
+    }
 }
 
 /// Reconciles two writers of one field.

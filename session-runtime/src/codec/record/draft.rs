@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt;
 
 use smallvec::SmallVec;
 
@@ -7,7 +8,6 @@ use super::{Record, order};
 use crate::codec::meta::Meta;
 
 /// A record that is to take the place of another one.
-#[derive(Debug)]
 pub struct Draft<'a> {
     from: &'a Record,
     /// The schema's version.
@@ -20,7 +20,6 @@ pub struct Draft<'a> {
     edits: SmallVec<[Edit<'a>; 1]>,
 }
 
-#[derive(Debug)]
 struct Edit<'a> {
     name: Cow<'a, str>,
     /// Which of the old record's fields it is about, or goes before.
@@ -94,9 +93,13 @@ impl<'a> Draft<'a> {
 
     /// The same; the draft is large enough not to be moved for it where time counts.
     pub(in crate::codec) fn write(&self) -> Record {
-        let (mut count, mut len) = (self.from.entries.len(), self.from.bytes.len());
+        /// What the heads and one more nonce may add.
+        const GROWTH: usize = 32;
+        let (mut count, mut len) = (self.from.entries.len(), self.from.bytes.len() + GROWTH);
         for Edit { name, at, value } in &self.edits {
             count = count + usize::from(value.is_some()) - usize::from(at.is_ok());
+            let old = at.ok().and_then(|at| self.from.place(at));
+            len -= old.map_or(0, |old| old.len());
             len += name.len() + value.as_ref().map_or(0, |value| value.len());
         }
         let name = self.from.name();
@@ -112,5 +115,19 @@ impl<'a> Draft<'a> {
         }
         writer.copy(self.from, next..self.from.entries.len());
         writer.finish(&self.meta)
+    }
+}
+
+/// The names of the fields that change. Never their values, which may be secrets.
+impl fmt::Debug for Draft<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.edits.iter().map(|edit| &edit.name).collect();
+        f.debug_struct("Draft")
+            .field("from", self.from)
+            .field("version", &self.version)
+            .field("fingerprint", &self.fingerprint)
+            .field("meta", &self.meta)
+            .field("fields", &names)
+            .finish()
     }
 }

@@ -17,8 +17,6 @@ const EMBEDDED_HEAD: [u8; 2] = [0xd8, 0x18];
 const FORMAT: u64 = 1;
 /// [`SELF_DESCRIBED`], an array of six, [`FORMAT`].
 const BEGINNING: [u8; 5] = [0xd9, 0xd9, 0xf7, 0x86, 0x01];
-/// About how many bytes what comes before the fields has at the most, but for the name.
-const MOST_OF_A_HEAD: usize = 256;
 
 /// Bytes that are no record.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +53,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// A record of `count` fields, whose names and values have about `len` bytes.
+    /// A record of `count` fields and of about `len` bytes.
     pub(super) fn new(name: &str, version: u32, fingerprint: u64, meta: &Meta, count: usize, len: usize) -> Self {
-        let mut out = Vec::with_capacity(MOST_OF_A_HEAD + name.len() + len);
+        let mut out = Vec::with_capacity(len);
         out.extend_from_slice(&BEGINNING);
         push_text(&mut out, name);
         let name = out.len() - name.len()..out.len();
@@ -135,7 +133,8 @@ impl Record {
         let fingerprint = reader.uint()?;
         let meta = Meta::read(&mut reader)?;
         let count = reader.map()?;
-        let mut entries = Vec::with_capacity(count);
+        // A field has four bytes at the least.
+        let mut entries = Vec::with_capacity(count.min(reader.remaining() / 4));
         let (mut before, mut is_shortest): (Option<&[u8]>, _) = (None, true);
         for _ in 0..count {
             let start = reader.position();
