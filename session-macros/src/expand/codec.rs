@@ -111,10 +111,9 @@ fn field_static(session: &Session<'_>, at: usize, field: &Field<'_>) -> TokenStr
     let own = || quote_spanned!(ty.span()=> <#ty as #krate::__private::FieldDefault>::field_default());
     let default = field.default.as_ref().map_or_else(own, |(_, expr)| quote!(#expr));
     let upgrade = (!field.upgrades.is_empty()).then(|| upgrade(session, field));
-    let or_default = field.or_default.then(|| quote!(.or_default()));
     quote! {
         static #typed: #krate::__private::Field<#ty> =
-            #krate::__private::field::<#ty>(&__SCHEMA, #at, || #default) #upgrade #or_default;
+            #krate::__private::field::<#ty>(&__SCHEMA, #at, || #default) #upgrade;
     }
 }
 

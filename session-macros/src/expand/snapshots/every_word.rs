@@ -174,8 +174,7 @@ const _: () = {
                 return ::core::option::Option::Some(runtime::__private::upgrade_first::<_, String, _>(__bytes, two));
             }
             ::core::option::Option::None
-        })
-        .or_default();
+        });
     #[automatically_derived]
     impl runtime::__private::Session for Shop
     where

@@ -102,7 +102,6 @@ pub struct Field<T: 'static> {
     decode: fn(&[u8]) -> Result<T, DecodeError>,
     append: fn(&T, &mut Vec<u8>) -> Result<(), EncodeError>,
     upgrade: Option<UpgradeFn<T>>,
-    or_default: bool,
 }
 
 /// The field at `index` of the schema.
@@ -114,7 +113,6 @@ pub const fn field<T: FieldValue + FieldShared>(schema: &'static Schema, index: 
         decode: |bytes| cbor::from_slice(bytes),
         append: |value, out| cbor::append(value, out),
         upgrade: None,
-        or_default: false,
     }
 }
 
@@ -124,15 +122,6 @@ impl<T> Field<T> {
     pub const fn upgrade(self, upgrade: UpgradeFn<T>) -> Self {
         Self {
             upgrade: Some(upgrade),
-            ..self
-        }
-    }
-
-    /// `on_invalid = default`.
-    #[must_use]
-    pub const fn or_default(self) -> Self {
-        Self {
-            or_default: true,
             ..self
         }
     }
@@ -165,7 +154,7 @@ impl<T> Field<T> {
     }
 
     pub(super) fn is_or_default(&self) -> bool {
-        self.or_default
+        self.spec.or_default
     }
 
     pub(super) fn error(&self, doing: &'static str, source: impl Into<Boxed>) -> FieldError {
@@ -218,7 +207,7 @@ impl<T> Field<T> {
     /// The field, left undecoded where the record was written by a struct just like this one.
     pub fn open_lazy(&'static self, opening: &mut Opening<'_>) -> Result<LazySlot<T>, FieldError> {
         if opening.is_same
-            && !self.or_default
+            && !self.spec.or_default
             && let Some(place) = opening.find_next(self.spec)
         {
             return Ok(LazySlot::undecoded(self, place));
@@ -239,7 +228,7 @@ impl<T> Field<T> {
     }
 
     fn aside<'a>(&self, record: &'a Record) -> Option<(u32, &'a [u8], Aside)> {
-        self.or_default.then(|| Aside::find(record, self.name())).flatten()
+        self.spec.or_default.then(|| Aside::find(record, self.name())).flatten()
     }
 
     /// A slot from bytes that a record of `version` holds; the default, where they do not decode and the field says so.
@@ -251,7 +240,7 @@ impl<T> Field<T> {
         is_stored: bool,
     ) -> Result<Slot<T>, FieldError> {
         match self.read_at(version, record, place.clone(), is_stored) {
-            Err(_) if self.or_default => {
+            Err(_) if self.spec.or_default => {
                 let bytes = record.get(place).unwrap_or_default();
                 Ok(Slot {
                     stored: false,
