@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use session_runtime::clock::{Clock, ManualClock};
 use session_runtime::conformance::{self, Options};
 use session_runtime::tier::{CacheTier, Cached, Swap, TierError, Token};
+use session_runtime::{Clock, ManualClock};
 
 /// A map behind a lock: what a `CacheTier` comes to, with nothing around it. It never drops what has expired unread,
 /// so it is a tier to learn from and not one to run.

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use ciborium::Value as Cbor;
 use serde_json::{Map, Value, json};
+use session_runtime::__private::session::meta::{Millis, SecretHash};
+use session_runtime::__private::session::record::Record;
 use session_runtime::Schema;
-use session_runtime::codec::meta::{Millis, SecretHash};
-use session_runtime::codec::record::Record;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -106,8 +106,8 @@ fn short(hash: &SecretHash) -> String {
 
 #[cfg(test)]
 mod tests {
+    use session_runtime::__private::session::meta::{Meta, Nonces};
     use session_runtime::Session;
-    use session_runtime::codec::meta::{Meta, Nonces};
 
     use super::*;
 

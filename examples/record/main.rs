@@ -20,7 +20,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use bytes::Bytes;
 use serde_json::Value;
-use session_runtime::codec::envelope;
+use session_runtime::__private::cascade::envelope;
 use session_runtime::{Schema, Session};
 
 /// A program of your own lists its own sessions here.

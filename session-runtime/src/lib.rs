@@ -55,29 +55,31 @@
 //! | `metrics` | no | counters and histograms through the `metrics` facade |
 #![forbid(unsafe_code)]
 
-#[cfg_attr(
-    not(feature = "axum"),
-    allow(dead_code, unused_imports, reason = "the edge is who uses the rest of it")
-)]
-pub mod cascade;
-pub mod clock;
-pub mod codec;
+mod cascade;
+mod cbor;
+mod clock;
 pub mod conformance;
 #[cfg(feature = "axum")]
-pub mod edge;
-pub mod keys;
-pub mod session;
+mod edge;
+mod keys;
+#[cfg(feature = "axum")]
+mod request;
+mod session;
 pub mod tier;
 
-pub use cascade::{BuildError, Builder, CascadeStore, Commit, CommitError, LoadError};
-pub use codec::merge;
+pub use cascade::{
+    BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, NoDatastore, NoMemcache, WithDatastore,
+    WithMemcache,
+};
+pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "axum")]
 pub use edge::{
-    CookieOptions, Detached, RouterExt, SameSite, SessionLayer, SessionRejection, SessionState, StatefulRouterExt,
-    TypedSession,
+    CookieOptions, RouterExt, SameSite, SessionLayer, SessionRejection, SessionService, SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
-pub use session::{Schema, ServedBy, Session};
+#[cfg(feature = "axum")]
+pub use request::{Detached, TypedSession};
+pub use session::{FieldError, OpenError, Schema, ServedBy, Session, merge};
 #[doc = include_str!("derive.md")]
 pub use session_macros::Session;
 pub use tier::Tiers;
@@ -88,28 +90,45 @@ pub use tier::embedded::{LocalCache, LocalFile};
 #[cfg(feature = "memcache")]
 pub use tier::memcache::Memcache;
 
-/// What the derive's code refers to. Not for use by hand, and free to change in any release.
+/// What the derive's code, the protocol's model and the crate's own tests refer to. Not for use by hand, and free to
+/// change in any release.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::codec::record::Record;
-    pub use crate::codec::slot::{
+    pub use crate::session::record::Record;
+    pub use crate::session::slot::{
         AnySlot, Field, FieldDefault, LazySlot, Opening, Previous, Redacted, Shown, Slot, field, upgrade_first,
         upgrade_then,
     };
-    pub use crate::codec::{FieldError, OpenError, merge};
-    pub use crate::session::{FieldSpec, HasDatastore, HasMemcache, Schema, ServedBy, Session};
+    pub use crate::session::{
+        FieldError, FieldSpec, HasDatastore, HasMemcache, OpenError, Schema, ServedBy, Session, merge,
+    };
     pub use crate::tier::Tiers;
     pub use bytes::Bytes;
 
     /// Traits whose methods a snapshot calls, to be brought in without a name and all at once: which of them is used,
     /// the fields' types decide.
     pub mod copying {
-        pub use crate::codec::slot::{ViaClone as _, ViaCodec as _};
+        pub use crate::session::slot::{ViaClone as _, ViaCodec as _};
     }
 
     /// The same for `Debug`.
     pub mod showing {
-        pub use crate::codec::slot::{ShownAny as _, ShownDebug as _};
+        pub use crate::session::slot::{ShownAny as _, ShownDebug as _};
+    }
+
+    /// For the model and the tests: the codec.
+    pub mod cbor {
+        pub use crate::cbor::*;
+    }
+
+    /// For the model and the tests: records and what is changed in them.
+    pub mod session {
+        pub use crate::session::*;
+    }
+
+    /// For the model and the tests: the protocol and what it puts into the tiers.
+    pub mod cascade {
+        pub use crate::cascade::*;
     }
 }
 

@@ -15,7 +15,7 @@ use std::hint::black_box;
 use cart::{Cart, cart};
 use divan::Bencher;
 use serde::de::DeserializeOwned;
-use session_runtime::codec::cbor;
+use session_runtime::__private::cbor;
 
 fn main() {
     eprintln!("the cart is {} bytes of CBOR", cbor::to_vec(&cart()).unwrap().len());

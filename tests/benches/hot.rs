@@ -10,9 +10,9 @@ use std::hint::black_box;
 
 use cart::{Cart, Eager, Lazy, cart, changed, commit, stored, stored_lazy};
 use divan::Bencher;
+use session_runtime::__private::session::changes::Changes;
+use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
-use session_runtime::codec::patch::Changes;
-use session_runtime::codec::record::Record;
 
 fn main() {
     divan::main();
@@ -165,7 +165,7 @@ fn nothing_changed(bencher: Bencher<'_, '_>) {
 mod parts {
     use super::{Bencher, Changes, Lazy, Record, Session, black_box, stored_lazy};
     use crate::cart::patch;
-    use session_runtime::cascade::protocol::Change;
+    use session_runtime::__private::cascade::protocol::Change;
 
     #[divan::bench]
     fn decode_record(bencher: Bencher<'_, '_>) {

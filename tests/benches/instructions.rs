@@ -14,11 +14,11 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use cart::{Eager, Lazy, cached, changed, commit, stored, stored_lazy};
+use session_runtime::__private::cascade::item;
+use session_runtime::__private::cascade::protocol::Item;
+use session_runtime::__private::session::changes::Changes;
+use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
-use session_runtime::cascade::item;
-use session_runtime::cascade::protocol::Item;
-use session_runtime::codec::patch::Changes;
-use session_runtime::codec::record::Record;
 
 /// How often a path is counted. `.ci/instructions` divides by it.
 const ROUNDS: u32 = 1000;

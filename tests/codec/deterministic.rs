@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Serialize, Serializer};
-use session_runtime::codec::cbor::head::{self, Major, Reader};
-use session_runtime::codec::cbor::{self, append};
+use session_runtime::__private::cbor::Reader;
+use session_runtime::__private::cbor::head::{self, Major};
+use session_runtime::__private::cbor::{self, append};
 
 use crate::vectors::hex;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::ser::{Error as _, SerializeSeq, SerializeStruct};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use session_runtime::codec::cbor::head::Reader;
-use session_runtime::codec::cbor::{self, DecodeError};
+use session_runtime::__private::cbor::Reader;
+use session_runtime::__private::cbor::{self, DecodeError};
 
 use crate::samples::{Address, Shape, Suit};
 

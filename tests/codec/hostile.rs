@@ -6,8 +6,8 @@ use std::fmt;
 use ciborium::Value;
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use session_runtime::codec::cbor::head::Reader;
-use session_runtime::codec::cbor::{self, MAX_DEPTH};
+use session_runtime::__private::cbor::Reader;
+use session_runtime::__private::cbor::{self, MAX_DEPTH};
 
 use crate::samples::{Adjacent, Collections, Flattened, Internal, Scalars, Shape, Suit, Untagged};
 use crate::vectors::hex;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use session_runtime::codec::cbor;
+use session_runtime::__private::cbor;
 use session_runtime::merge::{self, MergeEntries, MergeError, MergeFn, MergeUnion, Three};
 
 fn bytes<T: Serialize>(value: &T) -> Vec<u8> {

@@ -1,9 +1,9 @@
 //! What one request changed, made again on top of what another wrote.
 
+use session_runtime::__private::session::changes::{ChangeError, Changes};
+use session_runtime::__private::session::meta::{Meta, Millis, Nonces, SecretHash};
+use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
-use session_runtime::codec::meta::{Meta, Millis, Nonces, SecretHash};
-use session_runtime::codec::patch::{Changes, Refusal};
-use session_runtime::codec::record::Record;
 
 #[derive(Session)]
 #[session(name = "counted", version = 1)]
@@ -30,7 +30,7 @@ fn empty() -> Record {
 }
 
 /// `record` with these changes made.
-fn applied(changes: &Changes, record: &Record) -> Result<Record, Refusal> {
+fn applied(changes: &Changes, record: &Record) -> Result<Record, ChangeError> {
     let mut draft = record.draft();
     changes.apply(Counted::SCHEMA, &mut draft)?;
     Ok(draft.finish())
@@ -61,7 +61,7 @@ fn equal_changes_of_a_field_that_is_to_conflict_conflict() {
     let [first, second] = [changed(&record, take), changed(&record, take)];
     let record = applied(&first, &record).unwrap();
     let refused = applied(&second, &record).unwrap_err();
-    assert!(matches!(refused, Refusal::Field(_, true)), "{refused:?}");
+    assert!(matches!(refused, ChangeError { is_rejected: true, .. }), "{refused:?}");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn changes_that_cannot_be_folded_leave_those_before_as_they_were() {
     let take = |code: &str| changed(&empty(), |fields| fields.set_coupon(Some(code.into())));
     let mut all = take("SPRING");
     let refused = all.fold(Counted::SCHEMA, take("SUMMER")).unwrap_err();
-    assert!(matches!(refused, Refusal::Field(_, true)), "{refused:?}");
+    assert!(matches!(refused, ChangeError { is_rejected: true, .. }), "{refused:?}");
     let record = applied(&all, &empty()).unwrap();
     assert_eq!(Counted::open(&record).unwrap().coupon().as_deref(), Some("SPRING"));
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use session_runtime::codec::cbor;
+use session_runtime::__private::cbor;
 
 use crate::deterministic::assert_deterministic;
 use crate::samples::{self, Borrowing};
@@ -35,7 +35,7 @@ where
     prop_assert_eq!(&cbor::to_vec(&dynamic).unwrap(), &ours);
 
     assert_deterministic(&ours);
-    prop_assert_eq!(cbor::head::Reader::new(&ours).skip().unwrap(), &ours[..]);
+    prop_assert_eq!(cbor::Reader::new(&ours).skip().unwrap(), &ours[..]);
     Ok(())
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use ciborium::Value;
 use proptest::prelude::*;
+use session_runtime::__private::session::meta::{Meta, Millis, Nonce, Nonces, SecretHash};
+use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
-use session_runtime::codec::meta::{Meta, Millis, Nonce, Nonces, SecretHash};
-use session_runtime::codec::record::Record;
 
 use crate::deterministic::assert_deterministic;
 

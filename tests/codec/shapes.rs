@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde::ser::{SerializeMap, SerializeStruct, SerializeStructVariant};
 use serde::{Serialize, Serializer};
-use session_runtime::codec::cbor;
+use session_runtime::__private::cbor;
 
 use crate::deterministic::assert_deterministic;
 

@@ -3,10 +3,10 @@
 use std::cell::Cell;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use session_runtime::__private::session::changes::Changes;
+use session_runtime::__private::session::meta::{Meta, Millis, Nonces, SecretHash};
+use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
-use session_runtime::codec::meta::{Meta, Millis, Nonces, SecretHash};
-use session_runtime::codec::patch::Changes;
-use session_runtime::codec::record::Record;
 
 thread_local! {
     static DECODED: Cell<u32> = const { Cell::new(0) };

@@ -1,7 +1,7 @@
 //! The published vectors.
 
 use ciborium::Value;
-use session_runtime::codec::cbor::{self, head::Reader};
+use session_runtime::__private::cbor::{self, Reader};
 
 struct Vector {
     bytes: Vec<u8>,

@@ -14,10 +14,10 @@ mod tolerant;
 use std::path::Path;
 
 use bytes::Bytes;
+use session_runtime::__private::session::meta::{Meta, Millis, Nonces, SecretHash};
+use session_runtime::__private::session::record::{Draft, Record};
+use session_runtime::__private::session::{changes::Changes, migrate::migrate};
 use session_runtime::Session;
-use session_runtime::codec::meta::{Meta, Millis, Nonces, SecretHash};
-use session_runtime::codec::patch::{Changes, migrate};
-use session_runtime::codec::record::{Draft, Record};
 
 fn meta() -> Meta {
     Meta {

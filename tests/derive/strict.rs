@@ -52,7 +52,7 @@ fn the_schema_says_what_the_attributes_said() {
     );
     let names: Vec<_> = schema.fields.iter().map(|field| field.name).collect();
     assert_eq!(names, ["user", "lines", "visits", "history", "notices", "private"]);
-    let marked = |mark: fn(&session_runtime::session::FieldSpec) -> bool| {
+    let marked = |mark: fn(&session_runtime::__private::session::FieldSpec) -> bool| {
         let marked = schema.fields.iter().filter(|field| mark(field));
         marked.map(|field| field.name).collect::<Vec<_>>()
     };

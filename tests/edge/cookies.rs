@@ -214,6 +214,6 @@ async fn the_first_key_signs_and_all_verify() {
     );
 }
 
-fn site_clock() -> session_runtime::clock::ManualClock {
-    session_runtime::clock::ManualClock::default()
+fn site_clock() -> session_runtime::ManualClock {
+    session_runtime::ManualClock::default()
 }

@@ -67,8 +67,8 @@ async fn nothing_secret_is_in_debug() {
 
 #[tokio::test]
 async fn a_stored_record_holds_no_secret_and_shows_no_field_in_debug() {
-    use session_runtime::codec::envelope::payload;
-    use session_runtime::codec::record::Record;
+    use session_runtime::__private::cascade::envelope::payload;
+    use session_runtime::__private::session::record::Record;
 
     let site = Site::new().await;
     let mut browser = site.visitor().await;

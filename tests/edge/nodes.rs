@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use axum::routing::post;
-use session_runtime::clock::Clock;
+use session_runtime::Clock;
 use session_runtime::tier::TierErrorKind;
 
 use crate::site::{Here, Site, routes};

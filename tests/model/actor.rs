@@ -3,11 +3,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use session_runtime::cascade::protocol::{
+use session_runtime::__private::cascade::protocol::{
     self, Action, CacheCommit, CacheCreate, CacheLoad, Commit, Committed, Create, Created, Event, Failure, Fenced,
     Fill, Found, Goal, Item, Loaded, Machine, Settle, Step,
 };
-use session_runtime::codec::meta::{Millis, Nonce};
+use session_runtime::__private::session::meta::{Millis, Nonce};
 
 use super::Setting;
 use super::record::{Edit, Forgotten, Part, Rec};

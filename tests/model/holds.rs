@@ -1,6 +1,6 @@
 //! What holds, and under which faults.
 
-use session_runtime::cascade::protocol::Item;
+use session_runtime::__private::cascade::protocol::Item;
 use stateright::Model;
 
 use super::record::Part::{self, Add, Create, Destroy, Read, Rotate};

@@ -21,8 +21,8 @@ mod world;
 
 use stateright::{Model, Property};
 
-use session_runtime::cascade::protocol::{Action, Item};
-use session_runtime::codec::meta::Millis;
+use session_runtime::__private::cascade::protocol::{Action, Item};
+use session_runtime::__private::session::meta::Millis;
 use session_runtime::tier::Version;
 
 use actor::{Actor, How, Stage};

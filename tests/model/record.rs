@@ -1,6 +1,6 @@
 //! The smallest record that can tell a lost update from a doubled one, and the changes made to it.
 
-use session_runtime::cascade::protocol::Change;
+use session_runtime::__private::cascade::protocol::Change;
 use session_runtime::tier::Version;
 
 /// A record in the model.

@@ -1,7 +1,7 @@
 //! One question and its answer, as the protocol has it or with a wrong turn.
 
-use session_runtime::cascade::protocol::{Action, Event, Item};
-use session_runtime::codec::meta::{Millis, Nonce};
+use session_runtime::__private::cascade::protocol::{Action, Event, Item};
+use session_runtime::__private::session::meta::{Millis, Nonce};
 use session_runtime::tier::{Swap, Token, Write};
 
 use super::Setting;

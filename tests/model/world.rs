@@ -1,7 +1,7 @@
 //! The tiers of the model, and what the checker knows of everyone in it.
 
-use session_runtime::cascade::protocol::{Action, Event, Item};
-use session_runtime::codec::meta::Nonce;
+use session_runtime::__private::cascade::protocol::{Action, Event, Item};
+use session_runtime::__private::session::meta::Nonce;
 use session_runtime::tier::{Swap, Token, Version, Write};
 
 use super::record::Rec;

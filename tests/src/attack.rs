@@ -7,8 +7,8 @@ use axum::extract::Query;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use session_runtime::cascade::{WithDatastore, WithMemcache};
 use session_runtime::{Builder, CascadeStore, RouterExt, Session, TypedSession};
+use session_runtime::{WithDatastore, WithMemcache};
 
 /// How old a cached record may be, in the attack.
 pub const MAX_STALENESS: Duration = Duration::from_millis(1500);

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use super::item;
 use super::policy::{FENCE_MARGIN, LEASE_TTL, Policy, TOMBSTONE_TTL};
 use super::protocol::{Action, Event, Item, Machine, Step};
+use crate::cascade::envelope;
 use crate::clock::Clock;
-use crate::codec::envelope;
-use crate::codec::meta::{Meta, Millis};
-use crate::codec::record::{Record, RecordError};
 use crate::keys::KeyRing;
+use crate::session::meta::{Meta, Millis};
+use crate::session::record::{Record, RecordError};
 use crate::tier::erased::{AnyCache, AnyDurable};
 use crate::tier::{Swap, TierError, TierErrorKind, Tiers, Version};
 

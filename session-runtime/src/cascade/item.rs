@@ -4,9 +4,10 @@
 use bytes::Bytes;
 
 use super::protocol::Item;
-use crate::codec::cbor::head::{Reader, head_len, push_array, push_bytes, push_uint, string_len};
-use crate::codec::meta::{Millis, Nonce};
-use crate::codec::record::Record;
+use crate::cbor::Reader;
+use crate::cbor::head::{head_len, push_array, push_bytes, push_uint, string_len};
+use crate::session::meta::{Millis, Nonce};
+use crate::session::record::Record;
 use crate::tier::Version;
 
 const VALUE: u64 = 0;

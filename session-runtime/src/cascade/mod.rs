@@ -1,17 +1,18 @@
 //! The cascade: loads and commits sessions through the tiers.
 
+mod background;
 mod builder;
-mod chores;
 mod driver;
+pub mod envelope;
 mod environment;
-#[doc(hidden)]
+pub(crate) mod inner;
 pub mod item;
-mod locks;
+mod lock;
 pub(crate) mod metrics;
 pub(crate) mod outcome;
+pub mod patch;
 mod policy;
 pub mod protocol;
-pub(crate) mod shared;
 mod store;
 
 pub use builder::{BuildError, Builder};

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::driver::{Stored, Trouble};
+use super::patch::Refusal;
 use super::protocol::{Failure, Source};
-use crate::codec::patch::Refusal;
-use crate::codec::record::RecordError;
-use crate::codec::{FieldError, OpenError};
+use crate::session::changes::ChangeError;
+use crate::session::record::RecordError;
+use crate::session::{FieldError, OpenError};
 use crate::tier::TierError;
 
 /// How a commit ended well. The change is in the authority in every case but the first; they differ in the cache.
@@ -199,12 +200,15 @@ pub(crate) fn refused(session: &'static str, refusal: Refusal) -> CommitError {
         Refusal::Superseded => CommitError::Gone { session },
         Refusal::TooLarge { size, limit } => CommitError::TooLarge { session, size, limit },
         Refusal::Open(source) => CommitError::Open { session, source },
-        Refusal::Field(source, true) => CommitError::Conflict {
+        Refusal::Change(ChangeError {
+            source,
+            is_rejected: true,
+        }) => CommitError::Conflict {
             session,
             field: Some(source.field()),
             source: Some(source),
         },
-        Refusal::Field(source, false) => CommitError::Field { session, source },
+        Refusal::Change(ChangeError { source, .. }) => CommitError::Field { session, source },
     }
 }
 

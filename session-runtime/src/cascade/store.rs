@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::driver::Rooms;
-use super::locks::Locks;
-use super::shared::Shared;
+use super::inner::Shared;
+use super::lock::Locks;
 use crate::session::{HasDatastore, HasMemcache};
 use crate::tier::TierError;
 

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use super::{Options, Violation};
 use crate::cascade::{BuildError, CommitError, LoadError};
-use crate::codec::{FieldError, OpenError};
 use crate::keys::KeyError;
+use crate::session::{FieldError, OpenError};
 use crate::tier::{TierError, TierErrorKind};
 
 /// A lifetime that no rule outlives.

@@ -12,8 +12,8 @@ use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use super::options::CookieOptions;
-use crate::codec::meta::SecretHash;
 use crate::keys::{KeyRing, Use};
+use crate::session::meta::SecretHash;
 
 pub use ::cookie::SameSite;
 

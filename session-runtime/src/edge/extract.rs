@@ -4,9 +4,9 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 
 use super::rejection::SessionRejection;
-use super::typed::TypedSession;
-use super::visit::Visit;
 use crate::cascade::{CascadeStore, LoadError};
+use crate::request::TypedSession;
+use crate::request::sessions::Visit;
 use crate::session::{ServedBy, Session};
 use crate::tier::Tiers;
 

@@ -7,7 +7,7 @@ use tower_layer::Layer;
 
 use super::options::CookieOptions;
 use super::service::SessionService;
-use crate::cascade::shared::Shared;
+use crate::cascade::inner::Shared;
 use crate::cascade::{CascadeStore, CommitError};
 
 /// Gives a router its sessions: commits them before the response goes out, and sets their cookies.

@@ -9,12 +9,12 @@ use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Request};
 use tower_service::Service;
 
-use super::entry::{Entry, Fate, Gift};
 use super::layer::Settings;
-use super::visit::Visit;
 use super::{cookie, timing};
 use crate::cascade::CommitError;
-use crate::codec::meta::Millis;
+use crate::request::session::{Entry, Fate, Gift};
+use crate::request::sessions::Visit;
+use crate::session::meta::Millis;
 
 /// The service that [`SessionLayer`](super::SessionLayer) makes of another.
 #[derive(Clone)]

@@ -8,12 +8,14 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use session_runtime::__private::cascade::item;
+use session_runtime::__private::cascade::patch::Patch;
+use session_runtime::__private::cascade::protocol::{Change, Item};
+use session_runtime::__private::session::changes::Changes;
+use session_runtime::__private::session::meta::{Meta, Millis, Nonce, Nonces, SecretHash};
+use session_runtime::__private::session::migrate::migrate;
+use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
-use session_runtime::cascade::item;
-use session_runtime::cascade::protocol::{Change, Item};
-use session_runtime::codec::meta::{Meta, Millis, Nonce, Nonces, SecretHash};
-use session_runtime::codec::patch::{Changes, Patch, migrate};
-use session_runtime::codec::record::Record;
 use session_runtime::tier::Version;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, minicbor::Encode, minicbor::Decode)]

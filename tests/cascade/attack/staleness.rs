@@ -9,7 +9,7 @@ use axum::http::Request;
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::{Router, response::Response};
 use bytes::Bytes;
-use session_runtime::clock::ManualClock;
+use session_runtime::ManualClock;
 use session_runtime::tier::embedded::LocalFile;
 use session_runtime::tier::{DurableTier, Stored, TierError, Version, Write};
 use session_runtime::{CascadeStore, KeyRing, Memcache};

@@ -1,7 +1,7 @@
 //! Lazy fields: what is found out when, and what is found out at once.
 
+use session_runtime::__private::session::changes::Changes;
 use session_runtime::Session;
-use session_runtime::codec::patch::Changes;
 
 use super::{change, edited, names, text, with, written};
 

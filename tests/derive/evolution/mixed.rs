@@ -2,9 +2,9 @@
 
 use std::num::ParseIntError;
 
+use session_runtime::__private::session::record::Record;
+use session_runtime::__private::session::{changes::Changes, migrate::migrate};
 use session_runtime::Session;
-use session_runtime::codec::patch::{Changes, migrate};
-use session_runtime::codec::record::Record;
 
 use super::{change, names, stored, text, with, written};
 

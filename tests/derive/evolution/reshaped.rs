@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use session_runtime::__private::session::{changes::Changes, migrate::migrate};
 use session_runtime::Session;
-use session_runtime::codec::patch::{Changes, migrate};
 
 use super::{change, edited, names, stored, text, with, written};
 

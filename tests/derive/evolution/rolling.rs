@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
-use session_runtime::codec::record::Record;
 
 use super::{change, edited, meta, names, stored, text, with, written};
 

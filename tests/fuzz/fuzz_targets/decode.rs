@@ -8,7 +8,7 @@ use ciborium::Value;
 use libfuzzer_sys::fuzz_target;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
-use session_runtime::codec::cbor::{self, head::Reader};
+use session_runtime::__private::cbor::{self, Reader};
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Shape {

@@ -6,9 +6,9 @@ use std::num::ParseIntError;
 
 use libfuzzer_sys::fuzz_target;
 use session_runtime::Session;
-use session_runtime::codec::envelope;
-use session_runtime::codec::patch::{Changes, migrate};
-use session_runtime::codec::record::Record;
+use session_runtime::__private::cascade::envelope;
+use session_runtime::__private::session::{changes::Changes, migrate::migrate};
+use session_runtime::__private::session::record::Record;
 
 #[derive(Session)]
 #[session(name = "shop", version = 1)]

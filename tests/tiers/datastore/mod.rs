@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use session_runtime::clock::{Clock, ManualClock};
 use session_runtime::tier::datastore::{Datastore, DatastoreBuilder};
 use session_runtime::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
+use session_runtime::{Clock, ManualClock};
 use session_tests::services::emulator::{self, Emulator, PROJECT};
 use tokio::task::JoinSet;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use session_runtime::clock::ManualClock;
+use session_runtime::ManualClock;
 use session_runtime::conformance::{self, Options};
 use session_runtime::tier::embedded::LocalCache;
 use session_runtime::tier::{CacheTier, TierErrorKind};

@@ -1,5 +1,5 @@
 use super::{Action, Change, Event, Fenced, Item, Machine, Place, Settle, Step};
-use crate::codec::meta::{Millis, Nonce};
+use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Version, Write};
 
 /// How often a durable write is tried before the session counts as too contended.

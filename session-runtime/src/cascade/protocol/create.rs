@@ -1,5 +1,5 @@
 use super::{Action, Change, Event, Machine, Step};
-use crate::codec::meta::Millis;
+use crate::session::meta::Millis;
 use crate::tier::{Version, Write};
 
 /// Writes a new session under a key that nobody has seen.

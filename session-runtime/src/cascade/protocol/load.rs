@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{Action, Event, Item, Machine, Step};
-use crate::codec::meta::{Millis, Nonce};
+use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Token, Version};
 
 /// Looks a session up: the cache first, then the durable tier.

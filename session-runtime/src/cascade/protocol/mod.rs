@@ -15,16 +15,16 @@
 //! | write or destroy an old one | [`Commit`], which ends in a [`Settle`] | [`CacheCommit`] |
 //! | hide what could not be settled | [`Settle::hide`] or [`Settle::bury`], later | – |
 
-mod alone;
+mod cache_only;
 mod commit;
 mod create;
 mod load;
 mod settle;
 
-use crate::codec::meta::{Millis, Nonce};
+use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Token, Version, Write};
 
-pub use alone::{CacheCommit, CacheCreate, CacheLoad};
+pub use cache_only::{CacheCommit, CacheCreate, CacheLoad};
 pub use commit::{Commit, Committed, Failure, Goal};
 pub use create::{Create, Created};
 pub use load::{Fill, Found, Load, Loaded, Place, Source};

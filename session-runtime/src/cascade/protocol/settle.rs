@@ -1,5 +1,5 @@
 use super::{Action, Event, Item, Machine, Step};
-use crate::codec::meta::{Millis, Nonce};
+use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Token, Version};
 
 /// How often a [`Settle`] looks again after another changed the item under its hands.

@@ -7,16 +7,18 @@ use bytes::Bytes;
 
 use super::sample::Sample;
 use super::watched::{Watch, Watched};
+use crate::cascade::inner::{Known, nonce};
+use crate::cascade::patch::{Patch, Rotation};
 use crate::cascade::protocol::Goal;
-use crate::cascade::shared::{Known, nonce};
 use crate::cascade::{CascadeStore, Commit, CommitError, LoadError, LoadReport};
 use crate::clock::{Clock, ManualClock};
-use crate::codec::meta::{Meta, Nonces, SecretHash, Standing};
-use crate::codec::patch::{Changes, Patch, Rotation, migrate};
 use crate::conformance::Options;
 use crate::conformance::probe::{Broken, LONG, Outcome};
 use crate::keys::KeyRing;
 use crate::session::Session;
+use crate::session::changes::Changes;
+use crate::session::meta::{Meta, Nonces, SecretHash, Standing};
+use crate::session::migrate::migrate;
 use crate::tier::erased::AnyCache;
 use crate::tier::{CacheTier, DurableTier, Tiers};
 

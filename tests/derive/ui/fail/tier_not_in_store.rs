@@ -2,7 +2,7 @@ use session_runtime::{ServedBy, Session};
 
 struct OnlyMemcache;
 
-impl<T> session_runtime::session::HasMemcache<T> for OnlyMemcache {}
+impl<T> session_runtime::__private::session::HasMemcache<T> for OnlyMemcache {}
 
 #[derive(Session)]
 #[cascade(memcache, datastore)]

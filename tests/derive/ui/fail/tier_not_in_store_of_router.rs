@@ -1,7 +1,7 @@
 //! What a plain `cargo check` says of a handler, without `#[debug_handler]`: the session, and the tier that is missing.
 use axum::Router;
 use axum::routing::get;
-use session_runtime::cascade::{NoDatastore, WithMemcache};
+use session_runtime::{NoDatastore, WithMemcache};
 use session_runtime::{CascadeStore, RouterExt, Session, TypedSession};
 
 #[derive(Session)]

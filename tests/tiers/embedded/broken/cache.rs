@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use session_runtime::clock::{Clock, ManualClock};
 use session_runtime::conformance::{self, Options, Violation};
 use session_runtime::tier::{CacheTier, Cached, Swap, TierError, Token};
+use session_runtime::{Clock, ManualClock};
 
 use super::{LIMIT, too_large};
 

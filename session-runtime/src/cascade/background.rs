@@ -1,0 +1,107 @@
+//! What is done beside the requests: old values removed from the cache, expired records deleted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::inner::Shared;
+use super::metrics;
+use super::protocol::{Fenced, Settle};
+use crate::session::meta::Millis;
+use crate::session::record::Record;
+use crate::tier::{TierError, Tiers, Version};
+
+/// How many pending invalidations are kept; beyond it the bound on staleness has to do.
+const MAX_INVALIDATIONS: usize = 4096;
+
+impl Shared {
+    /// Goes on trying to settle the cache until it is done, or no reader believes the old value any more.
+    pub(super) fn invalidate_later(self: &Arc<Self>, key: String, settle: Settle<Record>, until: Millis) {
+        const PAUSE: Duration = Duration::from_millis(100);
+        const MAX_PAUSE: Duration = Duration::from_secs(5);
+        if self.invalidations.fetch_add(1, Ordering::Relaxed) >= MAX_INVALIDATIONS {
+            self.invalidations.fetch_sub(1, Ordering::Relaxed);
+            tracing::warn!("too many invalidations are pending: one is left to the bound on staleness");
+            return;
+        }
+        metrics::invalidations(self.invalidations.load(Ordering::Relaxed));
+        let pending = Pending(Arc::clone(&self.invalidations));
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let _pending = pending;
+            let mut closing = shared.closing.subscribe();
+            let mut pause = PAUSE;
+            let mut last = false;
+            while shared.rooms.now() < until {
+                let (fenced, _) = shared.rooms.run(&key, settle.clone()).await;
+                if fenced == Fenced::Settled || last {
+                    return;
+                }
+                tokio::select! {
+                    _ = closing.wait_for(|closing| *closing) => last = true,
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(MAX_PAUSE),
+                }
+            }
+        });
+    }
+
+    /// Deletes an expired session beside the request that met it.
+    pub(super) fn forget(self: &Arc<Self>, tiers: Tiers, key: &str, version: Version) {
+        if !tiers.contains(Tiers::DATASTORE) {
+            return;
+        }
+        let (shared, key) = (Arc::clone(self), key.to_owned());
+        self.tasks.spawn(async move {
+            let Some(durable) = &shared.rooms.durable else { return };
+            if let Err(error) = durable.delete(&key, version).await {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "an expired session was not deleted"
+                );
+            }
+        });
+    }
+
+    pub(super) async fn purge_expired(&self, limit: usize) -> Result<usize, TierError> {
+        match &self.rooms.durable {
+            Some(durable) => durable.purge_expired(self.rooms.clock.now(), limit).await,
+            None => Ok(0),
+        }
+    }
+
+    pub(super) fn purge_from_time_to_time(self: &Arc<Self>) {
+        const BATCH: usize = 500;
+        let every = self.rooms.policy.purge_every;
+        let weak = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                let Some(shared) = weak.upgrade() else { return };
+                // An error ends this round, not the sweeping.
+                loop {
+                    match shared.purge_expired(BATCH).await {
+                        Ok(BATCH) => {}
+                        Ok(_) => break,
+                        Err(error) => {
+                            tracing::warn!(
+                                error = &error as &dyn std::error::Error,
+                                "expired sessions were not purged"
+                            );
+                            break;
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Counts one pending invalidation for as long as it lives.
+struct Pending(Arc<AtomicUsize>);
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let before = self.0.fetch_sub(1, Ordering::Relaxed);
+        metrics::invalidations(before.saturating_sub(1));
+    }
+}

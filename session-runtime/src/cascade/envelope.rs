@@ -1,0 +1,76 @@
+//! What leaves the process is authenticated: `COSE_Mac0` (RFC 9052, section 6.2) with HMAC-SHA-256.
+//!
+//! The key under which something is stored is the external data of the MAC, so that a value that turns up under
+//! another key does not verify. Any COSE or CBOR tool opens the envelope; the payload is in it as it is.
+
+use bytes::Bytes;
+
+use crate::cbor::Reader;
+use crate::cbor::head::{Major, push_array, push_bytes, push_head, push_tag, push_text, push_uint};
+use crate::keys::{KeyId, KeyRing, Use};
+
+/// `COSE_Mac0` (RFC 9052, section 2).
+const TAG: u64 = 17;
+/// The protected header `{1: 5}`: the algorithm is HMAC 256/256 (RFC 9053, section 3.1).
+const PROTECTED: &[u8] = &[0xa1, 0x01, 0x05];
+/// The unprotected header's key identifier (RFC 9052, section 3.1).
+const KID: u64 = 4;
+/// What an envelope adds to its payload, in bytes, at the most.
+const OVERHEAD: usize = 64;
+
+/// Wraps the payload of `len` bytes that `write` appends, which is stored under `key`.
+pub(crate) fn wrap(keys: &KeyRing, key: &str, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(len + OVERHEAD);
+    push_tag(&mut out, TAG);
+    push_array(&mut out, 4);
+    push_bytes(&mut out, PROTECTED);
+    push_head(&mut out, Major::Map, 1);
+    push_uint(&mut out, KID);
+    push_bytes(&mut out, &keys.newest());
+    push_head(&mut out, Major::Bytes, len as u64);
+    let start = out.len();
+    write(&mut out);
+    debug_assert_eq!(out.len() - start, len, "the payload is as long as was said");
+    let tag = keys.sign(Use::Record, &[&mac_structure(key, len), &out[start..]]);
+    push_bytes(&mut out, &tag);
+    out.into()
+}
+
+/// The payload, if a key of the ring has wrapped it for `key`.
+pub(crate) fn unwrap(keys: &KeyRing, key: &str, envelope: &Bytes) -> Option<Bytes> {
+    let (payload, id, tag) = parse(envelope)?;
+    let head = mac_structure(key, payload.len());
+    (tag.len() == 32 && keys.verify(Use::Record, Some(id), &[&head, payload], tag)).then(|| envelope.slice_ref(payload))
+}
+
+/// The payload of an envelope that nobody vouches for, such as one that a person wants to look at.
+pub fn payload(envelope: &[u8]) -> Option<&[u8]> {
+    parse(envelope).map(|(payload, ..)| payload)
+}
+
+fn parse(envelope: &[u8]) -> Option<(&[u8], KeyId, &[u8])> {
+    let mut reader = Reader::new(envelope);
+    if reader.tag().ok()? != TAG {
+        return None;
+    }
+    reader.expect_array(4).ok()?;
+    if reader.bytes().ok()? != PROTECTED || reader.map().ok()? != 1 || reader.uint().ok()? != KID {
+        return None;
+    }
+    let id = reader.bytes().ok()?.try_into().ok()?;
+    let payload = reader.bytes().ok()?;
+    let tag = reader.bytes().ok()?;
+    reader.end().ok()?;
+    Some((payload, id, tag))
+}
+
+/// The `MAC_structure` (RFC 9052, section 6.3) up to where the payload begins.
+fn mac_structure(key: &str, payload: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(key.len() + 32);
+    push_array(&mut out, 4);
+    push_text(&mut out, "MAC0");
+    push_bytes(&mut out, PROTECTED);
+    push_bytes(&mut out, key.as_bytes());
+    push_head(&mut out, Major::Bytes, payload as u64);
+    out
+}

@@ -1,0 +1,138 @@
+//! Everything that one commit does to a record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::protocol::Change;
+use crate::session::changes::{ChangeError, Changes};
+use crate::session::meta::{Meta, Millis, Nonce, SecretHash, Standing};
+use crate::session::record::{Draft, Record};
+use crate::session::{Migrate, OpenError, Schema};
+use crate::tier::Version;
+
+/// A new secret, and what becomes of the one before.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// Of the new secret.
+    pub secret: SecretHash,
+    /// How long the one before is honoured yet; `None` where it ends at once, because who the session belongs to has
+    /// changed.
+    pub grace: Option<Duration>,
+}
+
+/// Everything that one commit does to a record.
+#[derive(Clone, Debug)]
+pub struct Patch {
+    /// The session's schema.
+    pub schema: &'static Schema,
+    /// Brings the record up to that schema.
+    pub migrate: Migrate,
+    /// The changed fields.
+    pub changes: Changes,
+    /// Of the secret that the request came with.
+    pub presented: SecretHash,
+    /// The new secret, if there is to be one.
+    pub rotation: Option<Rotation>,
+    /// Names this commit.
+    pub nonce: Nonce,
+    /// How many commits the record had seen when it was loaded.
+    pub base_commits: u64,
+    /// The time of the commit.
+    pub now: Millis,
+    /// The largest record, in bytes.
+    pub max_len: usize,
+}
+
+/// Why a patch cannot be applied.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// The session has another secret now.
+    Superseded,
+    /// The record, as another request has written it, cannot be opened.
+    Open(Arc<OpenError>),
+    /// Two writers of a field are not to be reconciled, or cannot be.
+    Change(ChangeError),
+    /// The record would be too large. Sizes in bytes.
+    TooLarge {
+        /// The size that it would have.
+        size: usize,
+        /// The largest size.
+        limit: usize,
+    },
+}
+
+impl From<ChangeError> for Refusal {
+    fn from(error: ChangeError) -> Self {
+        Self::Change(error)
+    }
+}
+
+impl Patch {
+    /// Whether all that it does is to note that the session was used.
+    pub fn only_renews(&self) -> bool {
+        self.changes.is_empty() && self.rotation.is_none()
+    }
+
+    /// A record that has never been stored, with the patch made.
+    pub fn create(&self, meta: &Meta) -> Result<Record, Refusal> {
+        let empty = Record::new(self.schema, meta);
+        let mut draft = empty.draft();
+        self.changes.apply(self.schema, &mut draft)?;
+        self.finish(&mut draft)
+    }
+
+    /// What the rotation does to the secrets of a session: nothing where another request has rotated it already, so
+    /// that a browser that gets both answers has a secret that counts, whichever comes last.
+    fn rotate(&self, meta: &mut Meta, standing: Standing) {
+        match self.rotation {
+            Some(Rotation { secret, grace: None }) => (meta.secret, meta.previous) = (secret, None),
+            Some(Rotation {
+                secret,
+                grace: Some(grace),
+            }) if standing == Standing::Current => {
+                meta.previous = Some((meta.secret, self.now.after(grace)));
+                meta.secret = secret;
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&self, draft: &mut Draft<'_>) -> Result<Record, Refusal> {
+        draft.meta.push(self.nonce);
+        draft.meta.renewed = draft.meta.renewed.max(self.now);
+        let record = draft.write();
+        let (size, limit) = (record.bytes().len(), self.max_len);
+        if size > limit {
+            return Err(Refusal::TooLarge { size, limit });
+        }
+        Ok(record)
+    }
+}
+
+impl Change<Record> for Patch {
+    type Error = Refusal;
+
+    fn apply(&self, to: &Record) -> Result<Record, Refusal> {
+        let standing = to.meta().standing(&self.presented, self.now);
+        if standing == Standing::Superseded {
+            return Err(Refusal::Superseded);
+        }
+        let record = (self.migrate)(to).map_err(|error| Refusal::Open(Arc::new(error)))?;
+        let mut draft = record.draft();
+        self.changes.apply(self.schema, &mut draft)?;
+        self.rotate(&mut draft.meta, standing);
+        self.finish(&mut draft)
+    }
+
+    fn may_destroy(&self, record: &Record) -> bool {
+        record.meta().standing(&self.presented, self.now) != Standing::Superseded
+    }
+
+    fn has_landed(&self, record: &Record) -> Option<bool> {
+        record.meta().has_landed(self.nonce, self.base_commits)
+    }
+
+    fn version_of(record: &Record) -> Version {
+        Version(record.meta().commits)
+    }
+}

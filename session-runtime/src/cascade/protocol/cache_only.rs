@@ -1,0 +1,238 @@
+//! The protocol of `#[cascade(memcache)]`: the cache is the authority, and what it evicts is lost.
+
+use super::{
+    Action, Change, Committed, Created, Event, Failure, Found, Goal, Item, Loaded, Machine, Place, Source, Step,
+};
+use crate::session::meta::Millis;
+use crate::tier::{Swap, Token};
+
+const ATTEMPTS: u32 = 64;
+
+/// Looks a session up in the cache alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CacheLoad;
+
+impl<R> Machine<R> for CacheLoad {
+    type End = Loaded<R>;
+
+    fn begin(&mut self, _: Millis) -> Step<R, Loaded<R>> {
+        Step::Do(Action::Get)
+    }
+
+    fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, Loaded<R>> {
+        let found = match event {
+            Event::Got(Some((
+                Item::Value {
+                    version,
+                    asked_at,
+                    record,
+                },
+                token,
+            ))) => Some(Found {
+                version,
+                record,
+                place: Some(Place { token, asked_at }),
+            }),
+            Event::Got(_) => None,
+            _ => return Step::End(Loaded::Unavailable),
+        };
+        Step::End(Loaded::Known {
+            found,
+            source: Source::Cache,
+            degraded: false,
+            fill: None,
+        })
+    }
+}
+
+/// Writes a new session to the cache alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CacheCreate<R, C> {
+    record: R,
+    change: C,
+    confirming: bool,
+}
+
+impl<R, C> CacheCreate<R, C> {
+    /// `change` is only asked whether it has landed.
+    pub fn new(record: R, change: C) -> Self {
+        Self {
+            record,
+            change,
+            confirming: false,
+        }
+    }
+}
+
+impl<R: Clone, C: Change<R>> Machine<R> for CacheCreate<R, C> {
+    type End = Created;
+
+    fn begin(&mut self, now: Millis) -> Step<R, Created> {
+        let version = C::version_of(&self.record);
+        Step::Do(Action::Add(Item::Value {
+            version,
+            asked_at: now,
+            record: self.record.clone(),
+        }))
+    }
+
+    fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, Created> {
+        Step::End(match (self.confirming, event) {
+            (false, Event::Added(true)) => Created::Done(C::version_of(&self.record)),
+            (false, Event::CacheFull) => Created::TooLarge,
+            (false, Event::CacheFailed) => {
+                self.confirming = true;
+                return Step::Do(Action::Get);
+            }
+            (true, Event::Got(Some((Item::Value { version, record, .. }, _))))
+                if self.change.has_landed(&record) == Some(true) =>
+            {
+                Created::Done(version)
+            }
+            (true, Event::CacheFailed) => Created::Unavailable,
+            _ => Created::StartOver,
+        })
+    }
+}
+
+/// Writes or destroys a session that lives in the cache alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CacheCommit<R, C> {
+    goal: Goal,
+    change: C,
+    record: R,
+    token: Option<Token>,
+    attempts: u32,
+    unknown: bool,
+    swapping: bool,
+}
+
+impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
+    /// Commits `change` to the record that was loaded with `token`; `record` is that record with the change made.
+    /// Without a token it looks first.
+    pub fn new(goal: Goal, change: C, record: R, token: Option<Token>) -> Self {
+        Self {
+            goal,
+            change,
+            record,
+            token,
+            attempts: 0,
+            unknown: false,
+            swapping: false,
+        }
+    }
+
+    fn look(&mut self) -> Step<R, Committed<R, C::Error>> {
+        self.swapping = false;
+        Step::Do(Action::Get)
+    }
+
+    fn got(&mut self, record: &R, token: Token, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        if self.goal == Goal::Destroy && !self.change.may_destroy(record) {
+            return fail(Failure::Gone);
+        }
+        if self.goal == Goal::Change {
+            match self.change.has_landed(record) {
+                Some(true) => return changed::<R, C>(record.clone()),
+                None if self.unknown => return fail(Failure::Unknown),
+                Some(false) | None => {}
+            }
+            if self.token != Some(token) {
+                self.record = match self.change.apply(record) {
+                    Ok(merged) => merged,
+                    Err(error) => return fail(Failure::Refused(error)),
+                };
+                // What was sent on the old token can no longer land.
+                self.unknown = false;
+            }
+        }
+        self.token = Some(token);
+        self.swap(token, now)
+    }
+
+    fn swap(&mut self, token: Token, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        if self.attempts == ATTEMPTS {
+            return fail(if self.unknown {
+                Failure::Unknown
+            } else {
+                Failure::Contended
+            });
+        }
+        self.attempts += 1;
+        self.swapping = true;
+        let item = match self.goal {
+            Goal::Change => Item::Value {
+                version: C::version_of(&self.record),
+                asked_at: now,
+                record: self.record.clone(),
+            },
+            Goal::Destroy => Item::Tombstone,
+        };
+        let action = Action::Swap(token, item);
+        if self.attempts == 1 {
+            Step::Do(action)
+        } else {
+            Step::Retry(self.attempts - 1, action)
+        }
+    }
+
+    fn missing(&self) -> Step<R, Committed<R, C::Error>> {
+        match self.goal {
+            Goal::Change => fail(Failure::Gone),
+            Goal::Destroy => destroyed(),
+        }
+    }
+}
+
+fn fail<R, E>(failure: Failure<E>) -> Step<R, Committed<R, E>> {
+    Step::End(Committed::Failed(failure))
+}
+
+fn destroyed<R, E>() -> Step<R, Committed<R, E>> {
+    Step::End(Committed::Destroyed {
+        fenced: true,
+        settled: true,
+    })
+}
+
+fn changed<R, C: Change<R>>(record: R) -> Step<R, Committed<R, C::Error>> {
+    Step::End(Committed::Changed {
+        version: C::version_of(&record),
+        record,
+        fenced: true,
+        settled: true,
+    })
+}
+
+impl<R: Clone, C: Change<R>> Machine<R> for CacheCommit<R, C> {
+    type End = Committed<R, C::Error>;
+
+    fn begin(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        match self.token {
+            Some(token) => self.swap(token, now),
+            None => self.look(),
+        }
+    }
+
+    fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, Committed<R, C::Error>> {
+        match (self.swapping, event) {
+            (false, Event::Got(Some((Item::Value { record, .. }, token)))) => self.got(&record, token, now),
+            (false, Event::Got(_)) | (true, Event::Swapped(Swap::Missing)) => self.missing(),
+            (true, Event::Swapped(Swap::Done)) => match self.goal {
+                Goal::Change => changed::<R, C>(self.record.clone()),
+                Goal::Destroy => destroyed(),
+            },
+            (true, Event::Swapped(Swap::Changed)) => self.look(),
+            (true, Event::CacheFailed) => {
+                self.unknown = true;
+                self.look()
+            }
+            (true, Event::CacheFull) => fail(Failure::TooLarge),
+            _ => fail(if self.unknown {
+                Failure::Unknown
+            } else {
+                Failure::Unavailable
+            }),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use super::session::Entry;
+use super::typed;
+use crate::cascade::{Commit, CommitError, LoadError};
+use crate::session::Session;
+use crate::session::{FieldError, OpenError};
+
+/// A session that outlives its request: [`TypedSession::into_detached`](super::TypedSession::into_detached).
+///
+/// It stands on what the browser showed with the request: after a login elsewhere, or some time after any other
+/// rotation, a commit answers [`CommitError::Gone`]. Privileged fields cannot be written here, since there is no
+/// response to carry the new secret. What is not committed is lost.
+pub struct Detached<T: Session> {
+    fields: T::Fields,
+    entry: Arc<Entry>,
+    /// Whether the entry is its own, and no longer the request's.
+    is_own: bool,
+}
+
+impl<T: Session> Detached<T> {
+    pub(crate) fn new(entry: Arc<Entry>) -> Self {
+        let fields = entry.open::<T>().unwrap_or_else(|_| T::fresh());
+        Self {
+            fields,
+            entry,
+            is_own: false,
+        }
+    }
+
+    /// Commits what was changed so far, merging it with what others wrote meanwhile.
+    ///
+    /// # Errors
+    /// See [`CommitError`]. A session that was new is there only once the response has gone out; until then, and where
+    /// that failed, it is [`CommitError::Gone`]. Where nothing was written, the changes stay for the next try.
+    pub async fn commit(&mut self) -> Result<Commit, CommitError> {
+        self.part().await;
+        if self.entry.is_new() {
+            return Err(CommitError::Gone {
+                session: T::SCHEMA.name,
+            });
+        }
+        self.refuse_privileged()?;
+        typed::commit::<T>(&mut self.fields, &self.entry).await
+    }
+
+    /// Shows what others have written meanwhile, with the changes that are not committed yet on top.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn reload(&mut self) -> Result<(), LoadError> {
+        self.part().await;
+        let unreadable = |source: OpenError| LoadError::Open {
+            session: T::SCHEMA.name,
+            source: Arc::new(source),
+        };
+        // Anew before the wait: should it fail, what was handed over is not handed over again.
+        self.entry.exchange::<T>(&mut self.fields).map_err(unreadable)?;
+        self.entry.load_anew().await?;
+        self.fields = self.entry.open::<T>().map_err(unreadable)?;
+        Ok(())
+    }
+
+    /// Whether there is no such session, or none any more.
+    pub fn is_new(&self) -> bool {
+        self.entry.is_new()
+    }
+
+    /// Leaves the request, once its response has been made and what came with it is committed.
+    async fn part(&mut self) {
+        if !self.is_own && self.entry.is_closed() {
+            self.entry.ended().await;
+            self.entry = self.entry.detach();
+            self.is_own = true;
+        }
+    }
+
+    fn refuse_privileged(&self) -> Result<(), CommitError> {
+        let Some(field) = self.entry.privileged_change::<T>(&self.fields) else {
+            return Ok(());
+        };
+        let reason = "it is privileged, and a detached session has no response to carry the new secret";
+        let source = Arc::new(FieldError::new(T::SCHEMA.name, field, "write", reason));
+        Err(CommitError::Field {
+            session: T::SCHEMA.name,
+            source,
+        })
+    }
+}
+
+impl<T: Session> Deref for Detached<T> {
+    type Target = T::Fields;
+
+    fn deref(&self) -> &T::Fields {
+        &self.fields
+    }
+}
+
+impl<T: Session> DerefMut for Detached<T> {
+    fn deref_mut(&mut self) -> &mut T::Fields {
+        &mut self.fields
+    }
+}
+
+impl<T: Session> fmt::Debug for Detached<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Detached")
+            .field("session", &T::SCHEMA.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::detached::Detached;
+use super::session::{Entry, Wish};
+use crate::cascade::{Commit, CommitError};
+use crate::session::OpenError;
+use crate::session::Session;
+
+/// The session of a request, as an extractor: the accessors of `T`'s fields, and the life of the session itself.
+///
+/// What a handler changes is committed by the layer after the handler has returned and before the first byte of the
+/// response goes out; nothing is written where nothing has changed, nor where the response is a server error (5xx).
+/// Several of them in one request share their changes.
+///
+/// With `request` among the tiers of `T`, a second extraction in one request shows what the first one found, even
+/// where another request has written the session in between (its own commit is merged with that all the same).
+/// Without it, each extraction asks the distributed tiers again.
+///
+/// ```
+/// # use session_runtime::{CascadeStore, RouterExt, Session};
+/// # use axum::{Router, routing::post};
+/// use axum::http::StatusCode;
+/// use session_runtime::{CommitError, TypedSession};
+///
+/// #[derive(Session)]
+/// #[cascade(memcache, datastore)]
+/// struct Shop {
+///     note: Option<String>,
+///     #[session(privileged)]
+///     user: Option<u64>,
+///     #[session(flash)]
+///     notices: Vec<String>,
+/// }
+///
+/// async fn log_in(mut shop: TypedSession<Shop>) {
+///     shop.set_user(Some(7)); // and the browser gets a new secret
+///     shop.push_notices("Welcome back".to_owned());
+/// }
+///
+/// async fn log_out(mut shop: TypedSession<Shop>) -> StatusCode {
+///     shop.destroy();
+///     StatusCode::NO_CONTENT
+/// }
+///
+/// /// Sends nothing before the note is safe.
+/// async fn order(mut shop: TypedSession<Shop>) -> Result<&'static str, CommitError> {
+///     shop.set_note(None);
+///     shop.commit().await?;
+///     Ok("ordered")
+/// }
+/// # fn app(store: CascadeStore) -> Router {
+/// #     Router::new()
+/// #         .route("/in", post(log_in))
+/// #         .route("/out", post(log_out))
+/// #         .route("/order", post(order))
+/// #         .sessions(store)
+/// # }
+/// ```
+pub struct TypedSession<T: Session> {
+    fields: T::Fields,
+    entry: Arc<Entry>,
+}
+
+impl<T: Session> TypedSession<T> {
+    pub(crate) fn open(entry: Arc<Entry>) -> Result<Self, OpenError> {
+        Ok(Self {
+            fields: entry.open::<T>()?,
+            entry,
+        })
+    }
+
+    /// Whether there was no such session when the request came: no cookie, or none that counts.
+    pub fn is_new(&self) -> bool {
+        self.entry.is_new()
+    }
+
+    /// When the session ends if it is not used again.
+    pub fn expires_at(&self) -> SystemTime {
+        self.entry.expires_at()
+    }
+
+    /// Gives the session a new secret with the response; the old one is honoured for a short grace. Writing a
+    /// privileged field does so by itself, and without the grace.
+    pub fn rotate(&mut self) {
+        self.entry.wish(Wish::ROTATE);
+    }
+
+    /// Ends the session: it is deleted from every tier, and the cookie taken back, even where the handler fails.
+    /// Requests that are under way cannot bring it back.
+    pub fn destroy(&mut self) {
+        self.entry.wish(Wish::DESTROY);
+    }
+
+    /// Commits what was changed so far, for a handler that wants the outcome itself. What is changed afterwards is
+    /// committed with the response as ever.
+    ///
+    /// # Errors
+    /// See [`CommitError`]; as a response it has the status that the layer would have answered with. Where nothing was
+    /// written and another try may help (`Unavailable`, `TooLarge`, a `Conflict` of no field), the changes stay, and the
+    /// next `commit` includes them; the layer does so only where something more is changed. After any other error they
+    /// are dropped, and the fields show the session as it was loaded.
+    pub async fn commit(&mut self) -> Result<Commit, CommitError> {
+        commit::<T>(&mut self.fields, &self.entry).await
+    }
+
+    /// The session for one who outlives the request, such as a stream of server-sent events or a WebSocket. Nothing is
+    /// committed for it: it has to [`commit`](Detached::commit) by itself. A session that is new is created with the
+    /// response.
+    pub fn into_detached(mut self) -> Detached<T> {
+        self.entry.wish(Wish::KEEP);
+        // What does not open has been loaded just now, so it does; else there is nothing to show.
+        let _ = self.entry.exchange::<T>(&mut self.fields);
+        Detached::new(Arc::clone(&self.entry))
+    }
+}
+
+/// Commits the changes in `fields`, and opens them anew.
+pub(crate) async fn commit<T: Session>(fields: &mut T::Fields, entry: &Arc<Entry>) -> Result<Commit, CommitError> {
+    let unreadable = |source| CommitError::Open {
+        session: T::SCHEMA.name,
+        source: Arc::new(source),
+    };
+    // Anew before the wait: should it be cut short, what was handed over is not handed over again.
+    entry.exchange::<T>(fields).map_err(unreadable)?;
+    let outcome = entry.commit().await;
+    if outcome.is_err() {
+        entry.told();
+    }
+    // What is stored by now opens, since it was just written or loaded; the outcome says more than that it did not.
+    if let Ok(opened) = entry.open::<T>() {
+        *fields = opened;
+    }
+    outcome
+}
+
+impl<T: Session> Deref for TypedSession<T> {
+    type Target = T::Fields;
+
+    fn deref(&self) -> &T::Fields {
+        &self.fields
+    }
+}
+
+impl<T: Session> DerefMut for TypedSession<T> {
+    fn deref_mut(&mut self) -> &mut T::Fields {
+        &mut self.fields
+    }
+}
+
+impl<T: Session> Drop for TypedSession<T> {
+    fn drop(&mut self) {
+        self.entry.fold::<T>(&self.fields);
+    }
+}
+
+impl<T: Session> fmt::Debug for TypedSession<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TypedSession")
+            .field("session", &T::SCHEMA.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,229 @@
+//! What one request changed in a session, apart from the record it was changed in, so that the changes can be made
+//! again on top of what others wrote.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::merge::{MergeError, Three};
+use super::record::Draft;
+use super::slot::drop_aside;
+use super::{FieldError, FieldSpec, Schema, Session};
+
+/// One field, changed.
+#[derive(Clone, Debug)]
+struct FieldChange {
+    spec: &'static FieldSpec,
+    /// Which of the schema's fields it is.
+    index: usize,
+    /// Where in [`Changes::values`] the value is that it had; `None` where the record had no such field.
+    base: Option<Range<usize>>,
+    /// Where in [`Changes::values`] its new value is.
+    ours: Range<usize>,
+}
+
+/// The changed fields of one session.
+#[derive(Clone, Default)]
+pub struct Changes {
+    /// Most requests change one.
+    list: SmallVec<[FieldChange; 1]>,
+    /// Old values and new ones, one behind the other.
+    values: Vec<u8>,
+}
+
+/// Why changes cannot be made to a record.
+#[derive(Clone, Debug)]
+pub struct ChangeError {
+    /// The field, and what went wrong with it.
+    pub source: Arc<FieldError>,
+    /// Whether the field's strategy is `reject`: the two writers are meant to conflict.
+    pub is_rejected: bool,
+}
+
+impl From<FieldError> for ChangeError {
+    fn from(error: FieldError) -> Self {
+        Self {
+            source: Arc::new(error),
+            is_rejected: false,
+        }
+    }
+}
+
+impl Changes {
+    /// What was changed in `fields` since they were opened. A field that was touched and left as it was is not in it.
+    pub fn collect<T: Session>(fields: &T::Fields) -> Result<Self, FieldError> {
+        /// What a value is taken to need beyond what it needed before.
+        const GROWTH: usize = 16;
+        let record = T::record(fields);
+        let touched = || {
+            let slots = T::SCHEMA.fields.iter().enumerate();
+            slots.filter_map(|(at, spec)| Some((at, spec, T::slot(fields, at).filter(|slot| slot.is_touched())?)))
+        };
+        let sizes = touched().map(|(_, _, slot)| 2 * slot.base(record).map_or(0, <[u8]>::len) + GROWTH);
+        let (count, size) = sizes.fold((0, 0), |(count, size), next| (count + 1, size + next));
+        if count == 0 {
+            return Ok(Self::default());
+        }
+        let mut list = SmallVec::with_capacity(count);
+        let mut values = Vec::with_capacity(size);
+        for (index, spec, slot) in touched() {
+            let cannot_encode = |error| FieldError::new(T::SCHEMA.name, spec.name, "encode", error);
+            let start = values.len();
+            slot.append(record, &mut values).map_err(cannot_encode)?;
+            let ours = start..values.len();
+            let base = slot.base(record);
+            match base {
+                Some(base) => values.extend_from_slice(base),
+                None => (spec.default)(&mut values).map_err(cannot_encode)?,
+            }
+            if values[ours.clone()] == values[ours.end..] {
+                values.truncate(start);
+                continue;
+            }
+            let base = base.map(|_| ours.end..values.len());
+            list.push(FieldChange {
+                spec,
+                index,
+                base,
+                ours,
+            });
+        }
+        Ok(Self { list, values })
+    }
+
+    /// Whether nothing was changed.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many fields were changed.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The name of a privileged field that was changed.
+    pub fn privileged(&self) -> Option<&'static str> {
+        let mut specs = self.list.iter().map(|change| change.spec);
+        specs.find(|spec| spec.privileged).map(|spec| spec.name)
+    }
+
+    /// Adds `later`, which were made within the same request on top of these, or beside them. What they undo is no
+    /// change any more. After an error these are as they were.
+    pub fn fold(&mut self, schema: &'static Schema, later: Self) -> Result<(), ChangeError> {
+        if self.is_empty() {
+            *self = later;
+            return Ok(());
+        }
+        let (mut list, mut values) = (self.list.clone(), self.values.clone());
+        for change in &later.list {
+            let (spec, base, ours) = (change.spec, later.base(change), later.ours(change));
+            let earlier = list.iter_mut().find(|earlier| earlier.spec.name == spec.name);
+            if let Some(earlier) = earlier {
+                let theirs = Some(&values[earlier.ours.clone()]);
+                let merged = reconcile(schema, spec, base, theirs, ours)?;
+                earlier.ours = keep(&mut values, &merged);
+            } else {
+                let base = base.map(|base| keep(&mut values, base));
+                let ours = keep(&mut values, ours);
+                list.push(FieldChange { base, ours, ..*change });
+            }
+        }
+        *self = Self { list, values }.without_undone();
+        Ok(())
+    }
+
+    /// Those that are changes still, and of the values only what they hold: a session that is changed again and again
+    /// must not keep all that it ever was.
+    fn without_undone(&self) -> Self {
+        let mut kept = Self::default();
+        for change in &self.list {
+            let (base, ours) = (self.base(change), self.ours(change));
+            let mut default = Vec::new();
+            let is_undone = match base {
+                Some(base) => base == ours,
+                None => (change.spec.default)(&mut default).is_ok() && default == ours,
+            };
+            if !is_undone {
+                let ours = keep(&mut kept.values, ours);
+                let base = base.map(|base| keep(&mut kept.values, base));
+                kept.list.push(FieldChange { base, ours, ..*change });
+            }
+        }
+        kept
+    }
+
+    /// Makes the changes in a record.
+    pub fn apply<'a>(&'a self, schema: &'static Schema, draft: &mut Draft<'a>) -> Result<(), ChangeError> {
+        draft.reserve(self.list.len());
+        let (record, mut missing) = (draft.from(), 0);
+        for change in &self.list {
+            let FieldChange { spec, index, .. } = change;
+            let at = record.position(spec.name, index.saturating_sub(missing));
+            missing = index - at.unwrap_or_else(|at| at).min(*index);
+            let theirs = at.ok().and_then(|at| record.bytes().get(record.place(at)?));
+            let (base, ours) = (self.base(change), self.ours(change));
+            let value = if base == theirs {
+                Cow::Borrowed(ours)
+            } else {
+                reconcile(schema, spec, base, theirs, ours)?
+            };
+            draft.edit_at(at, spec.name.into(), Some(value));
+            if spec.or_default {
+                drop_aside(draft, spec.name);
+            }
+        }
+        Ok(())
+    }
+
+    fn base(&self, change: &FieldChange) -> Option<&[u8]> {
+        change.base.clone().map(|base| &self.values[base])
+    }
+
+    fn ours(&self, change: &FieldChange) -> &[u8] {
+        &self.values[change.ours.clone()]
+    }
+}
+
+/// Puts a value behind the others, and says where it is.
+fn keep(values: &mut Vec<u8>, value: &[u8]) -> Range<usize> {
+    let start = values.len();
+    values.extend_from_slice(value);
+    start..values.len()
+}
+
+/// The names of the fields. Never their values, which may be secrets.
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.list.iter().map(|change| change.spec.name))
+            .finish()
+    }
+}
+
+/// The value of a field that went from `base` to `ours` here and from `base` to `theirs` elsewhere.
+fn reconcile<'a>(
+    schema: &'static Schema,
+    spec: &'static FieldSpec,
+    base: Option<&[u8]>,
+    theirs: Option<&[u8]>,
+    ours: &'a [u8],
+) -> Result<Cow<'a, [u8]>, ChangeError> {
+    let mut default = Vec::new();
+    if base.is_none() || theirs.is_none() {
+        (spec.default)(&mut default).map_err(|error| FieldError::new(schema.name, spec.name, "encode", error))?;
+    }
+    let (base, theirs) = (base.unwrap_or(&default), theirs.unwrap_or(&default));
+    // Only where they changed nothing. Where they came to the very value that we did, it is still for the strategy to
+    // say what the two come to: of two that added one, both count.
+    if base == theirs {
+        return Ok(ours.into());
+    }
+    let merged = (spec.merge)(&Three { base, theirs, ours });
+    merged.map(Cow::Owned).map_err(|error: MergeError| ChangeError {
+        is_rejected: error.is_rejected(),
+        source: Arc::new(FieldError::new(schema.name, spec.name, "merge", error)),
+    })
+}

@@ -1,0 +1,133 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use super::wire::Writer;
+use super::{Record, order};
+use crate::session::meta::Meta;
+
+/// A record that is to take the place of another one.
+pub struct Draft<'a> {
+    from: &'a Record,
+    /// The schema's version.
+    pub version: u32,
+    /// The schema's fingerprint.
+    pub fingerprint: u64,
+    /// Age, secrets and commits.
+    pub meta: Meta,
+    /// Sorted by [`order`], one for a name.
+    edits: SmallVec<[Edit<'a>; 1]>,
+}
+
+struct Edit<'a> {
+    name: Cow<'a, str>,
+    /// Which of the old record's fields it is about, or goes before.
+    at: Result<usize, usize>,
+    /// `None` where the field goes.
+    value: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(from: &'a Record) -> Self {
+        Self {
+            from,
+            version: from.version,
+            fingerprint: from.fingerprint,
+            meta: from.meta.clone(),
+            edits: SmallVec::new(),
+        }
+    }
+
+    /// What it is to take the place of.
+    pub fn from(&self) -> &'a Record {
+        self.from
+    }
+
+    /// Puts a field in, or in the place of the one there is.
+    pub fn set(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, [u8]>>) {
+        self.edit(name.into(), Some(value.into()));
+    }
+
+    /// Takes a field out, if there is one.
+    pub fn remove(&mut self, name: impl Into<Cow<'a, str>>) {
+        self.edit(name.into(), None);
+    }
+
+    fn edit(&mut self, name: Cow<'a, str>, value: Option<Cow<'a, [u8]>>) {
+        let at = self.from.position(&name, 0);
+        self.edit_at(at, name, value);
+    }
+
+    /// Changes the field whose [`position`](Record::position) in the old record is known.
+    pub(in crate::session) fn edit_at(
+        &mut self,
+        at: Result<usize, usize>,
+        name: Cow<'a, str>,
+        value: Option<Cow<'a, [u8]>>,
+    ) {
+        let (Ok(index) | Err(index)) = at;
+        let is_behind = |edit: &Edit<'_>| edit.at.unwrap_or_else(|at| at) < index;
+        let by_name = |edit: &Edit<'_>| order(edit.name.as_bytes(), name.as_bytes());
+        let place = if self.edits.last().is_none_or(is_behind) {
+            Err(self.edits.len())
+        } else {
+            self.edits.binary_search_by(by_name)
+        };
+        match place {
+            Ok(place) => self.edits[place].value = value,
+            Err(place) => self.edits.insert(place, Edit { name, at, value }),
+        }
+    }
+
+    /// Makes room for so many more edits.
+    pub(in crate::session) fn reserve(&mut self, edits: usize) {
+        self.edits.reserve_exact(edits);
+    }
+
+    /// The record.
+    #[inline]
+    pub fn finish(self) -> Record {
+        self.write()
+    }
+
+    /// The same; the draft is large enough not to be moved for it where time counts.
+    pub(crate) fn write(&self) -> Record {
+        /// What the heads and one more nonce may add.
+        const GROWTH: usize = 32;
+        let (mut count, mut len) = (self.from.entries.len(), self.from.bytes.len() + GROWTH);
+        for Edit { name, at, value } in &self.edits {
+            count = count + usize::from(value.is_some()) - usize::from(at.is_ok());
+            let old = at.ok().and_then(|at| self.from.place(at));
+            len -= old.map_or(0, |old| old.len());
+            len += name.len() + value.as_ref().map_or(0, |value| value.len());
+        }
+        let name = self.from.name();
+        let mut writer = Writer::new(name, self.version, self.fingerprint, &self.meta, count, len);
+        let mut next = 0;
+        for Edit { name, at, value } in &self.edits {
+            let (Ok(old) | Err(old)) = *at;
+            writer.copy(self.from, next..old);
+            next = old + usize::from(at.is_ok());
+            if let Some(value) = value {
+                writer.put(name, value);
+            }
+        }
+        writer.copy(self.from, next..self.from.entries.len());
+        writer.finish(&self.meta)
+    }
+}
+
+/// The names of the fields that change. Never their values, which may be secrets.
+impl fmt::Debug for Draft<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.edits.iter().map(|edit| &edit.name).collect();
+        f.debug_struct("Draft")
+            .field("from", self.from)
+            .field("version", &self.version)
+            .field("fingerprint", &self.fingerprint)
+            .field("meta", &self.meta)
+            .field("fields", &names)
+            .finish()
+    }
+}

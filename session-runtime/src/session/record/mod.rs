@@ -1,0 +1,176 @@
+//! The record: everything that is stored of one session.
+//!
+//! ```text
+//! 55799([ format, name, version, fingerprint, meta, { field: 24(h'...'), ... } ])
+//! meta = [ created, renewed, deadline, secret, [ secret, until ] / [], commits, [ nonce, ... ] ]
+//! ```
+//!
+//! Deterministic CBOR (RFC 8949, section 4.2.1) behind the tag of self-described CBOR (section 3.4.6); each field is
+//! embedded CBOR (tag 24, section 3.4.5.1), so that it is decoded alone, and copied where it was not touched.
+
+mod draft;
+mod wire;
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::Schema;
+use super::meta::Meta;
+pub use draft::Draft;
+pub use wire::RecordError;
+
+/// What is stored of one session: its bytes, and where in them the fields lie. It never changes; a [`Draft`] of it
+/// becomes another one.
+#[derive(Clone)]
+pub struct Record {
+    bytes: Bytes,
+    name: Range<usize>,
+    version: u32,
+    fingerprint: u64,
+    meta: Meta,
+    /// Sorted by [`order`]. Each begins where the one before it ends.
+    entries: Vec<Entry>,
+}
+
+/// Where in a record's bytes a field lies.
+#[derive(Clone)]
+struct Entry {
+    /// With the head of its name.
+    start: usize,
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+/// How fields are sorted: by their encoded names (RFC 8949, section 4.2.1), for text that is by length first.
+fn order(one: &[u8], other: &[u8]) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
+}
+
+impl Record {
+    /// A record without fields.
+    pub fn new(schema: &Schema, meta: &Meta) -> Self {
+        /// About what a record without fields has.
+        const LEN: usize = 160;
+        wire::Writer::new(schema.name, schema.version, schema.fingerprint, meta, 0, LEN).finish(meta)
+    }
+
+    /// What is stored.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The schema's name.
+    pub fn name(&self) -> &str {
+        text(self.part(&self.name))
+    }
+
+    /// The schema's version.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The schema's fingerprint.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// Age, secrets and commits.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// The encoded value of a field.
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        let at = self.position(name, 0).ok()?;
+        self.entries.get(at).map(|entry| self.part(&entry.value))
+    }
+
+    /// All fields, in the order in which they are written, each with its encoded value.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let entries = self.entries.iter();
+        entries.map(|entry| (text(self.part(&entry.name)), self.part(&entry.value)))
+    }
+
+    /// The same session, to be changed.
+    pub fn draft(&self) -> Draft<'_> {
+        Draft::new(self)
+    }
+
+    /// Where in [`bytes`](Self::bytes) the encoded value of the field at a [`position`](Self::position) is.
+    #[inline]
+    pub(in crate::session) fn place(&self, at: usize) -> Option<Range<usize>> {
+        self.entries.get(at).map(|entry| entry.value.clone())
+    }
+
+    /// Which of the fields it is, or would be. Found soon where it is the one at `guess`, or not far before it.
+    #[inline]
+    pub(in crate::session) fn position(&self, name: &str, guess: usize) -> Result<usize, usize> {
+        match self.place_if(guess, name) {
+            Some(_) => Ok(guess),
+            None => self.search(name, guess),
+        }
+    }
+
+    /// Where the value of the field at a position is, if that is its name.
+    #[inline]
+    pub(in crate::session) fn place_if(&self, at: usize, name: &str) -> Option<Range<usize>> {
+        let entry = self.entries.get(at)?;
+        (self.part(&entry.name) == name.as_bytes()).then(|| entry.value.clone())
+    }
+
+    #[inline(never)]
+    fn search(&self, name: &str, guess: usize) -> Result<usize, usize> {
+        let compare = |entry: &Entry| order(self.part(&entry.name), name.as_bytes());
+        let mut at = guess.saturating_add(1).min(self.entries.len());
+        let behind = at;
+        while let Some(entry) = at.checked_sub(1).and_then(|before| self.entries.get(before)) {
+            match compare(entry) {
+                Ordering::Greater => at -= 1,
+                Ordering::Equal => return Ok(at - 1),
+                Ordering::Less => break,
+            }
+        }
+        if at < behind {
+            return Err(at);
+        }
+        let rest = self.entries.get(at..).unwrap_or_default();
+        let found = rest.binary_search_by(compare);
+        found.map(|found| at + found).map_err(|found| at + found)
+    }
+
+    #[inline]
+    fn part(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// What of a record was found to be text when it was written or read.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// By their bytes: what a [`Draft`] writes has one form only.
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Record {}
+
+/// The names of the fields. Never their values, which may be secrets.
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.fields().map(|(name, _)| name).collect();
+        f.debug_struct("Record")
+            .field("name", &self.name())
+            .field("version", &self.version)
+            .field("fingerprint", &self.fingerprint)
+            .field("meta", &self.meta)
+            .field("fields", &names)
+            .finish_non_exhaustive()
+    }
+}

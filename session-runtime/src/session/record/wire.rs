@@ -1,0 +1,259 @@
+//! How a record is written and read.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::{Entry, Record, order};
+use crate::cbor::head::{push_array, push_bytes, push_map, push_text, push_uint, string_len};
+use crate::cbor::{DecodeError, Reader};
+use crate::session::meta::{Meta, Millis, NONCES, Nonce, Nonces, SecretHash};
+
+const SELF_DESCRIBED: u64 = 55799;
+const EMBEDDED: u64 = 24;
+/// [`EMBEDDED`] as it is written.
+const EMBEDDED_HEAD: [u8; 2] = [0xd8, 0x18];
+/// The format of records that this crate writes.
+const FORMAT: u64 = 1;
+/// [`SELF_DESCRIBED`], an array of six, [`FORMAT`].
+const BEGINNING: [u8; 5] = [0xd9, 0xd9, 0xf7, 0x86, 0x01];
+
+/// Bytes that are no record.
+#[derive(Debug, thiserror::Error)]
+#[error("this is no session record: {0}")]
+pub struct RecordError(#[from] RecordErrorKind);
+
+impl From<DecodeError> for RecordError {
+    fn from(error: DecodeError) -> Self {
+        Self(error.into())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RecordErrorKind {
+    #[error("it is not the CBOR of one")]
+    Cbor(#[from] DecodeError),
+    #[error("it does not begin with the tag of self-described CBOR")]
+    NotTagged,
+    #[error("its format is {0}, this program reads format {FORMAT}: a newer one wrote it")]
+    Format(u64),
+    #[error("{0} is out of its range")]
+    Range(&'static str),
+    #[error("its fields are not in order, or one is there twice")]
+    Order,
+}
+
+/// Writes a record: what it says of itself, then its fields in their order.
+pub(super) struct Writer {
+    out: Vec<u8>,
+    name: Range<usize>,
+    version: u32,
+    fingerprint: u64,
+    entries: Vec<Entry>,
+}
+
+impl Writer {
+    /// A record of `count` fields and of about `len` bytes.
+    pub(super) fn new(name: &str, version: u32, fingerprint: u64, meta: &Meta, count: usize, len: usize) -> Self {
+        let mut out = Vec::with_capacity(len);
+        out.extend_from_slice(&BEGINNING);
+        push_text(&mut out, name);
+        let name = out.len() - name.len()..out.len();
+        push_uint(&mut out, version.into());
+        push_long(&mut out, fingerprint);
+        meta.append(&mut out);
+        push_map(&mut out, count);
+        Self {
+            out,
+            name,
+            version,
+            fingerprint,
+            entries: Vec::with_capacity(count),
+        }
+    }
+
+    /// The next field.
+    pub(super) fn put(&mut self, name: &str, value: &[u8]) {
+        let start = self.out.len();
+        push_text(&mut self.out, name);
+        let name = self.out.len() - name.len()..self.out.len();
+        self.out.extend_from_slice(&EMBEDDED_HEAD);
+        push_bytes(&mut self.out, value);
+        let value = self.out.len() - value.len()..self.out.len();
+        self.entries.push(Entry { start, name, value });
+    }
+
+    /// The next fields, all of them just as another record has them.
+    pub(super) fn copy(&mut self, from: &Record, fields: Range<usize>) {
+        let fields = from.entries.get(fields).unwrap_or_default();
+        let (Some(first), Some(last)) = (fields.first(), fields.last()) else {
+            return;
+        };
+        let (old, new) = (first.start, self.out.len());
+        self.out.extend_from_slice(from.part(&(old..last.value.end)));
+        let moved = |at: usize| at - old + new;
+        self.entries
+            .extend(fields.iter().map(|Entry { start, name, value }| Entry {
+                start: moved(*start),
+                name: moved(name.start)..moved(name.end),
+                value: moved(value.start)..moved(value.end),
+            }));
+    }
+
+    /// The record; `meta` is what was written.
+    pub(super) fn finish(self, meta: &Meta) -> Record {
+        Record {
+            bytes: self.out.into(),
+            name: self.name,
+            version: self.version,
+            fingerprint: self.fingerprint,
+            meta: meta.clone(),
+            entries: self.entries,
+        }
+    }
+}
+
+impl Record {
+    /// Reads a record; its fields stay in `bytes`.
+    pub fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
+        let mut reader = Reader::new(bytes);
+        if !reader.passes(&BEGINNING) {
+            if reader.tag()? != SELF_DESCRIBED {
+                return Err(RecordErrorKind::NotTagged.into());
+            }
+            reader.expect_array(6)?;
+            let format = reader.uint()?;
+            if format != FORMAT {
+                return Err(RecordErrorKind::Format(format).into());
+            }
+        }
+        let name = reader.text()?;
+        let name = last_read(&reader, name.as_bytes());
+        let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
+        let fingerprint = reader.uint()?;
+        let meta = Meta::read(&mut reader)?;
+        let count = reader.map()?;
+        // A field has four bytes at the least.
+        let mut entries = Vec::with_capacity(count.min(reader.remaining() / 4));
+        let (mut before, mut is_shortest): (Option<&[u8]>, _) = (None, true);
+        for _ in 0..count {
+            let start = reader.position();
+            let name = reader.utf8()?;
+            if before.is_some_and(|before| order(before, name).is_ge()) {
+                return Err(RecordErrorKind::Order.into());
+            }
+            before = Some(name);
+            let name = last_read(&reader, name);
+            if !reader.passes(&EMBEDDED_HEAD) && reader.tag()? != EMBEDDED {
+                return Err(RecordErrorKind::Range("the tag of a field").into());
+            }
+            let value = reader.bytes()?;
+            let value = last_read(&reader, value);
+            let shortest = string_len(name.len()) + EMBEDDED_HEAD.len() + string_len(value.len());
+            is_shortest &= value.end - start == shortest;
+            entries.push(Entry { start, name, value });
+        }
+        reader.end()?;
+        let record = || Self {
+            bytes: bytes.clone(),
+            name,
+            version,
+            fingerprint,
+            meta,
+            entries,
+        };
+        // Not in one expression, so that what is made is made in its place.
+        if !is_shortest {
+            return Ok(record().rewritten());
+        }
+        Ok(record())
+    }
+
+    /// With the heads of its fields as they are written here, so that the fields can be copied as they are.
+    #[cold]
+    fn rewritten(&self) -> Self {
+        let (count, len) = (self.entries.len(), self.bytes.len());
+        let mut writer = Writer::new(self.name(), self.version, self.fingerprint, &self.meta, count, len);
+        for (name, value) in self.fields() {
+            writer.put(name, value);
+        }
+        writer.finish(&self.meta)
+    }
+}
+
+/// Where the string lies that was just read.
+fn last_read(reader: &Reader<'_>, string: &[u8]) -> Range<usize> {
+    let end = reader.position();
+    end - string.len()..end
+}
+
+/// Appends an unsigned integer, of which most are as long as they can be.
+#[inline]
+fn push_long(out: &mut Vec<u8>, value: u64) {
+    if u32::try_from(value).is_ok() {
+        return push_uint(out, value);
+    }
+    let mut head = [0x1b; 9];
+    head[1..].copy_from_slice(&value.to_be_bytes());
+    out.extend_from_slice(&head);
+}
+
+impl Meta {
+    fn append(&self, out: &mut Vec<u8>) {
+        push_array(out, 7);
+        for time in [self.created, self.renewed, self.deadline] {
+            push_long(out, time.0);
+        }
+        push_bytes(out, &self.secret.0);
+        push_array(out, if self.previous.is_some() { 2 } else { 0 });
+        if let Some((secret, until)) = &self.previous {
+            push_bytes(out, &secret.0);
+            push_uint(out, until.0);
+        }
+        push_uint(out, self.commits);
+        push_array(out, self.nonces.len());
+        for nonce in &*self.nonces {
+            push_long(out, nonce.0);
+        }
+    }
+
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
+        reader.expect_array(7)?;
+        let created = Millis(reader.uint()?);
+        let renewed = Millis(reader.uint()?);
+        let deadline = Millis(reader.uint()?);
+        let secret = secret(reader)?;
+        let previous = match reader.array()? {
+            0 => None,
+            2 => Some((self::secret(reader)?, Millis(reader.uint()?))),
+            _ => return Err(RecordErrorKind::Range("the secret before").into()),
+        };
+        let commits = reader.uint()?;
+        let count = reader.array()?;
+        if count > NONCES {
+            return Err(RecordErrorKind::Range("the number of its nonces").into());
+        }
+        let mut nonces = Nonces::default();
+        for _ in 0..count {
+            nonces.push(Nonce(reader.uint()?));
+        }
+        Ok(Self {
+            created,
+            renewed,
+            deadline,
+            secret,
+            previous,
+            commits,
+            nonces,
+        })
+    }
+}
+
+fn secret(reader: &mut Reader<'_>) -> Result<SecretHash, RecordError> {
+    reader
+        .bytes()?
+        .try_into()
+        .map(SecretHash)
+        .map_err(|_| RecordErrorKind::Range("the length of a secret").into())
+}

@@ -1,0 +1,47 @@
+use std::ops::Range;
+
+use crate::session::record::Record;
+use crate::session::{FieldSpec, Schema};
+
+/// A record whose fields are opened one after the other, best in the order in which it has them.
+pub struct Opening<'a> {
+    pub(super) record: &'a Record,
+    /// Which of the record's fields probably comes next.
+    next: usize,
+    /// Whether a struct just like the present one wrote the record.
+    pub(super) is_same: bool,
+}
+
+impl<'a> Opening<'a> {
+    /// Before the first field.
+    pub fn new(schema: &Schema, record: &'a Record) -> Self {
+        Self {
+            record,
+            next: 0,
+            is_same: (record.version(), record.fingerprint()) == (schema.version, schema.fingerprint),
+        }
+    }
+
+    /// Where in the record a field's bytes are, if they come next.
+    #[inline]
+    pub(super) fn find_next(&mut self, spec: &FieldSpec) -> Option<Range<usize>> {
+        let place = self.record.place_if(self.next, spec.name)?;
+        self.next += 1;
+        Some(place)
+    }
+
+    /// Where in the record a field's bytes are, and whether they are under its present name.
+    pub(super) fn find(&mut self, spec: &FieldSpec) -> Option<(Range<usize>, bool)> {
+        match self.record.position(spec.name, self.next) {
+            Ok(at) => {
+                self.next = at + 1;
+                Some((self.record.place(at)?, true))
+            }
+            Err(at) => {
+                self.next = at;
+                let earlier = spec.was.iter().find_map(|name| self.record.position(name, 0).ok())?;
+                Some((self.record.place(earlier)?, false))
+            }
+        }
+    }
+}

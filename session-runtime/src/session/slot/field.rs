@@ -1,0 +1,343 @@
+use std::error::Error;
+use std::fmt;
+use std::ops::Range;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::base::Base;
+use super::cursor::Opening;
+use super::quarantine::Aside;
+use super::{LazySlot, Slot};
+use crate::cbor::{self, DecodeError, EncodeError};
+use crate::session::migrate::migrate;
+use crate::session::record::Record;
+use crate::session::{FieldError, FieldSpec, Migrate, OpenError, Schema, Session};
+
+/// A field's type that a new session can have a value of.
+#[diagnostic::on_unimplemented(
+    message = "a session's field needs a default, and `{Self}` has none",
+    label = "no default",
+    note = "put `#[session(default = ...)]` on the field, or implement `Default` for `{Self}`"
+)]
+pub trait FieldDefault: Sized {
+    /// The value in a new session.
+    fn field_default() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> FieldDefault for T {
+    fn field_default() -> Self {
+        Self::default()
+    }
+}
+
+/// A field's type that can be stored.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored in a session: serde does not know how to write and read it",
+    label = "cannot be stored",
+    note = "put `#[derive(serde::Serialize, serde::Deserialize)]` on the type, and on those that it is made of"
+)]
+pub trait FieldValue: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> FieldValue for T {}
+
+/// A field's type that the threads of a server can share.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be in a session: it is not `Send` and `Sync`, and a request may go from thread to thread",
+    label = "not for several threads",
+    note = "take the value itself in place of a `Cell` or a `RefCell`, and `Arc` in place of `Rc`"
+)]
+pub trait FieldShared: Send + Sync {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + Sync> FieldShared for T {}
+
+type Boxed = Box<dyn Error + Send + Sync>;
+
+/// Why stored bytes gave no value, and at what.
+pub struct Failure {
+    doing: &'static str,
+    source: Boxed,
+}
+
+/// Brings bytes that a record of that version holds up to the present; `None` where no step is needed.
+type UpgradeFn<T> = fn(u32, &[u8]) -> Option<Result<T, Failure>>;
+
+/// A value, and its present bytes where they are not those that are stored.
+type Read<T> = (T, Option<Box<[u8]>>);
+
+/// The first step of an upgrade: decodes what the old version wrote.
+pub fn upgrade_first<A, B, E>(bytes: &[u8], step: impl FnOnce(A) -> Result<B, E>) -> Result<B, Failure>
+where
+    A: DeserializeOwned,
+    E: Into<Boxed>,
+{
+    let old = cbor::from_slice(bytes).map_err(|error| Failure {
+        doing: "decode",
+        source: error.into(),
+    })?;
+    upgrade_then(Ok(old), step)
+}
+
+/// A further step of an upgrade.
+pub fn upgrade_then<A, B, E>(old: Result<A, Failure>, step: impl FnOnce(A) -> Result<B, E>) -> Result<B, Failure>
+where
+    E: Into<Boxed>,
+{
+    step(old?).map_err(|error| Failure {
+        doing: "upgrade",
+        source: error.into(),
+    })
+}
+
+/// How a field of type `T` is opened and written; the derive makes a static of each.
+///
+/// The functions are taken once, in [`field`]: a type without serde is one mistake, and rustc says so once.
+pub struct Field<T: 'static> {
+    schema: &'static Schema,
+    spec: &'static FieldSpec,
+    default: fn() -> T,
+    decode: fn(&[u8]) -> Result<T, DecodeError>,
+    append: fn(&T, &mut Vec<u8>) -> Result<(), EncodeError>,
+    upgrade: Option<UpgradeFn<T>>,
+}
+
+/// The field at `index` of the schema.
+pub const fn field<T: FieldValue + FieldShared>(schema: &'static Schema, index: usize, default: fn() -> T) -> Field<T> {
+    Field {
+        schema,
+        spec: &schema.fields[index],
+        default,
+        decode: |bytes| cbor::from_slice(bytes),
+        append: |value, out| cbor::append(value, out),
+        upgrade: None,
+    }
+}
+
+impl<T> Field<T> {
+    /// `upgrade(...)`.
+    #[must_use]
+    pub const fn upgrade(self, upgrade: UpgradeFn<T>) -> Self {
+        Self {
+            upgrade: Some(upgrade),
+            ..self
+        }
+    }
+
+    /// Encodes the default behind what `out` holds; after an error `out` is as it was.
+    pub fn append_default(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.append(&self.default_value(), out)
+    }
+
+    pub(super) fn default_value(&self) -> T {
+        (self.default)()
+    }
+
+    pub(super) fn append(&self, value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        (self.append)(value, out)
+    }
+
+    pub(super) fn encode(&self, value: &T) -> Result<Vec<u8>, EncodeError> {
+        let mut out = Vec::new();
+        self.append(value, &mut out)?;
+        Ok(out)
+    }
+
+    pub(super) fn decode_present(&self, bytes: &[u8]) -> Result<T, DecodeError> {
+        (self.decode)(bytes)
+    }
+
+    pub(super) fn version(&self) -> u32 {
+        self.schema.version
+    }
+
+    pub(super) fn is_or_default(&self) -> bool {
+        self.spec.or_default
+    }
+
+    pub(super) fn error(&self, doing: &'static str, source: impl Into<Boxed>) -> FieldError {
+        FieldError::new(self.schema.name, self.name(), doing, source)
+    }
+
+    fn name(&self) -> &'static str {
+        self.spec.name
+    }
+
+    /// Decodes the field out of the record; the default where the record has none.
+    pub fn open(&'static self, opening: &mut Opening<'_>) -> Result<Slot<T>, FieldError> {
+        let record = opening.record;
+        let Some((version, bytes, aside)) = self.aside(record) else {
+            return self.open_stored(opening);
+        };
+        let (slot, aside) = match (opening.find(self.spec), self.read(version, bytes)) {
+            // What a binary that knows of no asides has written since counts for more. In a record that has moved on to
+            // another version it need not be a write: it may be what the struct before this one was turned into.
+            (Some((place, is_stored)), _) => {
+                let slot = self.open_at(record.version(), record.bytes(), place, is_stored)?;
+                let is_written = version == record.version() && slot.aside.is_none();
+                (slot, if is_written { aside.recovered() } else { aside })
+            }
+            // A binary that can read what another one had to set aside takes it up again.
+            (None, Ok((value, upgraded))) => {
+                let base = Base::Own(upgraded.unwrap_or_else(|| bytes.into()));
+                (self.slot(value, base, false), aside.recovered())
+            }
+            (None, Err(_)) => (Slot::fresh(self), aside),
+        };
+        Ok(Slot {
+            aside: slot.aside.or(Some(Box::new(aside))),
+            ..slot
+        })
+    }
+
+    fn open_stored(&'static self, opening: &mut Opening<'_>) -> Result<Slot<T>, FieldError> {
+        let found = opening.find(self.spec);
+        self.open_found(opening.record, found)
+    }
+
+    fn open_found(&'static self, record: &Record, found: Option<(Range<usize>, bool)>) -> Result<Slot<T>, FieldError> {
+        match found {
+            Some((place, is_stored)) => self.open_at(record.version(), record.bytes(), place, is_stored),
+            None => Ok(Slot::fresh(self)),
+        }
+    }
+
+    /// The field, left undecoded where the record was written by a struct just like this one.
+    pub fn open_lazy(&'static self, opening: &mut Opening<'_>) -> Result<LazySlot<T>, FieldError> {
+        if opening.is_same
+            && !self.spec.or_default
+            && let Some(place) = opening.find_next(self.spec)
+        {
+            return Ok(LazySlot::undecoded(self, place));
+        }
+        self.open_searched(opening)
+    }
+
+    #[inline(never)]
+    fn open_searched(&'static self, opening: &mut Opening<'_>) -> Result<LazySlot<T>, FieldError> {
+        if !opening.is_same || self.aside(opening.record).is_some() {
+            return self.open(opening).map(LazySlot::from);
+        }
+        match opening.find(self.spec) {
+            Some((place, true)) => Ok(LazySlot::undecoded(self, place)),
+            None => Ok(LazySlot::fresh(self)),
+            renamed => self.open_found(opening.record, renamed).map(LazySlot::from),
+        }
+    }
+
+    fn aside<'a>(&self, record: &'a Record) -> Option<(u32, &'a [u8], Aside)> {
+        self.spec.or_default.then(|| Aside::find(record, self.name())).flatten()
+    }
+
+    /// A slot from bytes that a record of `version` holds; the default, where they do not decode and the field says so.
+    pub(super) fn open_at(
+        &'static self,
+        version: u32,
+        record: &[u8],
+        place: Range<usize>,
+        is_stored: bool,
+    ) -> Result<Slot<T>, FieldError> {
+        match self.read_at(version, record, place.clone(), is_stored) {
+            Err(_) if self.spec.or_default => {
+                let bytes = record.get(place).unwrap_or_default();
+                Ok(Slot {
+                    stored: false,
+                    aside: Some(Box::new(Aside::keep(version, self.name(), bytes))),
+                    ..Slot::fresh(self)
+                })
+            }
+            read => read,
+        }
+    }
+
+    fn read_at(
+        &'static self,
+        version: u32,
+        record: &[u8],
+        place: Range<usize>,
+        is_stored: bool,
+    ) -> Result<Slot<T>, FieldError> {
+        let read = self.read(version, record.get(place.clone()).unwrap_or_default())?;
+        Ok(match read {
+            (value, None) => self.slot(value, Base::Stored(place), is_stored),
+            (value, Some(upgraded)) => self.slot(value, Base::Own(upgraded), false),
+        })
+    }
+
+    fn slot(&'static self, value: T, base: Base, stored: bool) -> Slot<T> {
+        Slot {
+            base,
+            stored,
+            ..Slot::new(self, value)
+        }
+    }
+
+    /// The value that a record of `version` holds, upgraded as far as that version needs: then with its present bytes.
+    fn read(&self, version: u32, bytes: &[u8]) -> Result<Read<T>, FieldError> {
+        match self.upgrade.and_then(|upgrade| upgrade(version, bytes)) {
+            Some(Ok(value)) => {
+                let bytes = self.encode(&value).map_err(|error| self.error("encode", error))?;
+                Ok((value, Some(bytes.into())))
+            }
+            Some(Err(Failure { doing, source })) => Err(self.error(doing, source)),
+            None => match (self.decode)(bytes) {
+                Ok(value) => Ok((value, None)),
+                Err(error) => Err(self.error("decode", error)),
+            },
+        }
+    }
+}
+
+impl<T> fmt::Debug for Field<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema.name, self.name())
+    }
+}
+
+/// The version before this one, which `previous = ...` names.
+pub struct Previous<T> {
+    schema: &'static Schema,
+    migrate: Migrate,
+    open: fn(&Record) -> Result<T, OpenError>,
+}
+
+impl<T> Previous<T> {
+    /// `P`, whose version must be the one just before `version`.
+    ///
+    /// # Panics
+    /// Where it is not; the derive calls this in a static, so that it is an error of the compiler.
+    #[must_use]
+    #[track_caller] // The compiler shows the attribute alone, and none of the steps from there to here.
+    pub const fn of<P>(version: u32) -> Self
+    where
+        P: Session,
+        T: From<P>,
+    {
+        assert!(
+            P::SCHEMA.version == version.saturating_sub(1),
+            "a version is missing: `previous` must name the session of the version just before this one"
+        );
+        Self {
+            schema: P::SCHEMA,
+            migrate: migrate::<P>,
+            open: |record| Ok(T::from(P::into_value(P::open(record)?)?)),
+        }
+    }
+
+    /// Its schema.
+    pub const fn schema(&self) -> &'static Schema {
+        self.schema
+    }
+
+    /// Brings an older record up to that version.
+    pub const fn migrate(&self) -> Migrate {
+        self.migrate
+    }
+
+    /// Opens a record of that version, or of one before it, and turns it into the present struct.
+    pub fn open(&self, record: &Record) -> Result<T, OpenError> {
+        (self.open)(record)
+    }
+}

@@ -1,0 +1,157 @@
+use std::fmt;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use super::base::Base;
+use super::{AnySlot, Copier, Field, Slot};
+use crate::cbor::EncodeError;
+use crate::session::FieldError;
+
+/// A field that is decoded when it is first looked at.
+///
+/// Only bytes that a struct just like this one wrote are left undecoded; anything older is brought up to date, and any
+/// mistake found, when the record is opened.
+pub struct LazySlot<T: 'static> {
+    field: &'static Field<T>,
+    /// Where in the record it is, as the present version wrote it.
+    place: Option<Range<usize>>,
+    /// Apart, so that a session of fields that nobody looks at is small.
+    slot: OnceLock<Box<Slot<T>>>,
+}
+
+impl<T> LazySlot<T> {
+    /// A field that no record holds yet.
+    pub fn fresh(field: &'static Field<T>) -> Self {
+        Self {
+            field,
+            place: None,
+            slot: OnceLock::new(),
+        }
+    }
+
+    /// A field that an earlier version's struct was turned into.
+    pub fn migrated(field: &'static Field<T>, value: T) -> Result<Self, FieldError> {
+        Slot::migrated(field, value).map(Self::from)
+    }
+
+    pub(super) fn undecoded(field: &'static Field<T>, place: Range<usize>) -> Self {
+        Self {
+            field,
+            place: Some(place),
+            slot: OnceLock::new(),
+        }
+    }
+
+    fn decoded(&self, record: &[u8]) -> Result<&Slot<T>, FieldError> {
+        if let Some(slot) = self.slot.get() {
+            return Ok(slot);
+        }
+        let slot = match &self.place {
+            Some(place) => self.field.open_at(self.field.version(), record, place.clone(), true)?,
+            None => Slot::fresh(self.field),
+        };
+        Ok(self.slot.get_or_init(|| Box::new(slot)))
+    }
+
+    /// The slot, if it is there. Of `on_invalid = default` it must be: whether the bytes go aside is for them to say.
+    fn known(&self, record: &[u8]) -> Option<&Slot<T>> {
+        if self.field.is_or_default() {
+            return self.decoded(record).ok();
+        }
+        self.slot.get().map(|slot| &**slot)
+    }
+
+    /// The value.
+    pub fn get(&self, record: &[u8]) -> Result<&T, FieldError> {
+        self.decoded(record).map(Slot::get)
+    }
+
+    /// The value, to be changed.
+    pub fn get_mut(&mut self, record: &[u8]) -> Result<&mut T, FieldError> {
+        let field = self.field;
+        self.decoded(record)?;
+        let slot = self.slot.get_mut();
+        slot.map(|slot| slot.get_mut())
+            .ok_or_else(|| field.error("decode", "its value was lost"))
+    }
+
+    /// Replaces the value; the one before it is not decoded for that, unless it may have to step aside.
+    pub fn set(&mut self, record: &[u8], value: T) {
+        self.known(record);
+        if let Some(slot) = self.slot.get_mut() {
+            slot.set(value);
+            return;
+        }
+        self.slot = OnceLock::from(Box::new(Slot {
+            base: self.place.take().map_or(Base::None, Base::Stored),
+            touched: true,
+            ..Slot::new(self.field, value)
+        }));
+    }
+
+    /// The value alone.
+    pub fn into_value(self, record: &[u8]) -> Result<T, FieldError> {
+        self.decoded(record)?;
+        let field = self.field;
+        let slot = self.slot.into_inner();
+        slot.map(|slot| slot.into_value())
+            .ok_or_else(|| field.error("decode", "its value was lost"))
+    }
+
+    /// To copy the value, whether or not its type is `Clone`.
+    pub fn copier<'a>(&'a self, record: &'a [u8]) -> Result<Copier<'a, T>, FieldError> {
+        self.decoded(record).map(|slot| slot.copier(record))
+    }
+}
+
+impl<T> From<Slot<T>> for LazySlot<T> {
+    fn from(slot: Slot<T>) -> Self {
+        Self {
+            field: slot.field,
+            place: None,
+            slot: Box::new(slot).into(),
+        }
+    }
+}
+
+/// The session, the field and its state. Never the value, which may be a secret.
+impl<T> fmt::Debug for LazySlot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazySlot")
+            .field("field", self.field)
+            .field("decoded", &self.slot.get().is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> AnySlot for LazySlot<T> {
+    fn is_touched(&self) -> bool {
+        self.slot.get().is_some_and(|slot| slot.is_touched())
+    }
+
+    fn base<'a>(&'a self, record: &'a [u8]) -> Option<&'a [u8]> {
+        match self.known(record) {
+            Some(slot) => slot.base(record),
+            None => record.get(self.place.clone()?),
+        }
+    }
+
+    fn is_stored(&self, record: &[u8]) -> bool {
+        self.known(record).is_none_or(|slot| slot.is_stored(record))
+    }
+
+    fn append(&self, record: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        match (self.slot.get(), self.base(record)) {
+            (Some(slot), _) => slot.append(record, out),
+            (None, Some(bytes)) => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+            (None, None) => self.field.append_default(out),
+        }
+    }
+
+    fn aside(&self, record: &[u8]) -> Option<(&str, Option<&[u8]>)> {
+        self.known(record).and_then(|slot| slot.aside(record))
+    }
+}
