@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use session_runtime::__private::cascade::protocol::{
-    self, Action, CacheCommit, CacheCreate, CacheLoad, Commit, Committed, Create, Created, Event, Failure, Fenced,
-    Fill, Found, Goal, Item, Loaded, Machine, Settle, Step,
+    self, Action, CacheCommit, CacheCreate, CacheLoad, CommitEnd, Create, CreateEnd, DurableCommit, Event, Failure,
+    Fill, Found, Goal, Item, LoadEnd, Machine, Settle, SettleOutcome, Step,
 };
 use session_runtime::__private::session::meta::{Millis, Nonce};
 
@@ -37,7 +37,7 @@ pub(super) enum Stage {
     Idle,
     Load(Load),
     Fill(Fill<Rec>),
-    Commit(Commit<Rec, Edit>),
+    Commit(DurableCommit<Rec, Edit>),
     Create(Create<Rec, Edit>),
     /// A cache that could not be settled is told later.
     Repair(Settle<Rec>, u64),
@@ -130,7 +130,7 @@ impl Actor {
         });
     }
 
-    fn create(&mut self, stage: Stage, step: Step<Rec, Created>) {
+    fn create(&mut self, stage: Stage, step: Step<Rec, CreateEnd>) {
         self.stage = stage;
         if let Step::Do(action) | Step::Retry(_, action) = step {
             self.pending = Some(action);
@@ -182,7 +182,7 @@ impl Actor {
             Stage::Repair(mut settle, version) => {
                 let step = settle.on(event, now);
                 self.go(step, Stage::Repair(settle, version), |_, end| {
-                    if end == Fenced::Settled {
+                    if end == SettleOutcome::Settled {
                         world.settled = world.settled.max(version);
                     }
                 });
@@ -200,8 +200,8 @@ impl Actor {
         }
     }
 
-    fn loaded(&mut self, end: Loaded<Rec>, world: &mut World, setting: &Setting) {
-        let Loaded::Known { found, fill, .. } = end else {
+    fn loaded(&mut self, end: LoadEnd<Rec>, world: &mut World, setting: &Setting) {
+        let LoadEnd::Known { found, fill, .. } = end else {
             self.lease = None;
             self.next(None, setting);
             return;
@@ -254,7 +254,12 @@ impl Actor {
             }
             return;
         }
-        let Some(Found { version, record, place }) = found else {
+        let Some(Found {
+            version,
+            record,
+            cached,
+        }) = found
+        else {
             return;
         };
         let edit = Edit::new(self.who, self.part, &record, setting.kept());
@@ -265,22 +270,22 @@ impl Actor {
             Goal::Change
         };
         let (step, stage) = if setting.cache_only {
-            let Some(place) = place else { return };
-            let mut commit = CacheCommit::new(goal, edit, changed, Some(place.token));
+            let Some(cached) = cached else { return };
+            let mut commit = CacheCommit::new(goal, edit, changed, Some(cached.token));
             (commit.begin(Millis(0)), Stage::CacheCommit(commit))
         } else {
-            let mut commit = Commit::new(goal, edit, version, changed, true, self.fence());
-            if let Some(place) = place {
-                commit = commit.over(place, record);
+            let mut commit = DurableCommit::new(goal, edit, version, changed, true, self.fence());
+            if let Some(cached) = cached {
+                commit = commit.replacing(cached, record);
             }
             (commit.begin(Millis(0)), Stage::Commit(commit))
         };
         self.go(step, stage, |_, _| {});
     }
 
-    fn committed(&mut self, end: &Committed<Rec, Forgotten>, world: &mut World) {
+    fn committed(&mut self, end: &CommitEnd<Rec, Forgotten>, world: &mut World) {
         match *end {
-            Committed::Changed { version, settled, .. } => {
+            CommitEnd::Changed { version, settled, .. } => {
                 world.acknowledged |= 1 << self.who;
                 if settled {
                     world.settled = world.settled.max(version.0);
@@ -288,16 +293,16 @@ impl Actor {
                     self.repair(Settle::hide(self.fence()), version.0);
                 }
             }
-            Committed::Destroyed { settled, .. } => {
+            CommitEnd::Destroyed { settled, .. } => {
                 world.dead = true;
                 if settled {
                     world.settled = GONE;
                 } else {
-                    self.repair(Settle::bury(), GONE);
+                    self.repair(Settle::tombstone(), GONE);
                 }
             }
-            Committed::Failed(Failure::Unknown) => {}
-            Committed::Failed(failure) => {
+            CommitEnd::Failed(Failure::Unknown) => {}
+            CommitEnd::Failed(failure) => {
                 world.denied |= 1 << self.who;
                 let may_be_forgotten = self.part == Part::Destroy;
                 if failure == Failure::Gone && world.durable.is_some() && !may_be_forgotten {
@@ -312,17 +317,17 @@ impl Actor {
         self.go(step, Stage::Repair(settle, version), |_, _| {});
     }
 
-    fn created(&mut self, end: Created, world: &mut World, setting: &Setting) {
+    fn created(&mut self, end: CreateEnd, world: &mut World, setting: &Setting) {
         match end {
-            Created::Done(_) => {
+            CreateEnd::Done(_) => {
                 world.known = true;
                 world.acknowledged |= 1 << self.who;
             }
-            Created::StartOver if setting.twist == crate::step::Twist::SameKey && world.durable.is_none() => {
+            CreateEnd::StartOver if setting.twist == crate::step::Twist::SameKey && world.durable.is_none() => {
                 self.stage = Stage::Idle;
             }
-            Created::StartOver => {}
-            Created::Unavailable | Created::TooLarge => world.denied |= 1 << self.who,
+            CreateEnd::StartOver => {}
+            CreateEnd::Unavailable | CreateEnd::TooLarge => world.denied |= 1 << self.who,
         }
     }
 }

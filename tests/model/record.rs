@@ -96,7 +96,7 @@ impl Change<Rec> for Edit {
         self.is_known(record)
     }
 
-    fn has_landed(&self, record: &Rec) -> Option<bool> {
+    fn was_applied(&self, record: &Rec) -> Option<bool> {
         if record.nonces.contains(&self.who) {
             return Some(true);
         }

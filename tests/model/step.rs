@@ -32,7 +32,7 @@ pub(super) enum Twist {
     TrustFence,
     /// A writer takes the conflict with its own late write for success.
     TrustConflict,
-    /// A writer leaves another's fence, even one that may be taken back and hides an older record.
+    /// A writer leaves another's fence, even one that may be taken back and replaced_version an older record.
     LeaveOldFence,
     /// An insert that may yet land is sent again under the same key.
     SameKey,
@@ -119,9 +119,13 @@ impl Setting {
             }
             (Twist::LeaveOldFence, Action::Get) if matches!(actor.stage, Stage::Commit(_)) => {
                 match world.apply(Action::Get) {
-                    Event::Got(Some((Item::Fence { writer, .. }, token))) => {
-                        Event::Got(Some((Item::Fence { writer, hides: None }, token)))
-                    }
+                    Event::Got(Some((Item::Fence { writer, .. }, token))) => Event::Got(Some((
+                        Item::Fence {
+                            writer,
+                            replaced_version: None,
+                        },
+                        token,
+                    ))),
                     event => event,
                 }
             }

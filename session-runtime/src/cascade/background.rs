@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::inner::Shared;
+use super::inner::StoreInner;
 use super::metrics;
-use super::protocol::{Fenced, Settle};
+use super::protocol::{Settle, SettleOutcome};
 use crate::session::meta::Millis;
 use crate::session::record::Record;
 use crate::tier::{TierError, Tiers, Version};
@@ -14,7 +14,7 @@ use crate::tier::{TierError, Tiers, Version};
 /// How many pending invalidations are kept; beyond it the bound on staleness has to do.
 const MAX_INVALIDATIONS: usize = 4096;
 
-impl Shared {
+impl StoreInner {
     /// Goes on trying to settle the cache until it is done, or no reader believes the old value any more.
     pub(super) fn invalidate_later(self: &Arc<Self>, key: String, settle: Settle<Record>, until: Millis) {
         const PAUSE: Duration = Duration::from_millis(100);
@@ -32,9 +32,9 @@ impl Shared {
             let mut closing = shared.closing.subscribe();
             let mut pause = PAUSE;
             let mut last = false;
-            while shared.rooms.now() < until {
-                let (fenced, _) = shared.rooms.run(&key, settle.clone()).await;
-                if fenced == Fenced::Settled || last {
+            while shared.backend.now() < until {
+                let (fenced, _) = shared.backend.run(&key, settle.clone()).await;
+                if fenced == SettleOutcome::Settled || last {
                     return;
                 }
                 tokio::select! {
@@ -46,13 +46,13 @@ impl Shared {
     }
 
     /// Deletes an expired session beside the request that met it.
-    pub(super) fn forget(self: &Arc<Self>, tiers: Tiers, key: &str, version: Version) {
+    pub(super) fn spawn_delete_expired(self: &Arc<Self>, tiers: Tiers, key: &str, version: Version) {
         if !tiers.contains(Tiers::DATASTORE) {
             return;
         }
         let (shared, key) = (Arc::clone(self), key.to_owned());
         self.tasks.spawn(async move {
-            let Some(durable) = &shared.rooms.durable else { return };
+            let Some(durable) = &shared.backend.durable else { return };
             if let Err(error) = durable.delete(&key, version).await {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
@@ -63,15 +63,15 @@ impl Shared {
     }
 
     pub(super) async fn purge_expired(&self, limit: usize) -> Result<usize, TierError> {
-        match &self.rooms.durable {
-            Some(durable) => durable.purge_expired(self.rooms.clock.now(), limit).await,
+        match &self.backend.durable {
+            Some(durable) => durable.purge_expired(self.backend.clock.now(), limit).await,
             None => Ok(0),
         }
     }
 
-    pub(super) fn purge_from_time_to_time(self: &Arc<Self>) {
+    pub(super) fn spawn_purge(self: &Arc<Self>) {
         const BATCH: usize = 500;
-        let every = self.rooms.policy.purge_every;
+        let every = self.backend.policy.purge_every;
         let weak = Arc::downgrade(self);
         tokio::spawn(async move {
             loop {

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::driver::Rooms;
+use super::driver::Backend;
 use super::policy::Policy;
 use super::store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};
 use crate::clock::{Clock, SystemClock};
@@ -236,7 +236,7 @@ impl<M, D> Builder<M, D> {
         } = self;
         check(&policy)?;
         Ok(CascadeStore::new(
-            Rooms {
+            Backend {
                 cache,
                 durable,
                 keys,

@@ -17,7 +17,7 @@ use crate::tier::erased::{AnyCache, AnyDurable};
 use crate::tier::{Swap, TierError, TierErrorKind, Tiers, Version};
 
 /// The tiers with what it takes to use them.
-pub(crate) struct Rooms {
+pub(crate) struct Backend {
     pub(crate) cache: Option<Arc<dyn AnyCache>>,
     pub(crate) durable: Option<Arc<dyn AnyDurable>>,
     pub(crate) keys: KeyRing,
@@ -27,23 +27,23 @@ pub(crate) struct Rooms {
 
 /// What went wrong while a machine ran, for the error that its end may become.
 #[derive(Debug, Default)]
-pub(crate) struct Trouble {
+pub(crate) struct Diagnostics {
     /// The latest error of a tier.
     pub(crate) tier: Option<Arc<TierError>>,
     /// What is stored is no record, or not authentic.
-    pub(crate) stored: Option<Stored>,
+    pub(crate) stored: Option<UnreadableRecord>,
     /// Size and limit of what a tier would not take.
     pub(crate) too_large: Option<(usize, usize)>,
 }
 
 /// What is wrong with what is stored.
 #[derive(Debug)]
-pub(crate) enum Stored {
+pub(crate) enum UnreadableRecord {
     NotAuthentic,
     NoRecord(RecordError),
 }
 
-impl Rooms {
+impl Backend {
     pub(crate) fn now(&self) -> Millis {
         self.clock.now().into()
     }
@@ -60,8 +60,8 @@ impl Rooms {
     }
 
     /// Runs a machine to its end.
-    pub(crate) async fn run<M: Machine<Record>>(&self, key: &str, mut machine: M) -> (M::End, Trouble) {
-        let mut trouble = Trouble::default();
+    pub(crate) async fn run<M: Machine<Record>>(&self, key: &str, mut machine: M) -> (M::End, Diagnostics) {
+        let mut trouble = Diagnostics::default();
         let mut step = machine.begin(self.now());
         loop {
             let action = match step {
@@ -80,18 +80,23 @@ impl Rooms {
         }
     }
 
-    async fn perform(&self, key: &str, action: Action<Record>, trouble: &mut Trouble) -> Result<Event<Record>, Failed> {
+    async fn perform(
+        &self,
+        key: &str,
+        action: Action<Record>,
+        trouble: &mut Diagnostics,
+    ) -> Result<Event<Record>, ActionError> {
         match action {
             Action::Get => self.get(key).await,
             Action::Add(item) => {
                 let (value, ttl) = self.item(key, &item);
                 Ok(Event::Added(
-                    self.cache()?.add(key, value, ttl).await.map_err(Failed::Cache)?,
+                    self.cache()?.add(key, value, ttl).await.map_err(ActionError::Cache)?,
                 ))
             }
             Action::Set(item) => {
                 let (value, ttl) = self.item(key, &item);
-                self.cache()?.set(key, value, ttl).await.map_err(Failed::Cache)?;
+                self.cache()?.set(key, value, ttl).await.map_err(ActionError::Cache)?;
                 Ok(Event::WasSet)
             }
             Action::Swap(token, item) => {
@@ -100,11 +105,11 @@ impl Rooms {
                     self.cache()?
                         .swap(key, token, value, ttl)
                         .await
-                        .map_err(Failed::Cache)?,
+                        .map_err(ActionError::Cache)?,
                 ))
             }
             Action::Remove(token) => Ok(Event::Swapped(
-                self.cache()?.remove(key, token).await.map_err(Failed::Cache)?,
+                self.cache()?.remove(key, token).await.map_err(ActionError::Cache)?,
             )),
             Action::Read => Ok(Event::Found(self.read(key, trouble).await?)),
             Action::Insert(record) => {
@@ -113,7 +118,7 @@ impl Rooms {
                     self.durable()?
                         .insert(key, value, expires_at)
                         .await
-                        .map_err(Failed::Durable)?,
+                        .map_err(ActionError::Durable)?,
                 ))
             }
             Action::Update(base, record) => {
@@ -122,18 +127,18 @@ impl Rooms {
                     self.durable()?
                         .update(key, base, value, expires_at)
                         .await
-                        .map_err(Failed::Durable)?,
+                        .map_err(ActionError::Durable)?,
                 ))
             }
             Action::Delete(base) => Ok(Event::Wrote(
-                self.durable()?.delete(key, base).await.map_err(Failed::Durable)?,
+                self.durable()?.delete(key, base).await.map_err(ActionError::Durable)?,
             )),
         }
     }
 
-    async fn get(&self, key: &str) -> Result<Event<Record>, Failed> {
+    async fn get(&self, key: &str) -> Result<Event<Record>, ActionError> {
         let cache = self.cache()?;
-        let Some(cached) = cache.get(key).await.map_err(Failed::Cache)? else {
+        let Some(cached) = cache.get(key).await.map_err(ActionError::Cache)? else {
             return Ok(Event::Got(None));
         };
         let item = envelope::unwrap(&self.keys, key, &cached.value).and_then(|payload| item::decode(&payload));
@@ -146,10 +151,10 @@ impl Rooms {
             tier = cache.name(),
             "an item in the cache is not authentic: it was removed"
         );
-        match cache.remove(key, cached.token).await.map_err(Failed::Cache)? {
+        match cache.remove(key, cached.token).await.map_err(ActionError::Cache)? {
             Swap::Done | Swap::Missing => Ok(Event::Got(None)),
             // What lies there now has not been looked at, and may be anything.
-            Swap::Changed => Err(Failed::Cache(TierError::new(
+            Swap::Changed => Err(ActionError::Cache(TierError::new(
                 cache.name(),
                 "remove what is not authentic",
                 TierErrorKind::Unavailable,
@@ -157,19 +162,19 @@ impl Rooms {
         }
     }
 
-    async fn read(&self, key: &str, trouble: &mut Trouble) -> Result<Option<(Version, Record)>, Failed> {
-        let Some(stored) = self.durable()?.read(key).await.map_err(Failed::Durable)? else {
+    async fn read(&self, key: &str, trouble: &mut Diagnostics) -> Result<Option<(Version, Record)>, ActionError> {
+        let Some(stored) = self.durable()?.read(key).await.map_err(ActionError::Durable)? else {
             return Ok(None);
         };
         let Some(payload) = envelope::unwrap(&self.keys, key, &stored.value) else {
-            trouble.stored = Some(Stored::NotAuthentic);
-            return Err(Failed::Unreadable);
+            trouble.stored = Some(UnreadableRecord::NotAuthentic);
+            return Err(ActionError::Unreadable);
         };
         match Record::decode(&payload) {
             Ok(record) => Ok(Some((stored.version, record))),
             Err(error) => {
-                trouble.stored = Some(Stored::NoRecord(error));
-                Err(Failed::Unreadable)
+                trouble.stored = Some(UnreadableRecord::NoRecord(error));
+                Err(ActionError::Unreadable)
             }
         }
     }
@@ -195,14 +200,16 @@ impl Rooms {
         (value, self.expires_at(record.meta()).into())
     }
 
-    fn cache(&self) -> Result<&dyn AnyCache, Failed> {
-        self.cache.as_deref().ok_or_else(|| Failed::Cache(absent("memcache")))
+    fn cache(&self) -> Result<&dyn AnyCache, ActionError> {
+        self.cache
+            .as_deref()
+            .ok_or_else(|| ActionError::Cache(absent("memcache")))
     }
 
-    fn durable(&self) -> Result<&dyn AnyDurable, Failed> {
+    fn durable(&self) -> Result<&dyn AnyDurable, ActionError> {
         self.durable
             .as_deref()
-            .ok_or_else(|| Failed::Durable(absent("datastore")))
+            .ok_or_else(|| ActionError::Durable(absent("datastore")))
     }
 }
 
@@ -212,14 +219,14 @@ fn absent(tier: &'static str) -> TierError {
 }
 
 /// Why an action has no answer of the tier's.
-enum Failed {
+enum ActionError {
     Cache(TierError),
     Durable(TierError),
     Unreadable,
 }
 
-impl Failed {
-    fn into_event(self, trouble: &mut Trouble) -> Event<Record> {
+impl ActionError {
+    fn into_event(self, trouble: &mut Diagnostics) -> Event<Record> {
         let (event, error) = match self {
             Self::Unreadable => return Event::DurableFailed,
             Self::Cache(error) => match error.kind() {

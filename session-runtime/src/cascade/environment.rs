@@ -18,7 +18,7 @@ const DATASTORE: [&str; 3] = [
 /// Where an embedded store is kept if nobody says.
 const DEFAULT_PATH: &str = "sessions.redb";
 
-type Whole = Builder<WithMemcache, WithDatastore>;
+type FullBuilder = Builder<WithMemcache, WithDatastore>;
 
 impl CascadeStore {
     /// A store that the environment describes; see [`Builder::from_env`].
@@ -36,7 +36,7 @@ impl CascadeStore {
 impl Builder {
     /// As [`CascadeStore::embedded`], to be given more options.
     #[cfg(feature = "embedded")]
-    pub async fn embedded(path: impl AsRef<Path>, keys: KeyRing) -> Result<Whole, BuildError> {
+    pub async fn embedded(path: impl AsRef<Path>, keys: KeyRing) -> Result<FullBuilder, BuildError> {
         local_file(
             CascadeStore::builder(keys).memcache(crate::tier::embedded::LocalCache::new()),
             path.as_ref(),
@@ -65,7 +65,7 @@ impl Builder {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn from_env() -> Result<Whole, BuildError> {
+    pub async fn from_env() -> Result<FullBuilder, BuildError> {
         let path = PathBuf::from(variable(STORE_PATH).unwrap_or_else(|| DEFAULT_PATH.to_owned()));
         let keys = keys(&path)?;
         let builder = match variable(MEMCACHE) {
@@ -92,13 +92,13 @@ fn keys(path: &Path) -> Result<KeyRing, BuildError> {
     match (KeyRing::from_env(KEYS), shared) {
         (Ok(keys), _) => Ok(keys),
         (Err(KeyError::Unset(_)), Some(address)) => Err(BuildError::SharedWithoutKeys { address }),
-        (Err(KeyError::Unset(_)), None) => key_beside(path),
+        (Err(KeyError::Unset(_)), None) => load_or_create_key(path),
         (Err(error), _) => Err(error.into()),
     }
 }
 
 /// The key in the file beside the store's own, made if there is none.
-fn key_beside(store: &Path) -> Result<KeyRing, BuildError> {
+fn load_or_create_key(store: &Path) -> Result<KeyRing, BuildError> {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
@@ -189,14 +189,14 @@ fn local_cache(_: Builder) -> Result<Builder<WithMemcache>, BuildError> {
 }
 
 #[cfg(feature = "datastore")]
-async fn datastore(builder: Builder<WithMemcache>, _: &'static str) -> Result<Whole, BuildError> {
+async fn datastore(builder: Builder<WithMemcache>, _: &'static str) -> Result<FullBuilder, BuildError> {
     let tier = crate::tier::datastore::Datastore::from_env().await;
     Ok(builder.datastore(tier.map_err(|error| tier_error("datastore")(error.into()))?))
 }
 
 #[cfg(not(feature = "datastore"))]
 #[expect(clippy::unused_async, reason = "its twin with the feature waits")]
-async fn datastore(_: Builder<WithMemcache>, address: &'static str) -> Result<Whole, BuildError> {
+async fn datastore(_: Builder<WithMemcache>, address: &'static str) -> Result<FullBuilder, BuildError> {
     Err(BuildError::NotCompiledIn {
         address,
         feature: "datastore",
@@ -204,7 +204,7 @@ async fn datastore(_: Builder<WithMemcache>, address: &'static str) -> Result<Wh
 }
 
 #[cfg(feature = "embedded")]
-async fn local_file(builder: Builder<WithMemcache>, path: &Path) -> Result<Whole, BuildError> {
+async fn local_file(builder: Builder<WithMemcache>, path: &Path) -> Result<FullBuilder, BuildError> {
     let path = path.to_owned();
     // Opening a file that was not closed properly checks it, which takes its time.
     let opened = tokio::task::spawn_blocking(move || crate::tier::embedded::LocalFile::open(path)).await;
@@ -218,7 +218,7 @@ async fn local_file(builder: Builder<WithMemcache>, path: &Path) -> Result<Whole
 
 #[cfg(not(feature = "embedded"))]
 #[expect(clippy::unused_async, reason = "its twin with the feature waits")]
-async fn local_file(_: Builder<WithMemcache>, _: &Path) -> Result<Whole, BuildError> {
+async fn local_file(_: Builder<WithMemcache>, _: &Path) -> Result<FullBuilder, BuildError> {
     Err(BuildError::NoTier { address: DATASTORE[0] })
 }
 
@@ -234,7 +234,7 @@ mod tests {
         let starts: Vec<_> = (0..8)
             .map(|_| {
                 let store = store.clone();
-                std::thread::spawn(move || key_beside(&store).unwrap())
+                std::thread::spawn(move || load_or_create_key(&store).unwrap())
             })
             .collect();
         let mut rings = starts.into_iter().map(|start| signed(start.join().unwrap()));
@@ -243,7 +243,7 @@ mod tests {
             rings.all(|ring| ring == first),
             "all that start at once have the same key"
         );
-        assert_eq!(signed(key_beside(&store).unwrap()), first);
+        assert_eq!(signed(load_or_create_key(&store).unwrap()), first);
         let files: Vec<_> = std::fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
@@ -265,7 +265,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("s.redb.key");
         std::fs::write(&file, "too short").unwrap();
-        let error = key_beside(&dir.path().join("s.redb")).unwrap_err();
+        let error = load_or_create_key(&dir.path().join("s.redb")).unwrap_err();
         assert!(error.to_string().contains("s.redb.key"), "{error}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "too short");
     }

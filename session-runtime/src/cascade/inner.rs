@@ -9,31 +9,31 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::driver::{Rooms, Trouble};
-use super::lock::Locks;
+use super::driver::{Backend, Diagnostics};
+use super::lock::WriteLocks;
 use super::metrics;
 use super::outcome::{Commit, CommitError, LoadError, LoadReport, failed, load_error, refused, too_large};
 use super::protocol::{
-    self, CacheCommit, CacheCreate, CacheLoad, Change, Committed, Create, Created, Found, Goal, Load, Loaded, Place,
-    Settle, Source,
+    self, CacheCommit, CacheCreate, CacheLoad, CacheRef, Change, CommitEnd, Create, CreateEnd, Found, Goal, Load,
+    LoadEnd, Settle, Source,
 };
 use crate::cascade::patch::Patch;
 use crate::session::meta::{Meta, Millis, Nonce};
 use crate::session::record::Record;
 use crate::tier::{Tiers, Version};
 
-/// A record with the place that it was found in.
+/// A record with the cached that it was found in.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
+pub(crate) struct VersionedRecord {
     pub(crate) version: Version,
     /// Where it lay in the cache, if it was found there.
-    pub(crate) place: Option<Place>,
+    pub(crate) cached: Option<CacheRef>,
     pub(crate) record: Record,
 }
 
-pub(crate) struct Shared {
-    pub(crate) rooms: Rooms,
-    pub(super) locks: Locks,
+pub(crate) struct StoreInner {
+    pub(crate) backend: Backend,
+    pub(super) locks: WriteLocks,
     pub(super) tasks: TaskTracker,
     /// Whether pending invalidations get a last try.
     pub(super) closing: watch::Sender<bool>,
@@ -41,40 +41,40 @@ pub(crate) struct Shared {
 }
 
 /// A commit that was done.
-pub(crate) struct Done {
+pub(crate) struct Committed {
     pub(crate) commit: Commit,
     /// The record as it is now; none after a destroy.
-    pub(crate) known: Option<Known>,
+    pub(crate) known: Option<VersionedRecord>,
 }
 
-impl Shared {
+impl StoreInner {
     /// Waits for what goes on beside the requests. A pending invalidation takes as long as its cache is down.
-    pub(crate) async fn settled(&self) {
+    pub(crate) async fn wait_idle(&self) {
         self.tasks.close();
         self.tasks.wait().await;
         self.tasks.reopen();
     }
 
     pub(crate) fn key(&self, sid: &str) -> String {
-        format!("{}{sid}", self.rooms.policy.key_prefix)
+        format!("{}{sid}", self.backend.policy.key_prefix)
     }
 
     /// Looks a session up in its tiers. What the cache says to the visitor's disadvantage, that the session has expired
-    /// or, as `counts` has it, that the visitor's secret does not count, may be out of date: the durable tier decides.
+    /// or, as `is_secret_valid` has it, that the visitor's secret does not count, may be out of date: the durable tier decides.
     /// A session of the request's memory alone is not to be found anywhere.
     pub(crate) async fn load(
         self: &Arc<Self>,
         session: &'static str,
         tiers: Tiers,
         key: &str,
-        counts: impl Fn(&Meta) -> bool + Send,
-    ) -> Result<(Option<Known>, LoadReport), LoadError> {
+        is_secret_valid: impl Fn(&Meta) -> bool + Send,
+    ) -> Result<(Option<VersionedRecord>, LoadReport), LoadError> {
         let started = Instant::now();
         if !tiers.intersects(Tiers::DISTRIBUTED) {
             return Ok((None, LoadReport::default()));
         }
-        let (loaded, trouble) = self.look_up(tiers, key, counts).await;
-        let Loaded::Known {
+        let (loaded, trouble) = self.look_up(tiers, key, is_secret_valid).await;
+        let LoadEnd::Known {
             found,
             source,
             degraded,
@@ -90,15 +90,25 @@ impl Shared {
             degraded,
             took: started.elapsed(),
         };
-        let found = found.map(|Found { version, record, place }| Known { version, place, record });
+        let found = found.map(
+            |Found {
+                 version,
+                 record,
+                 cached,
+             }| VersionedRecord {
+                version,
+                cached,
+                record,
+            },
+        );
         metrics::loaded(session, Some(source), degraded, report.took);
         if let Some(expired) = found.as_ref().filter(|known| self.has_expired(known.record.meta())) {
-            self.forget(tiers, key, expired.version);
+            self.spawn_delete_expired(tiers, key, expired.version);
             return Ok((None, report));
         }
         if let Some(fill) = fill {
             let (shared, key) = (Arc::clone(self), key.to_owned());
-            self.tasks.spawn(async move { shared.rooms.run(&key, fill).await });
+            self.tasks.spawn(async move { shared.backend.run(&key, fill).await });
         }
         Ok((found, report))
     }
@@ -107,26 +117,26 @@ impl Shared {
         &self,
         tiers: Tiers,
         key: &str,
-        counts: impl Fn(&Meta) -> bool + Send,
-    ) -> (Loaded<Record>, Trouble) {
+        is_secret_valid: impl Fn(&Meta) -> bool + Send,
+    ) -> (LoadEnd<Record>, Diagnostics) {
         if !tiers.contains(Tiers::DATASTORE) {
-            return self.rooms.run(key, CacheLoad).await;
+            return self.backend.run(key, CacheLoad).await;
         }
         let cache = tiers.contains(Tiers::MEMCACHE);
         // Replaces what the cache has, unless that is as new as can be told.
-        let tries = [(cache, self.rooms.policy.max_staleness), (cache, Duration::ZERO)];
+        let tries = [(cache, self.backend.policy.max_staleness), (cache, Duration::ZERO)];
         for (cache, max_staleness) in tries {
-            let (loaded, trouble) = self.rooms.run(key, Load::new(cache, nonce(), max_staleness)).await;
+            let (loaded, trouble) = self.backend.run(key, Load::new(cache, nonce(), max_staleness)).await;
             match &loaded {
-                Loaded::Known {
+                LoadEnd::Known {
                     found: Some(found),
                     source: Source::Cache,
                     ..
-                } if self.has_expired(found.record.meta()) || !counts(found.record.meta()) => {}
+                } if self.has_expired(found.record.meta()) || !is_secret_valid(found.record.meta()) => {}
                 _ => return (loaded, trouble),
             }
         }
-        self.rooms.run(key, Load::new(false, nonce(), Duration::ZERO)).await
+        self.backend.run(key, Load::new(false, nonce(), Duration::ZERO)).await
     }
 
     /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.
@@ -136,12 +146,12 @@ impl Shared {
         patch: Patch,
         meta: Meta,
         mut next: impl FnMut() -> Option<String> + Send,
-    ) -> Result<Done, CommitError> {
+    ) -> Result<Committed, CommitError> {
         const TRIES: u32 = 3;
         let session = patch.schema.name;
-        let record = patch.create(&meta).map_err(|refusal| refused(session, refusal))?;
+        let record = patch.create(&meta).map_err(|error| refused(session, error))?;
         if !tiers.intersects(Tiers::DISTRIBUTED) {
-            return Ok(Done {
+            return Ok(Committed {
                 commit: Commit::Clean,
                 known: None,
             });
@@ -150,106 +160,108 @@ impl Shared {
         for _ in 0..TRIES {
             let Some(key) = next() else { break };
             let (created, trouble) = if tiers.contains(Tiers::DATASTORE) {
-                self.rooms.run(&key, Create::new(record.clone(), patch.clone())).await
+                self.backend.run(&key, Create::new(record.clone(), patch.clone())).await
             } else {
-                self.rooms
+                self.backend
                     .run(&key, CacheCreate::new(record.clone(), patch.clone()))
                     .await
             };
             match created {
-                Created::Done(version) => {
-                    return Ok(Done {
+                CreateEnd::Done(version) => {
+                    return Ok(Committed {
                         commit: Commit::Coherent,
-                        known: Some(Known {
+                        known: Some(VersionedRecord {
                             version,
-                            place: None,
+                            cached: None,
                             record,
                         }),
                     });
                 }
-                Created::Unavailable => {
+                CreateEnd::Unavailable => {
                     return Err(CommitError::Unavailable {
                         session,
                         source: trouble.tier,
                     });
                 }
-                Created::TooLarge => return Err(too_large(session, &trouble)),
-                Created::StartOver => source = trouble.tier,
+                CreateEnd::TooLarge => return Err(too_large(session, &trouble)),
+                CreateEnd::StartOver => source = trouble.tier,
             }
         }
         Err(CommitError::Unknown { session, source })
     }
 
-    /// Commits a patch to a session, or destroys it. To be run [in a task of its own](Self::in_own_task).
+    /// Commits a patch to a session, or destroys it. To be run [in a task of its own](Self::spawn_commit).
     pub(crate) async fn commit(
         self: &Arc<Self>,
         tiers: Tiers,
         goal: Goal,
         key: &str,
-        mut known: Known,
+        mut known: VersionedRecord,
         mut patch: Patch,
-    ) -> Result<Done, CommitError> {
+    ) -> Result<Committed, CommitError> {
         let session = patch.schema.name;
-        let mut turn = self.locks.turn(key).await;
-        if let Some(latest) = turn.latest().filter(|latest| latest.version > known.version) {
+        let mut guard = self.locks.lock(key).await;
+        if let Some(latest) = guard.latest().filter(|latest| latest.version > known.version) {
             known = latest.clone();
             patch.base_commits = known.record.meta().commits;
             // Of the parallel requests of a page, the first to get here has noted the use of all.
             if goal == Goal::Change && patch.only_renews() && !self.is_due_for_renewal(known.record.meta()) {
-                turn.leave(Some(known.clone()));
+                guard.hand_over(Some(known.clone()));
                 let (commit, known) = (Commit::Clean, Some(known));
-                return Ok(Done { commit, known });
+                return Ok(Committed { commit, known });
             }
         }
-        let Known {
+        let VersionedRecord {
             version,
-            place,
+            cached,
             record: loaded,
         } = known;
         let record = match goal {
-            Goal::Change => patch.apply(&loaded).map_err(|refusal| refused(session, refusal))?,
+            Goal::Change => patch.apply(&loaded).map_err(|error| refused(session, error))?,
             Goal::Destroy if !patch.may_destroy(&loaded) => return Err(CommitError::Gone { session }),
             Goal::Destroy => loaded.clone(),
         };
         let fence = nonce();
         let (committed, trouble) = if tiers.contains(Tiers::DATASTORE) {
             let cache = tiers.contains(Tiers::MEMCACHE);
-            let mut commit = protocol::Commit::new(goal, patch, version, record, cache, fence);
-            if let Some(place) = place.filter(|_| cache) {
-                commit = commit.over(place, loaded);
+            let mut commit = protocol::DurableCommit::new(goal, patch, version, record, cache, fence);
+            if let Some(cached) = cached.filter(|_| cache) {
+                commit = commit.replacing(cached, loaded);
             }
-            self.rooms.run(key, commit).await
+            self.backend.run(key, commit).await
         } else {
-            let token = place.map(|place| place.token);
-            self.rooms.run(key, CacheCommit::new(goal, patch, record, token)).await
+            let token = cached.map(|cached| cached.token);
+            self.backend
+                .run(key, CacheCommit::new(goal, patch, record, token))
+                .await
         };
-        let now = self.rooms.now();
+        let now = self.backend.now();
         match committed {
-            Committed::Changed {
+            CommitEnd::Changed {
                 version,
                 record,
                 fenced,
                 settled,
             } => {
-                let known = Known {
+                let known = VersionedRecord {
                     version,
-                    place: None,
+                    cached: None,
                     record,
                 };
-                turn.leave(Some(known.clone()));
+                guard.hand_over(Some(known.clone()));
                 let commit = self.outcome(key, (fenced, settled), || Settle::hide(fence), now);
-                Ok(Done {
+                Ok(Committed {
                     commit,
                     known: Some(known),
                 })
             }
-            Committed::Destroyed { fenced, settled } => {
-                turn.leave(None);
-                let commit = self.outcome(key, (fenced, settled), Settle::bury, now);
-                Ok(Done { commit, known: None })
+            CommitEnd::Destroyed { fenced, settled } => {
+                guard.hand_over(None);
+                let commit = self.outcome(key, (fenced, settled), Settle::tombstone, now);
+                Ok(Committed { commit, known: None })
             }
-            Committed::Failed(failure) => {
-                turn.leave(None);
+            CommitEnd::Failed(failure) => {
+                guard.hand_over(None);
                 Err(failed(session, failure, trouble))
             }
         }
@@ -268,16 +280,16 @@ impl Shared {
             (false, true) => return Commit::Degraded,
             (_, false) => {}
         }
-        // Even where the fence went up: it may have been evicted, and a reader have filled the place with what was
+        // Even where the fence went up: it may have been evicted, and a reader have filled the cached with what was
         // there before the write.
-        let until = now.after(self.rooms.policy.max_staleness);
+        let until = now.after(self.backend.policy.max_staleness);
         self.invalidate_later(key.to_owned(), settle(), until);
         Commit::Unfenced { until: until.into() }
     }
 
     /// Runs a commit where no client that hangs up can cut it short. It has begun when this returns; an error is that
     /// the runtime is shutting down.
-    pub(crate) fn in_own_task<W>(&self, work: W) -> JoinHandle<W::Output>
+    pub(crate) fn spawn_commit<W>(&self, work: W) -> JoinHandle<W::Output>
     where
         W: Future<Output: Send> + Send + 'static,
     {
@@ -285,28 +297,28 @@ impl Shared {
     }
 
     /// Runs a commit within its time.
-    pub(crate) async fn in_time(
+    pub(crate) async fn with_commit_timeout(
         &self,
         session: &'static str,
         work: impl Future<Output = Result<Commit, CommitError>>,
     ) -> Result<Commit, CommitError> {
-        let done = tokio::time::timeout(self.rooms.policy.commit_timeout, work).await;
+        let done = tokio::time::timeout(self.backend.policy.commit_timeout, work).await;
         done.unwrap_or(Err(CommitError::Unknown { session, source: None }))
     }
 
     pub(crate) fn has_expired(&self, meta: &Meta) -> bool {
-        self.rooms.expires_at(meta) <= self.rooms.now()
+        self.backend.expires_at(meta) <= self.backend.now()
     }
 
     /// Whether a session that was used, but not changed, is to be written for that alone.
     pub(crate) fn is_due_for_renewal(&self, meta: &Meta) -> bool {
-        let next = meta.renewed.after(self.rooms.policy.renew_after());
-        let is_useful = meta.renewed.after(self.rooms.policy.idle) < meta.deadline;
-        is_useful && next <= self.rooms.now()
+        let next = meta.renewed.after(self.backend.policy.renew_after());
+        let is_useful = meta.renewed.after(self.backend.policy.idle) < meta.deadline;
+        is_useful && next <= self.backend.now()
     }
 
     fn name_of(&self, source: Source) -> &'static str {
-        let Rooms { cache, durable, .. } = &self.rooms;
+        let Backend { cache, durable, .. } = &self.backend;
         match source {
             Source::Cache => cache.as_ref().map_or("memcache", |tier| tier.name()),
             Source::Durable => durable.as_ref().map_or("datastore", |tier| tier.name()),

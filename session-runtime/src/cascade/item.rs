@@ -1,5 +1,5 @@
 //! How what lies in the cache is written: `[0, version, asked_at, h'record']`, `[1, lease]`, `[2, writer]` or
-//! `[2, writer, hides]`, `[3]`.
+//! `[2, writer, replaced_version]`, `[3]`.
 
 use bytes::Bytes;
 
@@ -30,8 +30,14 @@ pub(super) fn encoded_len(item: &Item<Record>) -> usize {
                 + string_len(record.bytes().len())
         }
         Item::Lease(nonce) => head_len(2) + head_len(LEASE) + head_len(nonce.0),
-        Item::Fence { writer, hides } => {
-            head_len(3) + head_len(FENCE) + head_len(writer.0) + hides.map_or(0, |version| head_len(version.0))
+        Item::Fence {
+            writer,
+            replaced_version,
+        } => {
+            head_len(3)
+                + head_len(FENCE)
+                + head_len(writer.0)
+                + replaced_version.map_or(0, |version| head_len(version.0))
         }
         Item::Tombstone => head_len(1) + head_len(TOMBSTONE),
     }
@@ -56,11 +62,14 @@ pub fn append(item: &Item<Record>, out: &mut Vec<u8>) {
             push_uint(out, LEASE);
             push_uint(out, nonce.0);
         }
-        Item::Fence { writer, hides } => {
-            push_array(out, if hides.is_some() { 3 } else { 2 });
+        Item::Fence {
+            writer,
+            replaced_version,
+        } => {
+            push_array(out, if replaced_version.is_some() { 3 } else { 2 });
             push_uint(out, FENCE);
             push_uint(out, writer.0);
-            if let Some(version) = hides {
+            if let Some(version) = replaced_version {
                 push_uint(out, version.0);
             }
         }
@@ -88,12 +97,15 @@ pub fn decode(bytes: &Bytes) -> Option<Item<Record>> {
         (2, LEASE) => Item::Lease(Nonce(reader.uint().ok()?)),
         (length @ 2..=3, FENCE) => {
             let writer = Nonce(reader.uint().ok()?);
-            let hides = if length == 3 {
+            let replaced_version = if length == 3 {
                 Some(Version(reader.uint().ok()?))
             } else {
                 None
             };
-            Item::Fence { writer, hides }
+            Item::Fence {
+                writer,
+                replaced_version,
+            }
         }
         (1, TOMBSTONE) => Item::Tombstone,
         _ => return None,

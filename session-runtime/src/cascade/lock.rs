@@ -6,25 +6,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use super::inner::Known;
+use super::inner::VersionedRecord;
 
 /// What the last writer left for the next: the record as it has just been stored.
-type Seat = Arc<AsyncMutex<Option<Known>>>;
+type LockSlot = Arc<AsyncMutex<Option<VersionedRecord>>>;
 
 #[derive(Default)]
-pub(crate) struct Locks(Mutex<HashMap<String, Seat>>);
+pub(crate) struct WriteLocks(Mutex<HashMap<String, LockSlot>>);
 
-/// The turn of one writer.
-pub(crate) struct Turn<'a> {
-    locks: &'a Locks,
+/// The guard of one writer.
+pub(crate) struct WriteGuard<'a> {
+    locks: &'a WriteLocks,
     key: String,
-    seat: Option<OwnedMutexGuard<Option<Known>>>,
+    slot: Option<OwnedMutexGuard<Option<VersionedRecord>>>,
 }
 
-impl Locks {
-    /// Waits for the turn to write `key`.
-    pub(crate) async fn turn(&self, key: &str) -> Turn<'_> {
-        let seat = Arc::clone(
+impl WriteLocks {
+    /// Waits for the guard to write `key`.
+    pub(crate) async fn lock(&self, key: &str) -> WriteGuard<'_> {
+        let slot = Arc::clone(
             self.0
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -32,36 +32,36 @@ impl Locks {
                 .or_default(),
         );
         // Made before the wait, so that a writer who gives up leaves nothing behind.
-        let mut turn = Turn {
+        let mut guard = WriteGuard {
             locks: self,
             key: key.to_owned(),
-            seat: None,
+            slot: None,
         };
-        turn.seat = Some(seat.lock_owned().await);
-        turn
+        guard.slot = Some(slot.lock_owned().await);
+        guard
     }
 }
 
-impl Turn<'_> {
+impl WriteGuard<'_> {
     /// What the writer before has just stored.
-    pub(crate) fn latest(&self) -> Option<&Known> {
-        self.seat.as_deref().and_then(Option::as_ref)
+    pub(crate) fn latest(&self) -> Option<&VersionedRecord> {
+        self.slot.as_deref().and_then(Option::as_ref)
     }
 
     /// Leaves what was stored to the next.
-    pub(crate) fn leave(&mut self, known: Option<Known>) {
-        if let Some(seat) = self.seat.as_deref_mut() {
-            *seat = known;
+    pub(crate) fn hand_over(&mut self, known: Option<VersionedRecord>) {
+        if let Some(slot) = self.slot.as_deref_mut() {
+            *slot = known;
         }
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
         let mut map = self.locks.0.lock().unwrap_or_else(PoisonError::into_inner);
-        self.seat = None;
+        self.slot = None;
         // Only the map still holds it: clones are made under the map's lock alone.
-        if map.get(&self.key).is_some_and(|seat| Arc::strong_count(seat) == 1) {
+        if map.get(&self.key).is_some_and(|slot| Arc::strong_count(slot) == 1) {
             map.remove(&self.key);
         }
     }

@@ -13,7 +13,7 @@ use super::outcome::{Commit, CommitError};
 use super::protocol::Source;
 
 /// The word for how a commit ended, in metrics and in `Server-Timing`.
-pub(crate) fn word(outcome: &Result<Commit, CommitError>) -> &'static str {
+pub(crate) fn label(outcome: &Result<Commit, CommitError>) -> &'static str {
     match outcome {
         Ok(Commit::Clean) => "clean",
         Ok(Commit::Coherent) => "coherent",
@@ -38,7 +38,7 @@ pub(crate) fn tier(source: Source) -> &'static str {
 
 #[cfg(feature = "metrics")]
 mod facade {
-    use super::{Commit, CommitError, Duration, Source, tier, word};
+    use super::{Commit, CommitError, Duration, Source, label, tier};
 
     pub(crate) fn loaded(session: &'static str, source: Option<Source>, degraded: bool, took: Duration) {
         let degraded = if degraded { "true" } else { "false" };
@@ -48,7 +48,7 @@ mod facade {
     }
 
     pub(crate) fn committed(session: &'static str, outcome: &Result<Commit, CommitError>, took: Duration) {
-        metrics::histogram!("session_commit_seconds", "session" => session, "outcome" => word(outcome)).record(took);
+        metrics::histogram!("session_commit_seconds", "session" => session, "outcome" => label(outcome)).record(took);
     }
 
     pub(crate) fn invalidations(pending: usize) {

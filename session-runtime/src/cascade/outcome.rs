@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::driver::{Stored, Trouble};
-use super::patch::Refusal;
+use super::driver::{Diagnostics, UnreadableRecord};
+use super::patch::PatchError;
 use super::protocol::{Failure, Source};
 use crate::session::changes::ChangeError;
 use crate::session::record::RecordError;
@@ -160,10 +160,10 @@ pub struct CommitReport {
     pub took: Duration,
 }
 
-pub(super) fn load_error(session: &'static str, trouble: Trouble) -> LoadError {
+pub(super) fn load_error(session: &'static str, trouble: Diagnostics) -> LoadError {
     match trouble.stored {
-        Some(Stored::NotAuthentic) => LoadError::NotAuthentic { session },
-        Some(Stored::NoRecord(error)) => LoadError::Record {
+        Some(UnreadableRecord::NotAuthentic) => LoadError::NotAuthentic { session },
+        Some(UnreadableRecord::NoRecord(error)) => LoadError::Record {
             session,
             source: Arc::new(error),
         },
@@ -174,10 +174,10 @@ pub(super) fn load_error(session: &'static str, trouble: Trouble) -> LoadError {
     }
 }
 
-pub(super) fn failed(session: &'static str, failure: Failure<Refusal>, trouble: Trouble) -> CommitError {
+pub(super) fn failed(session: &'static str, failure: Failure<PatchError>, trouble: Diagnostics) -> CommitError {
     match failure {
         Failure::Gone => CommitError::Gone { session },
-        Failure::Refused(refusal) => refused(session, refusal),
+        Failure::Refused(error) => refused(session, error),
         Failure::Contended => CommitError::Conflict {
             session,
             field: None,
@@ -195,12 +195,12 @@ pub(super) fn failed(session: &'static str, failure: Failure<Refusal>, trouble: 
     }
 }
 
-pub(crate) fn refused(session: &'static str, refusal: Refusal) -> CommitError {
-    match refusal {
-        Refusal::Superseded => CommitError::Gone { session },
-        Refusal::TooLarge { size, limit } => CommitError::TooLarge { session, size, limit },
-        Refusal::Open(source) => CommitError::Open { session, source },
-        Refusal::Change(ChangeError {
+pub(crate) fn refused(session: &'static str, error: PatchError) -> CommitError {
+    match error {
+        PatchError::Superseded => CommitError::Gone { session },
+        PatchError::TooLarge { size, limit } => CommitError::TooLarge { session, size, limit },
+        PatchError::Open(source) => CommitError::Open { session, source },
+        PatchError::Change(ChangeError {
             source,
             is_rejected: true,
         }) => CommitError::Conflict {
@@ -208,11 +208,11 @@ pub(crate) fn refused(session: &'static str, refusal: Refusal) -> CommitError {
             field: Some(source.field()),
             source: Some(source),
         },
-        Refusal::Change(ChangeError { source, .. }) => CommitError::Field { session, source },
+        PatchError::Change(ChangeError { source, .. }) => CommitError::Field { session, source },
     }
 }
 
-pub(super) fn too_large(session: &'static str, trouble: &Trouble) -> CommitError {
+pub(super) fn too_large(session: &'static str, trouble: &Diagnostics) -> CommitError {
     let (size, limit) = trouble.too_large.unwrap_or_default();
     CommitError::TooLarge { session, size, limit }
 }

@@ -45,7 +45,7 @@ pub struct Patch {
 
 /// Why a patch cannot be applied.
 #[derive(Clone, Debug)]
-pub enum Refusal {
+pub enum PatchError {
     /// The session has another secret now.
     Superseded,
     /// The record, as another request has written it, cannot be opened.
@@ -61,7 +61,7 @@ pub enum Refusal {
     },
 }
 
-impl From<ChangeError> for Refusal {
+impl From<ChangeError> for PatchError {
     fn from(error: ChangeError) -> Self {
         Self::Change(error)
     }
@@ -74,7 +74,7 @@ impl Patch {
     }
 
     /// A record that has never been stored, with the patch made.
-    pub fn create(&self, meta: &Meta) -> Result<Record, Refusal> {
+    pub fn create(&self, meta: &Meta) -> Result<Record, PatchError> {
         let empty = Record::new(self.schema, meta);
         let mut draft = empty.draft();
         self.changes.apply(self.schema, &mut draft)?;
@@ -97,27 +97,27 @@ impl Patch {
         }
     }
 
-    fn finish(&self, draft: &mut Draft<'_>) -> Result<Record, Refusal> {
+    fn finish(&self, draft: &mut Draft<'_>) -> Result<Record, PatchError> {
         draft.meta.push(self.nonce);
         draft.meta.renewed = draft.meta.renewed.max(self.now);
         let record = draft.write();
         let (size, limit) = (record.bytes().len(), self.max_len);
         if size > limit {
-            return Err(Refusal::TooLarge { size, limit });
+            return Err(PatchError::TooLarge { size, limit });
         }
         Ok(record)
     }
 }
 
 impl Change<Record> for Patch {
-    type Error = Refusal;
+    type Error = PatchError;
 
-    fn apply(&self, to: &Record) -> Result<Record, Refusal> {
+    fn apply(&self, to: &Record) -> Result<Record, PatchError> {
         let standing = to.meta().standing(&self.presented, self.now);
         if standing == Standing::Superseded {
-            return Err(Refusal::Superseded);
+            return Err(PatchError::Superseded);
         }
-        let record = (self.migrate)(to).map_err(|error| Refusal::Open(Arc::new(error)))?;
+        let record = (self.migrate)(to).map_err(|error| PatchError::Open(Arc::new(error)))?;
         let mut draft = record.draft();
         self.changes.apply(self.schema, &mut draft)?;
         self.rotate(&mut draft.meta, standing);
@@ -128,8 +128,8 @@ impl Change<Record> for Patch {
         record.meta().standing(&self.presented, self.now) != Standing::Superseded
     }
 
-    fn has_landed(&self, record: &Record) -> Option<bool> {
-        record.meta().has_landed(self.nonce, self.base_commits)
+    fn was_applied(&self, record: &Record) -> Option<bool> {
+        record.meta().was_applied(self.nonce, self.base_commits)
     }
 
     fn version_of(record: &Record) -> Version {

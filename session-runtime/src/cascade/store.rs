@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::driver::Rooms;
-use super::inner::Shared;
-use super::lock::Locks;
+use super::driver::Backend;
+use super::inner::StoreInner;
+use super::lock::WriteLocks;
 use crate::session::{HasDatastore, HasMemcache};
 use crate::tier::TierError;
 
@@ -31,7 +31,7 @@ pub enum NoDatastore {}
 ///
 /// Its type says which tiers it has, so that a session that names another is a compile error.
 pub struct CascadeStore<M = WithMemcache, D = WithDatastore> {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<StoreInner>,
     tiers: PhantomData<fn() -> (M, D)>,
 }
 
@@ -41,10 +41,10 @@ impl<T, M> HasDatastore<T> for CascadeStore<M, WithDatastore> {}
 /// Nothing is one of these. With one impl alone, the compiler would take a handler's session for a promise about the
 /// store, and blame the store where it is handed over; with a second, it waits for the store, and then names the
 /// handler, its session, and the tier that is missing.
-pub trait Never {}
+pub trait Uninhabited {}
 
-impl<T, D: Never> HasMemcache<T> for CascadeStore<NoMemcache, D> {}
-impl<T, M: Never> HasDatastore<T> for CascadeStore<M, NoDatastore> {}
+impl<T, D: Uninhabited> HasMemcache<T> for CascadeStore<NoMemcache, D> {}
+impl<T, M: Uninhabited> HasDatastore<T> for CascadeStore<M, NoDatastore> {}
 
 impl<M, D> Clone for CascadeStore<M, D> {
     fn clone(&self) -> Self {
@@ -57,7 +57,7 @@ impl<M, D> Clone for CascadeStore<M, D> {
 
 impl<M, D> fmt::Debug for CascadeStore<M, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rooms { cache, durable, .. } = &self.shared.rooms;
+        let Backend { cache, durable, .. } = &self.shared.backend;
         f.debug_struct("CascadeStore")
             .field("memcache", &cache.as_ref().map(|tier| tier.name()))
             .field("datastore", &durable.as_ref().map(|tier| tier.name()))
@@ -66,21 +66,21 @@ impl<M, D> fmt::Debug for CascadeStore<M, D> {
 }
 
 impl<M, D> CascadeStore<M, D> {
-    pub(super) fn new(rooms: Rooms, purge: bool) -> Self {
-        let shared = Arc::new(Shared {
-            rooms,
-            locks: Locks::default(),
+    pub(super) fn new(backend: Backend, purge: bool) -> Self {
+        let shared = Arc::new(StoreInner {
+            backend,
+            locks: WriteLocks::default(),
             tasks: TaskTracker::new(),
             closing: watch::Sender::new(false),
             invalidations: Arc::new(AtomicUsize::new(0)),
         });
         if purge {
-            shared.purge_from_time_to_time();
+            shared.spawn_purge();
         }
         Self::from_shared(shared)
     }
 
-    pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
+    pub(crate) fn from_shared(shared: Arc<StoreInner>) -> Self {
         Self {
             shared,
             tiers: PhantomData,
@@ -102,7 +102,7 @@ impl<M, D> CascadeStore<M, D> {
     /// after the server has stopped.
     pub async fn drain(&self) {
         self.shared.closing.send_replace(true);
-        self.shared.settled().await;
+        self.shared.wait_idle().await;
         self.shared.closing.send_replace(false);
     }
 }

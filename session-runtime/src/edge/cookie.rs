@@ -24,20 +24,20 @@ const MOST: usize = 8;
 
 /// What a browser shows to get its session.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub(crate) struct SessionToken {
     sid: [u8; PART],
     secret: [u8; PART],
 }
 
 /// Neither part is anyone's to read.
-impl fmt::Debug for Ticket {
+impl fmt::Debug for SessionToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ticket(..)")
+        f.write_str("SessionToken(..)")
     }
 }
 
-impl Ticket {
-    /// A ticket that nobody can guess.
+impl SessionToken {
+    /// A token that nobody can guess.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let (mut sid, mut secret) = ([0; PART], [0; PART]);
         getrandom::fill(&mut sid)?;
@@ -45,7 +45,7 @@ impl Ticket {
         Ok(Self { sid, secret })
     }
 
-    /// A ticket to the same session with another secret.
+    /// A token to the same session with another secret.
     pub(crate) fn with_new_secret(self) -> Result<Self, getrandom::Error> {
         Self::random().map(|random| Self {
             sid: self.sid,
@@ -53,7 +53,7 @@ impl Ticket {
         })
     }
 
-    /// A ticket with the same secret to another session.
+    /// A token with the same secret to another session.
     pub(crate) fn with_new_sid(self) -> Result<Self, getrandom::Error> {
         Self::random().map(|random| Self {
             secret: self.secret,
@@ -96,15 +96,15 @@ impl Ticket {
 
 /// What the request's cookies say of one session.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Presented {
-    /// The ticket, if there is one that this server gave out.
-    pub(crate) ticket: Option<Ticket>,
+pub(crate) struct RequestCookie {
+    /// The token, if there is one that this server gave out.
+    pub(crate) token: Option<SessionToken>,
     /// Whether there is any cookie of that name.
     pub(crate) any: bool,
 }
 
-/// Finds the ticket among the request's cookies.
-pub(crate) fn presented(headers: &HeaderMap, keys: &KeyRing, name: &str) -> Presented {
+/// Finds the token among the request's cookies.
+pub(crate) fn presented(headers: &HeaderMap, keys: &KeyRing, name: &str) -> RequestCookie {
     // Bytes, since the header is shared: a letter beyond ASCII in another's cookie must not cost us ours.
     let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     let pairs = lines
@@ -115,24 +115,24 @@ pub(crate) fn presented(headers: &HeaderMap, keys: &KeyRing, name: &str) -> Pres
         .take(MOST)
         .peekable();
     let any = values.peek().is_some();
-    Presented {
-        ticket: values.find_map(|value| Ticket::parse(keys, name, value)),
+    RequestCookie {
+        token: values.find_map(|value| SessionToken::parse(keys, name, value)),
         any,
     }
 }
 
-/// The `Set-Cookie` that gives a ticket to the browser, for so many seconds.
-pub(crate) fn gift(
+/// The `Set-Cookie` that gives a token to the browser, for so many seconds.
+pub(crate) fn cookie_action(
     options: &CookieOptions,
     keys: &KeyRing,
     name: &str,
-    ticket: &Ticket,
+    token: &SessionToken,
     max_age: i64,
 ) -> Option<HeaderValue> {
-    options.header(name, ticket.value(keys, name), max_age)
+    options.header(name, token.value(keys, name), max_age)
 }
 
-/// The `Set-Cookie` that takes it away; browsers ignore one whose attributes differ from those of the gift.
+/// The `Set-Cookie` that takes it away; browsers ignore one whose attributes differ from those of the cookie_action.
 pub(crate) fn removal(options: &CookieOptions, name: &str) -> Option<HeaderValue> {
     options.header(name, String::new(), 0)
 }

@@ -6,7 +6,7 @@ use http::request::Parts;
 use super::rejection::SessionRejection;
 use crate::cascade::{CascadeStore, LoadError};
 use crate::request::TypedSession;
-use crate::request::sessions::Visit;
+use crate::request::sessions::RequestSessions;
 use crate::session::{ServedBy, Session};
 use crate::tier::Tiers;
 
@@ -50,21 +50,21 @@ where
 }
 
 async fn load<T: Session>(parts: &Parts) -> Result<TypedSession<T>, SessionRejection> {
-    let session = T::SCHEMA.name;
-    let Some(visit) = parts.extensions.get::<Arc<Visit>>() else {
-        return Err(SessionRejection::NoLayer { session });
+    let name = T::SCHEMA.name;
+    let Some(sessions) = parts.extensions.get::<Arc<RequestSessions>>() else {
+        return Err(SessionRejection::NoLayer { session: name });
     };
-    let missing = T::TIERS & Tiers::DISTRIBUTED & !visit.store.rooms.tiers();
+    let missing = T::TIERS & Tiers::DISTRIBUTED & !sessions.store.backend.tiers();
     if !missing.is_empty() {
-        return Err(SessionRejection::NoTier { session, missing });
+        return Err(SessionRejection::NoTier { session: name, missing });
     }
-    let entry = visit.entry::<T>(&parts.headers);
-    entry.load().await?;
-    let opened = TypedSession::open(Arc::clone(&entry));
+    let session = sessions.session::<T>(&parts.headers);
+    session.load().await?;
+    let opened = TypedSession::open(Arc::clone(&session));
     opened.map_err(|source| {
-        entry.is_unreadable();
+        session.mark_unreadable();
         LoadError::Open {
-            session,
+            session: name,
             source: Arc::new(source),
         }
         .into()

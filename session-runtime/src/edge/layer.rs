@@ -7,7 +7,7 @@ use tower_layer::Layer;
 
 use super::options::CookieOptions;
 use super::service::SessionService;
-use crate::cascade::inner::Shared;
+use crate::cascade::inner::StoreInner;
 use crate::cascade::{CascadeStore, CommitError};
 
 /// Gives a router its sessions: commits them before the response goes out, and sets their cookies.
@@ -39,7 +39,7 @@ pub struct SessionLayer<M, D> {
 /// What the layer and its services share.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) store: Arc<Shared>,
+    pub(super) store: Arc<StoreInner>,
     pub(super) cookies: Arc<CookieOptions>,
     pub(super) server_timing: bool,
     pub(super) on_error: fn(CommitError) -> Response,

@@ -5,7 +5,7 @@ use http::HeaderValue;
 /// `Path=/`.
 ///
 /// The combinations that browsers refuse (RFC 6265bis, section 4.1.3) cannot be made: the prefix goes where a domain
-/// or a path is set, or `Secure` is taken away.
+/// or a path is set, or `Secure` is staged away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,

@@ -12,8 +12,8 @@ use tower_service::Service;
 use super::layer::Settings;
 use super::{cookie, timing};
 use crate::cascade::CommitError;
-use crate::request::session::{Entry, Fate, Gift};
-use crate::request::sessions::Visit;
+use crate::request::session::{CookieAction, Disposition, RequestSession};
+use crate::request::sessions::RequestSessions;
 use crate::session::meta::Millis;
 
 /// The service that [`SessionLayer`](super::SessionLayer) makes of another.
@@ -49,22 +49,25 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let settings = Arc::clone(&self.settings);
-        let outer = request.extensions().get::<Arc<Visit>>();
-        if outer.is_some_and(|visit| visit.is_of(&settings.store, &settings.cookies)) {
-            // The layer was put on twice: were both to answer, a session would have two entries, and two cookies.
+        let outer = request.extensions().get::<Arc<RequestSessions>>();
+        if outer.is_some_and(|sessions| sessions.is_same_layer(&settings.store, &settings.cookies)) {
+            // The layer was put on twice: were both to answer, a session would have two sessions, and two cookies.
             let response = self.inner.call(request);
             return Box::pin(async move { response.await.map(IntoResponse::into_response) });
         }
-        let visit = Arc::new(Visit::new(Arc::clone(&settings.store), Arc::clone(&settings.cookies)));
-        request.extensions_mut().insert(Arc::clone(&visit));
+        let sessions = Arc::new(RequestSessions::new(
+            Arc::clone(&settings.store),
+            Arc::clone(&settings.cookies),
+        ));
+        request.extensions_mut().insert(Arc::clone(&sessions));
         // Called at once, on the service that was ready.
         let response = self.inner.call(request);
         Box::pin(async move {
             let response = response.await.map(IntoResponse::into_response);
             match response {
-                Ok(response) => Ok(finish(&settings, &visit, response).await),
+                Ok(response) => Ok(finish(&settings, &sessions, response).await),
                 Err(error) => {
-                    commit(&visit.take(), Fate::Dropped).await;
+                    commit(&sessions.take(), Disposition::Discard).await;
                     Err(error)
                 }
             }
@@ -73,19 +76,19 @@ where
 }
 
 /// Commits the sessions of the request, and has the response tell the browser.
-async fn finish(settings: &Settings, visit: &Visit, mut response: Response) -> Response {
-    let entries = visit.take();
-    if entries.is_empty() {
+async fn finish(settings: &Settings, sessions: &RequestSessions, mut response: Response) -> Response {
+    let sessions = sessions.take();
+    if sessions.is_empty() {
         return response;
     }
-    let fate = if response.status().is_server_error() {
-        Fate::Dropped
+    let disposition = if response.status().is_server_error() {
+        Disposition::Discard
     } else {
-        Fate::Committed
+        Disposition::Commit
     };
-    for error in commit(&entries, fate).await {
+    for error in commit(&sessions, disposition).await {
         // An answer that already reports a failure says more than that a rotation or a destroy failed besides.
-        if fate == Fate::Committed {
+        if disposition == Disposition::Commit {
             response = (settings.on_error)(error);
         } else {
             let error = &error as &dyn std::error::Error;
@@ -96,13 +99,17 @@ async fn finish(settings: &Settings, visit: &Visit, mut response: Response) -> R
         }
     }
     let mut timings = Vec::new();
-    for entry in &entries {
-        let said = entry.said();
-        if let Some(gift) = said.gift {
-            give(settings, entry, gift, &mut response);
+    for session in &sessions {
+        let response_state = session.take_response_state();
+        if let Some(cookie_action) = response_state.cookie_action {
+            set_cookie(settings, session, cookie_action, &mut response);
         }
-        if settings.server_timing && entry.was_loaded() {
-            timing::describe(&mut timings, said.load.as_ref(), said.commit.as_ref());
+        if settings.server_timing && session.was_loaded() {
+            timing::describe(
+                &mut timings,
+                response_state.load.as_ref(),
+                response_state.commit.as_ref(),
+            );
         }
     }
     timing::append(response.headers_mut(), &timings);
@@ -110,9 +117,9 @@ async fn finish(settings: &Settings, visit: &Visit, mut response: Response) -> R
 }
 
 /// Commits the sessions; the errors.
-async fn commit(entries: &[Arc<Entry>], fate: Fate) -> Vec<CommitError> {
+async fn commit(sessions: &[Arc<RequestSession>], disposition: Disposition) -> Vec<CommitError> {
     // All begin before any is waited for: the client may hang up at every wait.
-    let commits: Vec<_> = entries.iter().map(|entry| entry.finish(fate)).collect();
+    let commits: Vec<_> = sessions.iter().map(|session| session.finish(disposition)).collect();
     let mut errors = Vec::new();
     for commit in commits {
         errors.extend(commit.await.err());
@@ -120,20 +127,20 @@ async fn commit(entries: &[Arc<Entry>], fate: Fate) -> Vec<CommitError> {
     errors
 }
 
-fn give(settings: &Settings, entry: &Entry, gift: Gift, response: &mut Response) {
-    let rooms = &entry.store.rooms;
-    let header = match gift {
-        Gift::Ticket(ticket, until) => {
+fn set_cookie(settings: &Settings, session: &RequestSession, cookie_action: CookieAction, response: &mut Response) {
+    let backend = &session.store.backend;
+    let header = match cookie_action {
+        CookieAction::Set(token, until) => {
             // Rounded up: a cookie that ends with its session is of no harm, one that ends before it loses it.
-            let seconds = Millis::from(until).since(rooms.now()).as_millis().div_ceil(1000);
+            let seconds = Millis::from(until).since(backend.now()).as_millis().div_ceil(1000);
             let max_age = i64::try_from(seconds.max(1)).unwrap_or(i64::MAX);
-            cookie::gift(&settings.cookies, &rooms.keys, &entry.cookie, &ticket, max_age)
+            cookie::cookie_action(&settings.cookies, &backend.keys, &session.cookie, &token, max_age)
         }
-        Gift::Removal => cookie::removal(&settings.cookies, &entry.cookie),
+        CookieAction::Remove => cookie::removal(&settings.cookies, &session.cookie),
     };
     let Some(mut header) = header else {
         tracing::error!(
-            cookie = entry.cookie,
+            cookie = session.cookie,
             "the path or the domain of the cookie cannot be sent: it was not set"
         );
         return;

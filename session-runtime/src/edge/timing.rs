@@ -18,7 +18,7 @@ pub(super) fn describe(out: &mut Vec<String>, load: Option<&LoadReport>, commit:
     }
     // Without a report there was nothing to commit.
     let (word, took) = commit.map_or(("clean", Duration::ZERO), |commit| {
-        (metrics::word(&commit.outcome), commit.took)
+        (metrics::label(&commit.outcome), commit.took)
     });
     out.push(metric("commit", word, took));
 }

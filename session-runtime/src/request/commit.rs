@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::session::{Entry, Fate, Gift, Loaded, State, Wish};
-use crate::cascade::inner::{Done, Known, nonce};
+use super::session::{CookieAction, Disposition, Loaded, PendingActions, RequestSession, State};
+use crate::cascade::inner::{Committed, VersionedRecord, nonce};
 use crate::cascade::patch::{Patch, Rotation};
 use crate::cascade::{Commit, CommitError, CommitReport, metrics, protocol::Goal};
-use crate::edge::cookie::Ticket;
+use crate::edge::cookie::SessionToken;
 use crate::session::changes::Changes;
 use crate::session::meta::SecretHash;
 use crate::tier::Tiers;
@@ -22,20 +22,20 @@ enum Plan {
     Write {
         goal: Goal,
         key: String,
-        known: Known,
+        known: VersionedRecord,
         patch: Patch,
         /// What the browser shows afterwards.
-        ticket: Ticket,
+        token: SessionToken,
     },
 }
 
 /// What a plan took, to be put back where nothing came of it.
-struct Taken {
+struct StagedWork {
     changes: Changes,
-    wish: Wish,
+    actions: PendingActions,
 }
 
-impl Entry {
+impl RequestSession {
     /// Commits what there is to commit. It has begun when this returns, goes on to its end whether or not the caller
     /// waits for it, and the next commit waits for that end.
     pub(crate) fn commit(self: &Arc<Self>) -> impl Future<Output = Result<Commit, CommitError>> + Send + use<> {
@@ -45,40 +45,40 @@ impl Entry {
     /// Ends the request's part, and commits for the last time, as [`commit`](Self::commit) does.
     pub(crate) fn finish(
         self: &Arc<Self>,
-        fate: Fate,
+        disposition: Disposition,
     ) -> impl Future<Output = Result<Commit, CommitError>> + Send + use<> {
-        self.close(fate);
-        self.begin(Some(Ending(Arc::clone(self))))
+        self.close(disposition);
+        self.begin(Some(EndGuard(Arc::clone(self))))
     }
 
     /// The handler has been told that its commit failed, and may have told its user: nothing of it is tried again
     /// unless it commits again, or changes something more.
-    pub(crate) fn told(&self) {
+    pub(crate) fn mark_error_reported(&self) {
         let mut state = self.lock();
-        state.trouble = None;
-        state.is_told = state.has_failed;
+        state.deferred_error = None;
+        state.is_error_reported = state.has_failed;
     }
 
     fn begin(
         self: &Arc<Self>,
-        ending: Option<Ending>,
+        end_guard: Option<EndGuard>,
     ) -> impl Future<Output = Result<Commit, CommitError>> + Send + use<> {
-        let turn = Arc::clone(&self.turn).try_lock_owned().ok();
+        let guard = Arc::clone(&self.commit_lock).try_lock_owned().ok();
         // Most requests have nothing to commit, and pay for no task.
-        let planned = turn.map(|turn| (turn, self.plan()));
+        let planned = guard.map(|guard| (guard, self.plan()));
         let is_clean = matches!(planned, Some((_, (Ok(Plan::Nothing), _))));
         let work = (!is_clean).then(|| {
-            let entry = Arc::clone(self);
-            self.store.in_own_task(async move {
-                let (turn, (plan, taken)) = if let Some(planned) = planned {
+            let session = Arc::clone(self);
+            self.store.spawn_commit(async move {
+                let (guard, (plan, staged)) = if let Some(planned) = planned {
                     planned
                 } else {
-                    let turn = Arc::clone(&entry.turn).lock_owned().await;
-                    (turn, entry.plan())
+                    let guard = Arc::clone(&session.commit_lock).lock_owned().await;
+                    (guard, session.plan())
                 };
-                let outcome = Box::pin(entry.run(plan, taken, ending.is_none())).await;
-                drop(turn);
-                drop(ending);
+                let outcome = Box::pin(session.run(plan, staged, end_guard.is_none())).await;
+                drop(guard);
+                drop(end_guard);
                 outcome
             })
         });
@@ -97,19 +97,23 @@ impl Entry {
     async fn run(
         &self,
         plan: Result<Plan, CommitError>,
-        taken: Taken,
+        staged: StagedWork,
         may_be_tried_again: bool,
     ) -> Result<Commit, CommitError> {
         let started = Instant::now();
         let outcome = match plan {
-            Ok(plan) => self.store.in_time(self.schema.name, self.carry_out(plan)).await,
+            Ok(plan) => {
+                self.store
+                    .with_commit_timeout(self.schema.name, self.execute(plan))
+                    .await
+            }
             Err(error) => Err(error),
         };
         metrics::committed(self.schema.name, &outcome, started.elapsed());
         let mut state = self.lock();
         state.commits += 1;
         if let (Err(error), true) = (&outcome, may_be_tried_again) {
-            state.put_back(self, taken, error);
+            state.put_back(self, staged, error);
         }
         state.commit = Some(CommitReport {
             outcome: outcome.clone(),
@@ -118,11 +122,11 @@ impl Entry {
         outcome
     }
 
-    async fn carry_out(&self, plan: Plan) -> Result<Commit, CommitError> {
+    async fn execute(&self, plan: Plan) -> Result<Commit, CommitError> {
         match plan {
             Plan::Nothing => Ok(Commit::Clean),
             Plan::Forget => {
-                self.lock().gift = Some(Gift::Removal);
+                self.lock().cookie_action = Some(CookieAction::Remove);
                 Ok(Commit::Clean)
             }
             Plan::Create(patch) => self.create(patch).await,
@@ -131,12 +135,12 @@ impl Entry {
                 key,
                 known,
                 patch,
-                ticket,
+                token,
             } => {
                 let only_renews = goal == Goal::Change && patch.only_renews();
                 let rotated = patch.rotation.map(|rotation| rotation.secret);
                 match self.store.commit(self.schema.tiers, goal, &key, known, patch).await {
-                    Ok(done) => Ok(self.after(done, goal, rotated, ticket)),
+                    Ok(done) => Ok(self.apply_outcome(done, goal, rotated, token)),
                     Err(error) if only_renews => {
                         let (session, error) = (self.schema.name, &error as &dyn std::error::Error);
                         tracing::debug!(session, error, "a session was not renewed");
@@ -149,37 +153,40 @@ impl Entry {
     }
 
     /// What is to be done, and what it takes out of the state.
-    fn plan(&self) -> (Result<Plan, CommitError>, Taken) {
+    fn plan(&self) -> (Result<Plan, CommitError>, StagedWork) {
         let mut state = self.lock();
-        let mut taken = Taken {
+        let mut staged = StagedWork {
             changes: Changes::default(),
-            wish: Wish::empty(),
+            actions: PendingActions::empty(),
         };
         if !self.schema.tiers.intersects(Tiers::DISTRIBUTED) {
             // The request's memory is all that there is, and the next look is to find them there.
-            if state.wish.contains(Wish::DESTROY) {
+            if state.actions.contains(PendingActions::DESTROY) {
                 state.changes = Changes::default();
             }
-            state.wish = Wish::empty();
-            return (Ok(Plan::Nothing), taken);
+            state.actions = PendingActions::empty();
+            return (Ok(Plan::Nothing), staged);
         }
-        taken.changes = std::mem::take(&mut state.changes);
-        taken.wish = state.wish;
-        state.wish &= Wish::KEEP;
-        let plan = match state.trouble.take() {
-            Some(trouble) if !taken.wish.contains(Wish::DESTROY) => Err(trouble),
-            _ => self.plan_for(&state, &taken),
+        staged.changes = std::mem::take(&mut state.changes);
+        staged.actions = state.actions;
+        state.actions &= PendingActions::KEEP;
+        let plan = match state.deferred_error.take() {
+            Some(deferred_error) if !staged.actions.contains(PendingActions::DESTROY) => Err(deferred_error),
+            _ => self.plan_for(&state, &staged),
         };
-        (plan, taken)
+        (plan, staged)
     }
 
-    fn plan_for(&self, state: &State, taken: &Taken) -> Result<Plan, CommitError> {
+    fn plan_for(&self, state: &State, staged: &StagedWork) -> Result<Plan, CommitError> {
         let session = self.schema.name;
-        let Taken { changes, wish } = taken;
-        let (rotate, destroy) = (wish.contains(Wish::ROTATE), wish.contains(Wish::DESTROY));
+        let StagedWork { changes, actions } = staged;
+        let (rotate, destroy) = (
+            actions.contains(PendingActions::ROTATE),
+            actions.contains(PendingActions::DESTROY),
+        );
         let is_dirty = !changes.is_empty() || rotate || destroy;
-        let (known, ticket) = match (&state.loaded, state.ticket) {
-            (Some(Loaded::Known(known)), Some(ticket)) => (known, ticket),
+        let (known, token) = match (&state.loaded, state.token) {
+            (Some(Loaded::Known(known)), Some(token)) => (known, token),
             (Some(Loaded::Superseded), _) if is_dirty => return Err(CommitError::Gone { session }),
             (Some(Loaded::Superseded) | None, _) => return Ok(Plan::Nothing),
             (Some(_), _) if destroy => {
@@ -190,7 +197,9 @@ impl Entry {
                 });
             }
             (Some(Loaded::Gone), _) if is_dirty => return Err(CommitError::Gone { session }),
-            (Some(Loaded::New | Loaded::Known(_)), _) if !changes.is_empty() || wish.contains(Wish::KEEP) => {
+            (Some(Loaded::New | Loaded::Known(_)), _)
+                if !changes.is_empty() || actions.contains(PendingActions::KEEP) =>
+            {
                 return Ok(Plan::Create(self.patch(changes.clone(), 0, None, None)));
             }
             (Some(_), _) => return Ok(Plan::Nothing),
@@ -202,9 +211,9 @@ impl Entry {
         let grace = changes
             .privileged()
             .is_none()
-            .then_some(self.store.rooms.policy.rotation_grace);
+            .then_some(self.store.backend.policy.rotation_grace);
         let next = if rotates {
-            Some(ticket.with_new_secret().map_err(|_| no_random(session))?)
+            Some(token.with_new_secret().map_err(|_| no_random(session))?)
         } else {
             None
         };
@@ -215,10 +224,10 @@ impl Entry {
         let commits = known.record.meta().commits;
         Ok(Plan::Write {
             goal: if destroy { Goal::Destroy } else { Goal::Change },
-            key: self.store.key(&ticket.sid()),
+            key: self.store.key(&token.sid()),
             known: known.clone(),
-            patch: self.patch(changes.clone(), commits, Some(ticket.hash()), rotation),
-            ticket: next.unwrap_or(ticket),
+            patch: self.patch(changes.clone(), commits, Some(token.hash()), rotation),
+            token: next.unwrap_or(token),
         })
     }
 
@@ -237,46 +246,46 @@ impl Entry {
             rotation,
             nonce: nonce(),
             base_commits,
-            now: self.store.rooms.now(),
-            max_len: self.store.rooms.policy.max_len,
+            now: self.store.backend.now(),
+            max_len: self.store.backend.policy.max_len,
         }
     }
 
     async fn create(&self, patch: Patch) -> Result<Commit, CommitError> {
         let session = self.schema.name;
         // One secret, as the record holds its hash, and a sid for each try.
-        let first = Ticket::random().map_err(|_| no_random(session))?;
+        let first = SessionToken::random().map_err(|_| no_random(session))?;
         let tried = Arc::new(Mutex::new(None));
         let (last, store) = (Arc::clone(&tried), Arc::clone(&self.store));
         let next = move || {
-            let ticket = first.with_new_sid().ok()?;
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticket);
-            Some(store.key(&ticket.sid()))
+            let token = first.with_new_sid().ok()?;
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+            Some(store.key(&token.sid()))
         };
         let meta = self.new_meta(Some(first.hash()));
         let done = self.store.create(self.schema.tiers, patch, meta, next).await?;
-        let ticket = *tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = *tried.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
-        state.ticket = ticket;
-        if let (Some(ticket), Some(known)) = (ticket, &done.known) {
-            state.gift = Some(Gift::Ticket(ticket, known.record.meta().deadline.into()));
+        state.token = token;
+        if let (Some(token), Some(known)) = (token, &done.known) {
+            state.cookie_action = Some(CookieAction::Set(token, known.record.meta().deadline.into()));
         }
         state.loaded = done.known.map(Loaded::Known);
         Ok(done.commit)
     }
 
-    fn after(&self, done: Done, goal: Goal, rotated: Option<SecretHash>, ticket: Ticket) -> Commit {
+    fn apply_outcome(&self, done: Committed, goal: Goal, rotated: Option<SecretHash>, token: SessionToken) -> Commit {
         let mut state = self.lock();
         if let (Goal::Change, Some(known)) = (goal, done.known) {
-            // Where another request rotated first, its answer carries the secret that counts.
+            // Where another request rotated first, its answer carries the secret that is_secret_valid.
             if rotated == Some(known.record.meta().secret) {
-                state.ticket = Some(ticket);
-                state.gift = Some(Gift::Ticket(ticket, known.record.meta().deadline.into()));
+                state.token = Some(token);
+                state.cookie_action = Some(CookieAction::Set(token, known.record.meta().deadline.into()));
             }
             state.loaded = Some(Loaded::Known(known));
         } else {
-            state.ticket = None;
-            state.gift = Some(Gift::Removal);
+            state.token = None;
+            state.cookie_action = Some(CookieAction::Remove);
             state.loaded = Some(Loaded::New);
         }
         done.commit
@@ -286,32 +295,32 @@ impl Entry {
 impl State {
     /// Puts back what can be committed yet, after a commit that failed before the response. Should nobody have waited to
     /// be told of it, the next commit tries again, or fails for the same reason.
-    fn put_back(&mut self, entry: &Entry, taken: Taken, error: &CommitError) {
+    fn put_back(&mut self, session: &RequestSession, staged: StagedWork, error: &CommitError) {
         let nothing_was_written = matches!(
             error,
             CommitError::Unavailable { .. } | CommitError::TooLarge { .. } | CommitError::Conflict { field: None, .. }
         );
         if nothing_was_written {
-            let later = std::mem::replace(&mut self.changes, taken.changes);
-            self.has_failed = later.is_empty() && self.wish.is_empty();
-            self.wish |= taken.wish;
-            if let Err(refusal) = self.changes.fold(entry.schema, later) {
-                self.trouble = Some(crate::cascade::outcome::refused(entry.schema.name, refusal.into()));
+            let later = std::mem::replace(&mut self.changes, staged.changes);
+            self.has_failed = later.is_empty() && self.actions.is_empty();
+            self.actions |= staged.actions;
+            if let Err(error) = self.changes.fold(session.schema, later) {
+                self.deferred_error = Some(crate::cascade::outcome::refused(session.schema.name, error.into()));
             }
             return;
         }
-        self.trouble = Some(error.clone());
+        self.deferred_error = Some(error.clone());
         if matches!(error, CommitError::Unknown { .. }) {
             // To destroy a session twice does no harm.
-            self.wish |= taken.wish & Wish::DESTROY;
+            self.actions |= staged.actions & PendingActions::DESTROY;
         }
     }
 }
 
 /// Says that the request's part has ended, however its commit did.
-struct Ending(Arc<Entry>);
+struct EndGuard(Arc<RequestSession>);
 
-impl Drop for Ending {
+impl Drop for EndGuard {
     fn drop(&mut self) {
         self.0.end();
     }

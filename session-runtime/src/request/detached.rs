@@ -2,7 +2,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::session::Entry;
+use super::session::RequestSession;
 use super::typed;
 use crate::cascade::{Commit, CommitError, LoadError};
 use crate::session::Session;
@@ -15,17 +15,17 @@ use crate::session::{FieldError, OpenError};
 /// response to carry the new secret. What is not committed is lost.
 pub struct Detached<T: Session> {
     fields: T::Fields,
-    entry: Arc<Entry>,
-    /// Whether the entry is its own, and no longer the request's.
+    session: Arc<RequestSession>,
+    /// Whether the session is its own, and no longer the request's.
     is_own: bool,
 }
 
 impl<T: Session> Detached<T> {
-    pub(crate) fn new(entry: Arc<Entry>) -> Self {
-        let fields = entry.open::<T>().unwrap_or_else(|_| T::fresh());
+    pub(crate) fn new(session: Arc<RequestSession>) -> Self {
+        let fields = session.open::<T>().unwrap_or_else(|_| T::fresh());
         Self {
             fields,
-            entry,
+            session,
             is_own: false,
         }
     }
@@ -37,13 +37,13 @@ impl<T: Session> Detached<T> {
     /// that failed, it is [`CommitError::Gone`]. Where nothing was written, the changes stay for the next try.
     pub async fn commit(&mut self) -> Result<Commit, CommitError> {
         self.part().await;
-        if self.entry.is_new() {
+        if self.session.is_new() {
             return Err(CommitError::Gone {
                 session: T::SCHEMA.name,
             });
         }
         self.refuse_privileged()?;
-        typed::commit::<T>(&mut self.fields, &self.entry).await
+        typed::commit::<T>(&mut self.fields, &self.session).await
     }
 
     /// Shows what others have written meanwhile, with the changes that are not committed yet on top.
@@ -57,28 +57,30 @@ impl<T: Session> Detached<T> {
             source: Arc::new(source),
         };
         // Anew before the wait: should it fail, what was handed over is not handed over again.
-        self.entry.exchange::<T>(&mut self.fields).map_err(unreadable)?;
-        self.entry.load_anew().await?;
-        self.fields = self.entry.open::<T>().map_err(unreadable)?;
+        self.session
+            .stage_and_reopen::<T>(&mut self.fields)
+            .map_err(unreadable)?;
+        self.session.load_anew().await?;
+        self.fields = self.session.open::<T>().map_err(unreadable)?;
         Ok(())
     }
 
     /// Whether there is no such session, or none any more.
     pub fn is_new(&self) -> bool {
-        self.entry.is_new()
+        self.session.is_new()
     }
 
     /// Leaves the request, once its response has been made and what came with it is committed.
     async fn part(&mut self) {
-        if !self.is_own && self.entry.is_closed() {
-            self.entry.ended().await;
-            self.entry = self.entry.detach();
+        if !self.is_own && self.session.is_closed() {
+            self.session.ended().await;
+            self.session = self.session.detach();
             self.is_own = true;
         }
     }
 
     fn refuse_privileged(&self) -> Result<(), CommitError> {
-        let Some(field) = self.entry.privileged_change::<T>(&self.fields) else {
+        let Some(field) = self.session.privileged_change::<T>(&self.fields) else {
             return Ok(());
         };
         let reason = "it is privileged, and a detached session has no response to carry the new secret";

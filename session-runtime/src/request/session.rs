@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use http::HeaderMap;
 use tokio::sync::Notify;
 
-use crate::cascade::inner::{Known, Shared};
+use crate::cascade::inner::{StoreInner, VersionedRecord};
 use crate::cascade::outcome::refused;
 use crate::cascade::{CommitError, CommitReport, LoadError, LoadReport};
-use crate::edge::cookie::{self, Presented, Ticket};
+use crate::edge::cookie::{self, RequestCookie, SessionToken};
 use crate::session::OpenError;
 use crate::session::changes::{ChangeError, Changes};
 use crate::session::meta::{Meta, Nonces, SecretHash, Standing};
@@ -19,15 +19,15 @@ use crate::session::record::Record;
 use crate::session::{Migrate, Schema, Session};
 use crate::tier::Tiers;
 
-pub(crate) struct Entry {
-    pub(crate) store: Arc<Shared>,
+pub(crate) struct RequestSession {
+    pub(crate) store: Arc<StoreInner>,
     pub(crate) schema: &'static Schema,
     pub(crate) migrate: Migrate,
     /// The cookie's name.
     pub(crate) cookie: String,
-    pub(crate) presented: Presented,
+    pub(crate) presented: RequestCookie,
     /// Held by the commit that is under way.
-    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) commit_lock: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
     /// Told when the request's part has ended.
     ended: Notify,
@@ -40,19 +40,19 @@ pub(crate) struct State {
     pub(crate) commits: u64,
     /// What was changed and not yet committed.
     pub(crate) changes: Changes,
-    /// Why a change could not be taken down.
-    pub(crate) trouble: Option<CommitError>,
-    pub(crate) wish: Wish,
+    /// Why a change could not be staged down.
+    pub(crate) deferred_error: Option<CommitError>,
+    pub(crate) actions: PendingActions,
     pub(crate) phase: Phase,
     /// What is not committed could not be: nothing was added since.
     pub(crate) has_failed: bool,
     /// The handler knows that; it is not tried again behind its back.
-    pub(crate) is_told: bool,
+    pub(crate) is_error_reported: bool,
     /// What is stored does not decode, and is not to be touched.
     pub(crate) is_unreadable: bool,
     /// What the browser shows, or is to show from now on.
-    pub(crate) ticket: Option<Ticket>,
-    pub(crate) gift: Option<Gift>,
+    pub(crate) token: Option<SessionToken>,
+    pub(crate) cookie_action: Option<CookieAction>,
     load: Option<LoadReport>,
     pub(crate) commit: Option<CommitReport>,
 }
@@ -60,7 +60,7 @@ pub(crate) struct State {
 bitflags::bitflags! {
     /// What was asked for beside changes.
     #[derive(Clone, Copy, Default, PartialEq, Eq)]
-    pub(crate) struct Wish: u8 {
+    pub(crate) struct PendingActions: u8 {
         const ROTATE = 1;
         const DESTROY = 2;
         /// A session is wanted even where nothing is in it yet.
@@ -84,47 +84,47 @@ pub(crate) enum Phase {
 #[expect(clippy::large_enum_variant, reason = "most sessions are known ones")]
 pub(crate) enum Loaded {
     New,
-    /// There is one, but the secret in the cookie counts no more.
+    /// There is one, but the secret in the cookie is_secret_valid no more.
     Superseded,
     /// This request has seen it, and another has ended it since.
     Gone,
-    Known(Known),
+    Known(VersionedRecord),
 }
 
 /// What the browser gets.
 #[derive(Clone, Copy)]
-pub(crate) enum Gift {
-    Ticket(Ticket, SystemTime),
-    Removal,
+pub(crate) enum CookieAction {
+    Set(SessionToken, SystemTime),
+    Remove,
 }
 
-/// What an entry has to say in the end.
-pub(crate) struct Said {
-    pub(crate) gift: Option<Gift>,
+/// What an session has to say in the end.
+pub(crate) struct ResponseState {
+    pub(crate) cookie_action: Option<CookieAction>,
     pub(crate) load: Option<LoadReport>,
     pub(crate) commit: Option<CommitReport>,
 }
 
 /// What becomes of the changes of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Committed,
+pub(crate) enum Disposition {
+    Commit,
     /// The handler failed.
-    Dropped,
+    Discard,
 }
 
-impl Entry {
-    pub(crate) fn new<T: Session>(store: Arc<Shared>, cookie: String, headers: &HeaderMap) -> Self {
-        let presented = cookie::presented(headers, &store.rooms.keys, &cookie);
+impl RequestSession {
+    pub(crate) fn new<T: Session>(store: Arc<StoreInner>, cookie: String, headers: &HeaderMap) -> Self {
+        let presented = cookie::presented(headers, &store.backend.keys, &cookie);
         Self {
             store,
             schema: T::SCHEMA,
             migrate: migrate::<T>,
             cookie,
             presented,
-            turn: Arc::default(),
+            commit_lock: Arc::default(),
             state: Mutex::new(State {
-                ticket: presented.ticket,
+                token: presented.token,
                 ..State::default()
             }),
             ended: Notify::new(),
@@ -137,17 +137,17 @@ impl Entry {
 
     /// The same session for one who outlives the request.
     pub(crate) fn detach(&self) -> Arc<Self> {
-        let (ticket, loaded) = {
+        let (token, loaded) = {
             let state = self.lock();
-            (state.ticket, state.loaded.clone())
+            (state.token, state.loaded.clone())
         };
         Arc::new(Self {
             store: Arc::clone(&self.store),
             cookie: self.cookie.clone(),
-            turn: Arc::default(),
+            commit_lock: Arc::default(),
             state: Mutex::new(State {
                 loaded,
-                ticket,
+                token,
                 ..State::default()
             }),
             ended: Notify::new(),
@@ -185,27 +185,27 @@ impl Entry {
 
     /// Loads the session from its tiers.
     pub(crate) async fn load_anew(&self) -> Result<(), LoadError> {
-        let (ticket, commits) = {
+        let (token, commits) = {
             let mut state = self.lock();
-            match state.ticket {
-                Some(ticket) if self.schema.tiers.intersects(Tiers::DISTRIBUTED) => (ticket, state.commits),
+            match state.token {
+                Some(token) if self.schema.tiers.intersects(Tiers::DISTRIBUTED) => (token, state.commits),
                 _ => {
                     state.loaded = Some(Loaded::New);
                     return Ok(());
                 }
             }
         };
-        let (name, key) = (self.schema.name, self.store.key(&ticket.sid()));
-        let (hash, now) = (ticket.hash(), self.store.rooms.now());
-        let counts = |meta: &Meta| meta.standing(&hash, now) != Standing::Superseded;
-        let (known, report) = self.store.load(name, self.schema.tiers, &key, counts).await?;
+        let (name, key) = (self.schema.name, self.store.key(&token.sid()));
+        let (hash, now) = (token.hash(), self.store.backend.now());
+        let is_secret_valid = |meta: &Meta| meta.standing(&hash, now) != Standing::Superseded;
+        let (known, report) = self.store.load(name, self.schema.tiers, &key, is_secret_valid).await?;
         let mut state = self.lock();
         state.load.get_or_insert(report);
         if state.commits != commits {
             return Ok(());
         }
         state.loaded = Some(match (known, &state.loaded) {
-            (Some(known), _) if counts(known.record.meta()) => Loaded::Known(known),
+            (Some(known), _) if is_secret_valid(known.record.meta()) => Loaded::Known(known),
             (Some(_), _) => Loaded::Superseded,
             (None, Some(Loaded::Known(_) | Loaded::Gone)) => Loaded::Gone,
             (None, _) => Loaded::New,
@@ -237,12 +237,12 @@ impl Entry {
     }
 
     /// Says that what is stored does not decode.
-    pub(crate) fn is_unreadable(&self) {
+    pub(crate) fn mark_unreadable(&self) {
         self.lock().is_unreadable = true;
     }
 
     /// Takes down what was changed in `fields`; to be done once.
-    pub(crate) fn fold<T: Session>(&self, fields: &T::Fields) {
+    pub(crate) fn stage<T: Session>(&self, fields: &T::Fields) {
         let changes = Changes::collect::<T>(fields).map_err(ChangeError::from);
         if changes.as_ref().is_ok_and(Changes::is_empty) {
             return;
@@ -251,15 +251,15 @@ impl Entry {
         if state.is_late("changes made") {
             return;
         }
-        (state.has_failed, state.is_told) = (false, false);
+        (state.has_failed, state.is_error_reported) = (false, false);
         if let Err(error) = changes.and_then(|changes| state.changes.fold(self.schema, changes)) {
-            state.trouble = Some(refused(self.schema.name, error.into()));
+            state.deferred_error = Some(refused(self.schema.name, error.into()));
         }
     }
 
-    /// Takes down what was changed in `fields`, and opens them anew, so that it is not taken down again.
-    pub(crate) fn exchange<T: Session>(&self, fields: &mut T::Fields) -> Result<(), OpenError> {
-        self.fold::<T>(fields);
+    /// Takes down what was changed in `fields`, and opens them anew, so that it is not staged down again.
+    pub(crate) fn stage_and_reopen<T: Session>(&self, fields: &mut T::Fields) -> Result<(), OpenError> {
+        self.stage::<T>(fields);
         *fields = T::fresh();
         *fields = self.open::<T>()?;
         Ok(())
@@ -271,12 +271,12 @@ impl Entry {
         changes.privileged().or_else(|| self.lock().changes.privileged())
     }
 
-    pub(crate) fn wish(&self, wish: Wish) {
+    pub(crate) fn add_action(&self, actions: PendingActions) {
         let mut state = self.lock();
         // No response would carry the new secret, or take the cookie back.
         if !state.is_late("a rotation or a destroy asked for") {
-            state.wish |= wish;
-            (state.has_failed, state.is_told) = (false, false);
+            state.actions |= actions;
+            (state.has_failed, state.is_error_reported) = (false, false);
         }
     }
 
@@ -290,35 +290,35 @@ impl Entry {
             Some(Loaded::Known(known)) => known.record.meta().clone(),
             _ => self.new_meta(None),
         };
-        self.store.rooms.expires_at(&meta).into()
+        self.store.backend.expires_at(&meta).into()
     }
 
-    /// Ends the request's part: what comes later is lost, and said to be.
-    pub(crate) fn close(&self, fate: Fate) {
+    /// Ends the request's part: what comes later is lost, and response_state to be.
+    pub(crate) fn close(&self, disposition: Disposition) {
         let mut state = self.lock();
         state.phase = Phase::Closed;
-        if fate == Fate::Dropped {
+        if disposition == Disposition::Discard {
             state.changes = Changes::default();
-            state.trouble = None;
-            state.wish -= Wish::KEEP;
-        } else if state.is_told {
+            state.deferred_error = None;
+            state.actions -= PendingActions::KEEP;
+        } else if state.is_error_reported {
             state.changes = Changes::default();
-            state.wish &= Wish::DESTROY;
+            state.actions &= PendingActions::DESTROY;
         }
     }
 
     /// Ends a request that gets no response: nothing of it is committed.
     pub(crate) fn abandon(&self) {
-        self.close(Fate::Dropped);
-        self.lock().wish = Wish::empty();
+        self.close(Disposition::Discard);
+        self.lock().actions = PendingActions::empty();
         self.end();
     }
 
     /// What to tell the browser.
-    pub(crate) fn said(&self) -> Said {
+    pub(crate) fn take_response_state(&self) -> ResponseState {
         let mut state = self.lock();
-        Said {
-            gift: state.gift.take(),
+        ResponseState {
+            cookie_action: state.cookie_action.take(),
             load: state.load,
             commit: state.commit.take(),
         }
@@ -330,11 +330,11 @@ impl Entry {
     }
 
     pub(crate) fn new_meta(&self, secret: Option<SecretHash>) -> Meta {
-        let now = self.store.rooms.now();
+        let now = self.store.backend.now();
         Meta {
             created: now,
             renewed: now,
-            deadline: now.after(self.store.rooms.policy.max_age),
+            deadline: now.after(self.store.backend.policy.max_age),
             secret: secret.unwrap_or(SecretHash([0; 32])),
             previous: None,
             commits: 0,

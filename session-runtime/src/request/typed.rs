@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::detached::Detached;
-use super::session::{Entry, Wish};
+use super::session::{PendingActions, RequestSession};
 use crate::cascade::{Commit, CommitError};
 use crate::session::OpenError;
 use crate::session::Session;
@@ -61,37 +61,37 @@ use crate::session::Session;
 /// ```
 pub struct TypedSession<T: Session> {
     fields: T::Fields,
-    entry: Arc<Entry>,
+    session: Arc<RequestSession>,
 }
 
 impl<T: Session> TypedSession<T> {
-    pub(crate) fn open(entry: Arc<Entry>) -> Result<Self, OpenError> {
+    pub(crate) fn open(session: Arc<RequestSession>) -> Result<Self, OpenError> {
         Ok(Self {
-            fields: entry.open::<T>()?,
-            entry,
+            fields: session.open::<T>()?,
+            session,
         })
     }
 
-    /// Whether there was no such session when the request came: no cookie, or none that counts.
+    /// Whether there was no such session when the request came: no cookie, or none that is_secret_valid.
     pub fn is_new(&self) -> bool {
-        self.entry.is_new()
+        self.session.is_new()
     }
 
     /// When the session ends if it is not used again.
     pub fn expires_at(&self) -> SystemTime {
-        self.entry.expires_at()
+        self.session.expires_at()
     }
 
     /// Gives the session a new secret with the response; the old one is honoured for a short grace. Writing a
     /// privileged field does so by itself, and without the grace.
     pub fn rotate(&mut self) {
-        self.entry.wish(Wish::ROTATE);
+        self.session.add_action(PendingActions::ROTATE);
     }
 
-    /// Ends the session: it is deleted from every tier, and the cookie taken back, even where the handler fails.
+    /// Ends the session: it is deleted from every tier, and the cookie staged back, even where the handler fails.
     /// Requests that are under way cannot bring it back.
     pub fn destroy(&mut self) {
-        self.entry.wish(Wish::DESTROY);
+        self.session.add_action(PendingActions::DESTROY);
     }
 
     /// Commits what was changed so far, for a handler that wants the outcome itself. What is changed afterwards is
@@ -103,34 +103,37 @@ impl<T: Session> TypedSession<T> {
     /// next `commit` includes them; the layer does so only where something more is changed. After any other error they
     /// are dropped, and the fields show the session as it was loaded.
     pub async fn commit(&mut self) -> Result<Commit, CommitError> {
-        commit::<T>(&mut self.fields, &self.entry).await
+        commit::<T>(&mut self.fields, &self.session).await
     }
 
     /// The session for one who outlives the request, such as a stream of server-sent events or a WebSocket. Nothing is
     /// committed for it: it has to [`commit`](Detached::commit) by itself. A session that is new is created with the
     /// response.
     pub fn into_detached(mut self) -> Detached<T> {
-        self.entry.wish(Wish::KEEP);
+        self.session.add_action(PendingActions::KEEP);
         // What does not open has been loaded just now, so it does; else there is nothing to show.
-        let _ = self.entry.exchange::<T>(&mut self.fields);
-        Detached::new(Arc::clone(&self.entry))
+        let _ = self.session.stage_and_reopen::<T>(&mut self.fields);
+        Detached::new(Arc::clone(&self.session))
     }
 }
 
 /// Commits the changes in `fields`, and opens them anew.
-pub(crate) async fn commit<T: Session>(fields: &mut T::Fields, entry: &Arc<Entry>) -> Result<Commit, CommitError> {
+pub(crate) async fn commit<T: Session>(
+    fields: &mut T::Fields,
+    session: &Arc<RequestSession>,
+) -> Result<Commit, CommitError> {
     let unreadable = |source| CommitError::Open {
         session: T::SCHEMA.name,
         source: Arc::new(source),
     };
     // Anew before the wait: should it be cut short, what was handed over is not handed over again.
-    entry.exchange::<T>(fields).map_err(unreadable)?;
-    let outcome = entry.commit().await;
+    session.stage_and_reopen::<T>(fields).map_err(unreadable)?;
+    let outcome = session.commit().await;
     if outcome.is_err() {
-        entry.told();
+        session.mark_error_reported();
     }
     // What is stored by now opens, since it was just written or loaded; the outcome says more than that it did not.
-    if let Ok(opened) = entry.open::<T>() {
+    if let Ok(opened) = session.open::<T>() {
         *fields = opened;
     }
     outcome
@@ -152,7 +155,7 @@ impl<T: Session> DerefMut for TypedSession<T> {
 
 impl<T: Session> Drop for TypedSession<T> {
     fn drop(&mut self) {
-        self.entry.fold::<T>(&self.fields);
+        self.session.stage::<T>(&self.fields);
     }
 }
 

@@ -137,7 +137,7 @@ impl Meta {
 
     /// Whether the commit with this nonce is in the record: `None` where it could be, but is too long ago to tell,
     /// given that the record had seen `base` commits when that one set out.
-    pub fn has_landed(&self, nonce: Nonce, base: u64) -> Option<bool> {
+    pub fn was_applied(&self, nonce: Nonce, base: u64) -> Option<bool> {
         if self.nonces.contains(&nonce) {
             return Some(true);
         }

@@ -1,25 +1,25 @@
 //! The protocol of `#[cascade(memcache)]`: the cache is the authority, and what it evicts is lost.
 
 use super::{
-    Action, Change, Committed, Created, Event, Failure, Found, Goal, Item, Loaded, Machine, Place, Source, Step,
+    Action, CacheRef, Change, CommitEnd, CreateEnd, Event, Failure, Found, Goal, Item, LoadEnd, Machine, Source, Step,
 };
 use crate::session::meta::Millis;
 use crate::tier::{Swap, Token};
 
-const ATTEMPTS: u32 = 64;
+const MAX_ATTEMPTS: u32 = 64;
 
 /// Looks a session up in the cache alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CacheLoad;
 
 impl<R> Machine<R> for CacheLoad {
-    type End = Loaded<R>;
+    type End = LoadEnd<R>;
 
-    fn begin(&mut self, _: Millis) -> Step<R, Loaded<R>> {
+    fn begin(&mut self, _: Millis) -> Step<R, LoadEnd<R>> {
         Step::Do(Action::Get)
     }
 
-    fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, Loaded<R>> {
+    fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, LoadEnd<R>> {
         let found = match event {
             Event::Got(Some((
                 Item::Value {
@@ -31,12 +31,12 @@ impl<R> Machine<R> for CacheLoad {
             ))) => Some(Found {
                 version,
                 record,
-                place: Some(Place { token, asked_at }),
+                cached: Some(CacheRef { token, asked_at }),
             }),
             Event::Got(_) => None,
-            _ => return Step::End(Loaded::Unavailable),
+            _ => return Step::End(LoadEnd::Unavailable),
         };
-        Step::End(Loaded::Known {
+        Step::End(LoadEnd::Known {
             found,
             source: Source::Cache,
             degraded: false,
@@ -65,9 +65,9 @@ impl<R, C> CacheCreate<R, C> {
 }
 
 impl<R: Clone, C: Change<R>> Machine<R> for CacheCreate<R, C> {
-    type End = Created;
+    type End = CreateEnd;
 
-    fn begin(&mut self, now: Millis) -> Step<R, Created> {
+    fn begin(&mut self, now: Millis) -> Step<R, CreateEnd> {
         let version = C::version_of(&self.record);
         Step::Do(Action::Add(Item::Value {
             version,
@@ -76,21 +76,21 @@ impl<R: Clone, C: Change<R>> Machine<R> for CacheCreate<R, C> {
         }))
     }
 
-    fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, Created> {
+    fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, CreateEnd> {
         Step::End(match (self.confirming, event) {
-            (false, Event::Added(true)) => Created::Done(C::version_of(&self.record)),
-            (false, Event::CacheFull) => Created::TooLarge,
+            (false, Event::Added(true)) => CreateEnd::Done(C::version_of(&self.record)),
+            (false, Event::CacheFull) => CreateEnd::TooLarge,
             (false, Event::CacheFailed) => {
                 self.confirming = true;
                 return Step::Do(Action::Get);
             }
             (true, Event::Got(Some((Item::Value { version, record, .. }, _))))
-                if self.change.has_landed(&record) == Some(true) =>
+                if self.change.was_applied(&record) == Some(true) =>
             {
-                Created::Done(version)
+                CreateEnd::Done(version)
             }
-            (true, Event::CacheFailed) => Created::Unavailable,
-            _ => Created::StartOver,
+            (true, Event::CacheFailed) => CreateEnd::Unavailable,
+            _ => CreateEnd::StartOver,
         })
     }
 }
@@ -109,7 +109,7 @@ pub struct CacheCommit<R, C> {
 
 impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
     /// Commits `change` to the record that was loaded with `token`; `record` is that record with the change made.
-    /// Without a token it looks first.
+    /// Without a token it attempts first.
     pub fn new(goal: Goal, change: C, record: R, token: Option<Token>) -> Self {
         Self {
             goal,
@@ -122,17 +122,17 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
         }
     }
 
-    fn look(&mut self) -> Step<R, Committed<R, C::Error>> {
+    fn get(&mut self) -> Step<R, CommitEnd<R, C::Error>> {
         self.swapping = false;
         Step::Do(Action::Get)
     }
 
-    fn got(&mut self, record: &R, token: Token, now: Millis) -> Step<R, Committed<R, C::Error>> {
+    fn got(&mut self, record: &R, token: Token, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         if self.goal == Goal::Destroy && !self.change.may_destroy(record) {
             return fail(Failure::Gone);
         }
         if self.goal == Goal::Change {
-            match self.change.has_landed(record) {
+            match self.change.was_applied(record) {
                 Some(true) => return changed::<R, C>(record.clone()),
                 None if self.unknown => return fail(Failure::Unknown),
                 Some(false) | None => {}
@@ -150,8 +150,8 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
         self.swap(token, now)
     }
 
-    fn swap(&mut self, token: Token, now: Millis) -> Step<R, Committed<R, C::Error>> {
-        if self.attempts == ATTEMPTS {
+    fn swap(&mut self, token: Token, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
+        if self.attempts == MAX_ATTEMPTS {
             return fail(if self.unknown {
                 Failure::Unknown
             } else {
@@ -176,7 +176,7 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
         }
     }
 
-    fn missing(&self) -> Step<R, Committed<R, C::Error>> {
+    fn missing(&self) -> Step<R, CommitEnd<R, C::Error>> {
         match self.goal {
             Goal::Change => fail(Failure::Gone),
             Goal::Destroy => destroyed(),
@@ -184,19 +184,19 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
     }
 }
 
-fn fail<R, E>(failure: Failure<E>) -> Step<R, Committed<R, E>> {
-    Step::End(Committed::Failed(failure))
+fn fail<R, E>(failure: Failure<E>) -> Step<R, CommitEnd<R, E>> {
+    Step::End(CommitEnd::Failed(failure))
 }
 
-fn destroyed<R, E>() -> Step<R, Committed<R, E>> {
-    Step::End(Committed::Destroyed {
+fn destroyed<R, E>() -> Step<R, CommitEnd<R, E>> {
+    Step::End(CommitEnd::Destroyed {
         fenced: true,
         settled: true,
     })
 }
 
-fn changed<R, C: Change<R>>(record: R) -> Step<R, Committed<R, C::Error>> {
-    Step::End(Committed::Changed {
+fn changed<R, C: Change<R>>(record: R) -> Step<R, CommitEnd<R, C::Error>> {
+    Step::End(CommitEnd::Changed {
         version: C::version_of(&record),
         record,
         fenced: true,
@@ -205,16 +205,16 @@ fn changed<R, C: Change<R>>(record: R) -> Step<R, Committed<R, C::Error>> {
 }
 
 impl<R: Clone, C: Change<R>> Machine<R> for CacheCommit<R, C> {
-    type End = Committed<R, C::Error>;
+    type End = CommitEnd<R, C::Error>;
 
-    fn begin(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
+    fn begin(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         match self.token {
             Some(token) => self.swap(token, now),
-            None => self.look(),
+            None => self.get(),
         }
     }
 
-    fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, Committed<R, C::Error>> {
+    fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         match (self.swapping, event) {
             (false, Event::Got(Some((Item::Value { record, .. }, token)))) => self.got(&record, token, now),
             (false, Event::Got(_)) | (true, Event::Swapped(Swap::Missing)) => self.missing(),
@@ -222,10 +222,10 @@ impl<R: Clone, C: Change<R>> Machine<R> for CacheCommit<R, C> {
                 Goal::Change => changed::<R, C>(self.record.clone()),
                 Goal::Destroy => destroyed(),
             },
-            (true, Event::Swapped(Swap::Changed)) => self.look(),
+            (true, Event::Swapped(Swap::Changed)) => self.get(),
             (true, Event::CacheFailed) => {
                 self.unknown = true;
-                self.look()
+                self.get()
             }
             (true, Event::CacheFull) => fail(Failure::TooLarge),
             _ => fail(if self.unknown {

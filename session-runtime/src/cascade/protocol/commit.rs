@@ -1,9 +1,9 @@
-use super::{Action, Change, Event, Fenced, Item, Machine, Place, Settle, Step};
+use super::{Action, CacheRef, Change, Event, Item, Machine, Settle, SettleOutcome, Step};
 use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Version, Write};
 
 /// How often a durable write is tried before the session counts as too contended.
-const ATTEMPTS: u32 = 64;
+const MAX_ATTEMPTS: u32 = 64;
 
 /// What is to become of the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,13 +22,13 @@ pub enum Goal {
 /// 3. [`Settle`] the cache, and only then end: show what was written, if it surely landed behind the fence that is up,
 ///    and hide whatever is there if not. If the first write failed for certain, what its fence hid is put back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Commit<R, C> {
+pub struct DurableCommit<R, C> {
     goal: Goal,
     change: C,
     fence: Nonce,
     cache: bool,
-    /// The value in the cache that the first fence is to take the place of, until it did not.
-    hidden: Option<(Place, R)>,
+    /// The value in the cache that the first fence is to take the cached of, until it did not.
+    hidden: Option<(CacheRef, R)>,
     /// What the next durable write starts from.
     base: Version,
     /// What it writes.
@@ -47,13 +47,13 @@ enum State<R> {
     Fencing,
     Writing,
     Reading,
-    /// The durable tier has said its word; what is left is the cache.
-    Settling(Settle<R>, Word<R>),
+    /// The durable tier has answered; what is left is the cache.
+    Settling(Settle<R>, DurableOutcome<R>),
 }
 
 /// What the durable tier said in the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Word<R> {
+enum DurableOutcome<R> {
     Changed(Version, R),
     Destroyed,
     Gone,
@@ -61,9 +61,9 @@ enum Word<R> {
     TooLarge,
 }
 
-/// What a [`Commit`] or [`CacheCommit`](super::CacheCommit) comes to.
+/// What a [`DurableCommit`] or [`CacheCommit`](super::CacheCommit) comes to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Committed<R, E> {
+pub enum CommitEnd<R, E> {
     /// The change is in the record, as it is now.
     Changed {
         /// The version that the record has now.
@@ -103,7 +103,7 @@ pub enum Failure<E> {
     TooLarge,
 }
 
-impl<R: Clone, C: Change<R>> Commit<R, C> {
+impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
     /// Commits `change` to the record that was loaded at version `base`; `record` is that record with the change made.
     /// `fence` is a fresh random number; `cache` tells whether there is a cache.
     pub fn new(goal: Goal, change: C, base: Version, record: R, cache: bool, fence: Nonce) -> Self {
@@ -123,15 +123,15 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
         }
     }
 
-    /// Tells that `loaded` is the record as it was loaded, from this place in the cache.
+    /// Tells that `loaded` is the record as it was loaded, from this cached in the cache.
     #[must_use]
-    pub fn over(mut self, place: Place, loaded: R) -> Self {
-        self.hidden = Some((place, loaded));
+    pub fn replacing(mut self, cached: CacheRef, loaded: R) -> Self {
+        self.hidden = Some((cached, loaded));
         self
     }
 
-    fn fence(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
-        if self.attempts == ATTEMPTS {
+    fn fence(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
+        if self.attempts == MAX_ATTEMPTS {
             return Self::fail(if self.unknown.is_some() {
                 Failure::Unknown
             } else {
@@ -144,19 +144,19 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
         }
         self.state = State::Fencing;
         self.again(|this| match &this.hidden {
-            Some((place, _)) => Action::Swap(place.token, this.item(Some(this.base))),
+            Some((cached, _)) => Action::Swap(cached.token, this.item(Some(this.base))),
             None => Action::Set(this.item(None)),
         })
     }
 
-    fn item(&self, hides: Option<Version>) -> Item<R> {
+    fn item(&self, replaced_version: Option<Version>) -> Item<R> {
         Item::Fence {
             writer: self.fence,
-            hides,
+            replaced_version,
         }
     }
 
-    fn fenced(&mut self, event: &Event<R>, now: Millis) -> Step<R, Committed<R, C::Error>> {
+    fn fenced(&mut self, event: &Event<R>, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         match event {
             Event::Swapped(Swap::Done) | Event::WasSet => {}
             Event::Swapped(_) => {
@@ -173,7 +173,7 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
     }
 
     /// The first try goes out at once, any other after a pause.
-    fn again(&mut self, action: impl FnOnce(&mut Self) -> Action<R>) -> Step<R, Committed<R, C::Error>> {
+    fn again(&mut self, action: impl FnOnce(&mut Self) -> Action<R>) -> Step<R, CommitEnd<R, C::Error>> {
         let action = action(self);
         if self.attempts == 1 {
             Step::Do(action)
@@ -191,14 +191,14 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
         }
     }
 
-    fn read(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
+    fn read(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         self.hidden = None;
         self.state = State::Reading;
         self.asked_at = now;
         Step::Do(Action::Read)
     }
 
-    fn wrote(&mut self, write: Write, now: Millis) -> Step<R, Committed<R, C::Error>> {
+    fn wrote(&mut self, write: Write, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         match (write, self.goal) {
             (Write::Done(version), Goal::Change) => {
                 // It was this very write, whatever became of those before.
@@ -212,7 +212,7 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
     }
 
     /// The record as it is now, after a conflict or a silence.
-    fn found(&mut self, version: Version, theirs: R, now: Millis) -> Step<R, Committed<R, C::Error>> {
+    fn found(&mut self, version: Version, theirs: R, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         if self.goal == Goal::Destroy {
             if !self.change.may_destroy(&theirs) {
                 return Self::fail(Failure::Gone);
@@ -220,7 +220,7 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
             self.rebase(version);
             return self.fence(now);
         }
-        match self.change.has_landed(&theirs) {
+        match self.change.was_applied(&theirs) {
             Some(true) => return self.changed(version, theirs, now),
             None if self.unknown.is_some() => return Self::fail(Failure::Unknown),
             Some(false) | None => {}
@@ -248,78 +248,85 @@ impl<R: Clone, C: Change<R>> Commit<R, C> {
         self.fenced && self.unknown.is_none_or(|attempt| attempt == self.attempts)
     }
 
-    fn changed(&mut self, version: Version, record: R, now: Millis) -> Step<R, Committed<R, C::Error>> {
-        self.settle(Word::Changed(version, record), now)
+    fn changed(&mut self, version: Version, record: R, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
+        self.settle(DurableOutcome::Changed(version, record), now)
     }
 
-    fn destroyed(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
-        self.settle(Word::Destroyed, now)
+    fn destroyed(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
+        self.settle(DurableOutcome::Destroyed, now)
     }
 
-    fn gone(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
-        self.settle(Word::Gone, now)
+    fn gone(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
+        self.settle(DurableOutcome::Gone, now)
     }
 
-    fn settle(&mut self, word: Word<R>, now: Millis) -> Step<R, Committed<R, C::Error>> {
+    fn settle(&mut self, outcome: DurableOutcome<R>, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         if !self.cache {
-            return Step::End(self.end(word, true));
+            return Step::End(self.end(outcome, true));
         }
-        let mut settle = match (&word, self.hidden.take()) {
-            (Word::Changed(version, record), _) if self.is_exact() => {
+        let mut settle = match (&outcome, self.hidden.take()) {
+            (DurableOutcome::Changed(version, record), _) if self.is_exact() => {
                 Settle::publish(self.fence, *version, self.asked_at, record.clone())
             }
-            (Word::Changed(..), _) => Settle::hide(self.fence),
-            (Word::Destroyed | Word::Gone, _) => Settle::bury(),
-            (Word::Unavailable | Word::TooLarge, Some((place, loaded))) => {
-                Settle::put_back(self.fence, self.base, place.asked_at, loaded)
+            (DurableOutcome::Changed(..), _) => Settle::hide(self.fence),
+            (DurableOutcome::Destroyed | DurableOutcome::Gone, _) => Settle::tombstone(),
+            (DurableOutcome::Unavailable | DurableOutcome::TooLarge, Some((cached, loaded))) => {
+                Settle::put_back(self.fence, self.base, cached.asked_at, loaded)
             }
-            // The fence stays: it hides what may yet land, and another writer's fence may have been under it.
-            (Word::Unavailable | Word::TooLarge, None) => return Step::End(self.end(word, true)),
+            // The fence stays: it replaced_version what may yet land, and another writer's fence may have been under it.
+            (DurableOutcome::Unavailable | DurableOutcome::TooLarge, None) => {
+                return Step::End(self.end(outcome, true));
+            }
         };
         let step = settle.begin(now);
-        self.settling(settle, word, step)
+        self.settling(settle, outcome, step)
     }
 
-    fn settling(&mut self, settle: Settle<R>, word: Word<R>, step: Step<R, Fenced>) -> Step<R, Committed<R, C::Error>> {
+    fn settling(
+        &mut self,
+        settle: Settle<R>,
+        outcome: DurableOutcome<R>,
+        step: Step<R, SettleOutcome>,
+    ) -> Step<R, CommitEnd<R, C::Error>> {
         let step = match step {
-            Step::End(fenced) => return Step::End(self.end(word, fenced == Fenced::Settled)),
+            Step::End(fenced) => return Step::End(self.end(outcome, fenced == SettleOutcome::Settled)),
             Step::Do(action) => Step::Do(action),
             Step::Retry(attempt, action) => Step::Retry(attempt, action),
         };
-        self.state = State::Settling(settle, word);
+        self.state = State::Settling(settle, outcome);
         step
     }
 
-    fn end(&self, word: Word<R>, settled: bool) -> Committed<R, C::Error> {
+    fn end(&self, outcome: DurableOutcome<R>, settled: bool) -> CommitEnd<R, C::Error> {
         let fenced = self.fenced;
-        match word {
-            Word::Changed(version, record) => Committed::Changed {
+        match outcome {
+            DurableOutcome::Changed(version, record) => CommitEnd::Changed {
                 version,
                 record,
                 fenced,
                 settled,
             },
-            Word::Destroyed => Committed::Destroyed { fenced, settled },
-            Word::Gone => Committed::Failed(Failure::Gone),
-            Word::Unavailable => Committed::Failed(Failure::Unavailable),
-            Word::TooLarge => Committed::Failed(Failure::TooLarge),
+            DurableOutcome::Destroyed => CommitEnd::Destroyed { fenced, settled },
+            DurableOutcome::Gone => CommitEnd::Failed(Failure::Gone),
+            DurableOutcome::Unavailable => CommitEnd::Failed(Failure::Unavailable),
+            DurableOutcome::TooLarge => CommitEnd::Failed(Failure::TooLarge),
         }
     }
 
-    /// The fence stays: it hides what may yet land, and another writer's fence may have been under it.
-    fn fail(failure: Failure<C::Error>) -> Step<R, Committed<R, C::Error>> {
-        Step::End(Committed::Failed(failure))
+    /// The fence stays: it replaced_version what may yet land, and another writer's fence may have been under it.
+    fn fail(failure: Failure<C::Error>) -> Step<R, CommitEnd<R, C::Error>> {
+        Step::End(CommitEnd::Failed(failure))
     }
 }
 
-impl<R: Clone, C: Change<R>> Machine<R> for Commit<R, C> {
-    type End = Committed<R, C::Error>;
+impl<R: Clone, C: Change<R>> Machine<R> for DurableCommit<R, C> {
+    type End = CommitEnd<R, C::Error>;
 
-    fn begin(&mut self, now: Millis) -> Step<R, Committed<R, C::Error>> {
+    fn begin(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         self.fence(now)
     }
 
-    fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, Committed<R, C::Error>> {
+    fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         match (std::mem::replace(&mut self.state, State::Reading), event) {
             (State::Fencing, event) => self.fenced(&event, now),
             (State::Writing, Event::Wrote(write)) => self.wrote(write, now),
@@ -332,13 +339,15 @@ impl<R: Clone, C: Change<R>> Machine<R> for Commit<R, C> {
                 Goal::Change => self.gone(now),
                 Goal::Destroy => self.destroyed(now),
             },
-            (State::Settling(mut settle, word), event) => {
+            (State::Settling(mut settle, outcome), event) => {
                 let step = settle.on(event, now);
-                self.settling(settle, word, step)
+                self.settling(settle, outcome, step)
             }
-            (State::Writing, Event::DurableFull) if self.unknown.is_none() => self.settle(Word::TooLarge, now),
+            (State::Writing, Event::DurableFull) if self.unknown.is_none() => {
+                self.settle(DurableOutcome::TooLarge, now)
+            }
             (State::Writing | State::Reading, _) if self.unknown.is_some() => Self::fail(Failure::Unknown),
-            (State::Writing | State::Reading, _) => self.settle(Word::Unavailable, now),
+            (State::Writing | State::Reading, _) => self.settle(DurableOutcome::Unavailable, now),
         }
     }
 }

@@ -22,7 +22,7 @@ enum State {
 
 /// What a [`Create`] or [`CacheCreate`](super::CacheCreate) comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Created {
+pub enum CreateEnd {
     /// The session exists.
     Done(Version),
     /// Not known, or the key is taken: start over with a fresh key.
@@ -45,27 +45,27 @@ impl<R, C> Create<R, C> {
 }
 
 impl<R: Clone, C: Change<R>> Machine<R> for Create<R, C> {
-    type End = Created;
+    type End = CreateEnd;
 
-    fn begin(&mut self, _: Millis) -> Step<R, Created> {
+    fn begin(&mut self, _: Millis) -> Step<R, CreateEnd> {
         Step::Do(Action::Insert(self.record.clone()))
     }
 
-    fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, Created> {
+    fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, CreateEnd> {
         Step::End(match (self.state, event) {
-            (State::Inserting, Event::Wrote(Write::Done(version))) => Created::Done(version),
-            (State::Inserting, Event::DurableFailed) => Created::Unavailable,
-            (State::Inserting, Event::DurableFull) => Created::TooLarge,
+            (State::Inserting, Event::Wrote(Write::Done(version))) => CreateEnd::Done(version),
+            (State::Inserting, Event::DurableFailed) => CreateEnd::Unavailable,
+            (State::Inserting, Event::DurableFull) => CreateEnd::TooLarge,
             (State::Inserting, Event::DurableUnknown) => {
                 self.state = State::Confirming;
                 return Step::Do(Action::Read);
             }
             (State::Confirming, Event::Found(Some((version, record))))
-                if self.change.has_landed(&record) == Some(true) =>
+                if self.change.was_applied(&record) == Some(true) =>
             {
-                Created::Done(version)
+                CreateEnd::Done(version)
             }
-            _ => Created::StartOver,
+            _ => CreateEnd::StartOver,
         })
     }
 }

@@ -43,12 +43,12 @@ pub struct Found<R> {
     /// The record.
     pub record: R,
     /// Where it lay in the cache, if the cache had it.
-    pub place: Option<Place>,
+    pub cached: Option<CacheRef>,
 }
 
 /// A value in the cache, so that exactly it can be replaced, and put back as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct CacheRef {
     /// Its token.
     pub token: Token,
     /// What it says of the time at which the durable tier was asked.
@@ -57,7 +57,7 @@ pub struct Place {
 
 /// What a [`Load`] or [`CacheLoad`](super::CacheLoad) comes to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Loaded<R> {
+pub enum LoadEnd<R> {
     /// There is such a session, or there is none.
     Known {
         /// The session, if there is one.
@@ -88,18 +88,18 @@ impl Load {
         }
     }
 
-    fn read<R>(&mut self, now: Millis) -> Step<R, Loaded<R>> {
+    fn read<R>(&mut self, now: Millis) -> Step<R, LoadEnd<R>> {
         self.state = State::Reading;
         self.asked_at = now;
         Step::Do(Action::Read)
     }
 
-    fn lease<R>(&mut self, action: Action<R>) -> Step<R, Loaded<R>> {
+    fn lease<R>(&mut self, action: Action<R>) -> Step<R, LoadEnd<R>> {
         self.state = State::Leasing;
         Step::Do(action)
     }
 
-    fn got<R>(&mut self, item: Item<R>, token: Token, now: Millis) -> Step<R, Loaded<R>> {
+    fn got<R>(&mut self, item: Item<R>, token: Token, now: Millis) -> Step<R, LoadEnd<R>> {
         let found = match item {
             Item::Value {
                 version,
@@ -108,13 +108,13 @@ impl Load {
             } if now.since(asked_at) <= self.max_staleness => Some(Found {
                 version,
                 record,
-                place: Some(Place { token, asked_at }),
+                cached: Some(CacheRef { token, asked_at }),
             }),
             Item::Value { .. } => return self.lease(Action::Swap(token, Item::Lease(self.lease))),
             Item::Tombstone => None,
             Item::Lease(_) | Item::Fence { .. } => return self.read(now),
         };
-        Step::End(Loaded::Known {
+        Step::End(LoadEnd::Known {
             found,
             source: Source::Cache,
             degraded: false,
@@ -124,7 +124,7 @@ impl Load {
 }
 
 impl<R: Clone> Machine<R> for Load {
-    type End = Loaded<R>;
+    type End = LoadEnd<R>;
 
     fn begin(&mut self, now: Millis) -> Step<R, Self::End> {
         if self.cache {
@@ -151,16 +151,16 @@ impl<R: Clone> Machine<R> for Load {
                 let found = found.map(|(version, record)| Found {
                     version,
                     record,
-                    place: None,
+                    cached: None,
                 });
-                Step::End(Loaded::Known {
+                Step::End(LoadEnd::Known {
                     found,
                     source: Source::Durable,
                     degraded: self.degraded,
                     fill,
                 })
             }
-            (State::Reading, _) => Step::End(Loaded::Unavailable),
+            (State::Reading, _) => Step::End(LoadEnd::Unavailable),
             (State::Getting | State::Leasing, _) => {
                 self.degraded = true;
                 self.read(now)

@@ -1,10 +1,10 @@
 //! The coherence protocol as pure steps: what to ask a tier next, given what it answered last.
 //!
-//! No step does I/O, looks at a clock or draws a random number, so that the same code is run by the store's driver and
+//! No step does I/O, attempts at a clock or draws a random number, so that the same code is run by the store's driver and
 //! explored by a model checker. Each machine is made with everything it needs, [`begin`](Machine::begin) gives its
 //! first action, and [`on`](Machine::on) takes the answer to the last action and gives the next one, or the end.
 //!
-//! The rule behind it: **hiding a value may be sloppy, revealing one must be exact.** A writer hides what the cache
+//! The rule behind it: **hiding a value may be sloppy, revealing one must be exact.** A writer replaced_version what the cache
 //! holds behind a fence before it writes, with a blind `set`; a value is only ever put there over exactly the lease or
 //! the fence of the one who puts it.
 //!
@@ -12,8 +12,8 @@
 //! |---|---|---|
 //! | look a session up | [`Load`], then [`Fill`] beside the request | [`CacheLoad`] |
 //! | write a new session | [`Create`] | [`CacheCreate`] |
-//! | write or destroy an old one | [`Commit`], which ends in a [`Settle`] | [`CacheCommit`] |
-//! | hide what could not be settled | [`Settle::hide`] or [`Settle::bury`], later | – |
+//! | write or destroy an old one | [`DurableCommit`], which ends in a [`Settle`] | [`CacheCommit`] |
+//! | hide what could not be settled | [`Settle::hide`] or [`Settle::tombstone`], later | – |
 
 mod cache_only;
 mod commit;
@@ -25,10 +25,10 @@ use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Token, Version, Write};
 
 pub use cache_only::{CacheCommit, CacheCreate, CacheLoad};
-pub use commit::{Commit, Committed, Failure, Goal};
-pub use create::{Create, Created};
-pub use load::{Fill, Found, Load, Loaded, Place, Source};
-pub use settle::{Fenced, Settle};
+pub use commit::{CommitEnd, DurableCommit, Failure, Goal};
+pub use create::{Create, CreateEnd};
+pub use load::{CacheRef, Fill, Found, Load, LoadEnd, Source};
+pub use settle::{Settle, SettleOutcome};
 
 /// What lies in the cache under a session's key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,8 +49,8 @@ pub enum Item<R> {
         /// The writer's own random number.
         writer: Nonce,
         /// The version of exactly the value that this fence took the place of, which the writer may put back should
-        /// its write fail for certain; `None` for a fence that hides whatever was there.
-        hides: Option<Version>,
+        /// its write fail for certain; `None` for a fence that replaced_version whatever was there.
+        replaced_version: Option<Version>,
     },
     /// The session is gone for good.
     Tombstone,
@@ -141,7 +141,7 @@ pub trait Change<R> {
     fn may_destroy(&self, record: &R) -> bool;
 
     /// Whether this very change is in the record; `None` where it is too long ago to tell.
-    fn has_landed(&self, record: &R) -> Option<bool>;
+    fn was_applied(&self, record: &R) -> Option<bool>;
 
     /// What counts as the version of a record that has none but its own count of commits (the cache alone).
     fn version_of(record: &R) -> Version;

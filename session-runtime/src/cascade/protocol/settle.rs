@@ -2,19 +2,19 @@ use super::{Action, Event, Item, Machine, Step};
 use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Token, Version};
 
-/// How often a [`Settle`] looks again after another changed the item under its hands.
-const LOOKS: u32 = 16;
+/// How often a [`Settle`] attempts again after another changed the item under its hands.
+const MAX_ATTEMPTS: u32 = 16;
 
 /// After the durable tier has spoken, before anyone is told: makes sure that the cache shows nothing older.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settle<R> {
-    aim: Aim<R>,
-    looks: u32,
+    target: Target<R>,
+    attempts: u32,
     state: State,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Aim<R> {
+enum Target<R> {
     /// Exactly the writer's own fence becomes the value. Anything that is or may become older is removed. What others
     /// have put there since, who know more, is left.
     Publish(Nonce, Version, Item<R>),
@@ -34,7 +34,7 @@ enum State {
 
 /// What a [`Settle`] comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fenced {
+pub enum SettleOutcome {
     /// The cache holds nothing older than what was written.
     Settled,
     /// The cache could not be asked: it holds what it held before.
@@ -50,7 +50,7 @@ impl<R> Settle<R> {
             asked_at,
             record,
         };
-        Self::new(Aim::Publish(fence, version, value))
+        Self::new(Target::Publish(fence, version, value))
     }
 
     /// Shows again what the fence took the place of, after nothing was written.
@@ -60,94 +60,97 @@ impl<R> Settle<R> {
             asked_at,
             record,
         };
-        Self::new(Aim::PutBack(fence, value))
+        Self::new(Target::PutBack(fence, value))
     }
 
     /// Hides whatever the cache shows, until the fence expires.
     pub fn hide(fence: Nonce) -> Self {
-        Self::new(Aim::Cover(Item::Fence {
+        Self::new(Target::Cover(Item::Fence {
             writer: fence,
-            hides: None,
+            replaced_version: None,
         }))
     }
 
     /// Shows that the session is gone. That is final, and so may be said at any time, over anything.
-    pub fn bury() -> Self {
-        Self::new(Aim::Cover(Item::Tombstone))
+    pub fn tombstone() -> Self {
+        Self::new(Target::Cover(Item::Tombstone))
     }
 
-    fn new(aim: Aim<R>) -> Self {
+    fn new(target: Target<R>) -> Self {
         Self {
-            aim,
-            looks: 0,
+            target,
+            attempts: 0,
             state: State::Getting,
         }
     }
 
-    fn look(&mut self) -> Step<R, Fenced> {
-        if self.looks == LOOKS {
-            return Step::End(Fenced::Unsettled);
+    fn get(&mut self) -> Step<R, SettleOutcome> {
+        if self.attempts == MAX_ATTEMPTS {
+            return Step::End(SettleOutcome::Unsettled);
         }
-        self.looks += 1;
+        self.attempts += 1;
         self.state = State::Getting;
         Step::Do(Action::Get)
     }
 
-    fn remove(&mut self, token: Token) -> Step<R, Fenced> {
+    fn remove(&mut self, token: Token) -> Step<R, SettleOutcome> {
         self.state = State::Removing;
         Step::Do(Action::Remove(token))
     }
 }
 
 impl<R: Clone> Settle<R> {
-    fn swap(&mut self, token: Token, value: Item<R>) -> Step<R, Fenced> {
+    fn swap(&mut self, token: Token, value: Item<R>) -> Step<R, SettleOutcome> {
         self.state = State::Swapping(token);
         Step::Do(Action::Swap(token, value))
     }
 
-    fn got(&mut self, item: &Item<R>, token: Token) -> Step<R, Fenced> {
-        match (&self.aim, item) {
-            (Aim::Publish(mine, _, value) | Aim::PutBack(mine, value), Item::Fence { writer, .. })
+    fn got(&mut self, item: &Item<R>, token: Token) -> Step<R, SettleOutcome> {
+        match (&self.target, item) {
+            (Target::Publish(mine, _, value) | Target::PutBack(mine, value), Item::Fence { writer, .. })
                 if mine == writer =>
             {
                 let value = value.clone();
                 self.swap(token, value)
             }
-            (Aim::Publish(..), Item::Lease(_)) => self.remove(token),
-            // A fence that may be taken back is no better than the value it hides; and its writer, who set out from
+            (Target::Publish(..), Item::Lease(_)) => self.remove(token),
+            // A fence that may be taken back is no better than the value it replaced_version; and its writer, who set out from
             // that version, can no longer land.
-            (Aim::Publish(_, ours, _), Item::Value { version: other, .. } | Item::Fence { hides: Some(other), .. })
-                if other < ours =>
-            {
-                self.remove(token)
-            }
-            _ => Step::End(Fenced::Settled),
+            (
+                Target::Publish(_, ours, _),
+                Item::Value { version: other, .. }
+                | Item::Fence {
+                    replaced_version: Some(other),
+                    ..
+                },
+            ) if other < ours => self.remove(token),
+            _ => Step::End(SettleOutcome::Settled),
         }
     }
 }
 
 impl<R: Clone> Machine<R> for Settle<R> {
-    type End = Fenced;
+    type End = SettleOutcome;
 
-    fn begin(&mut self, _: Millis) -> Step<R, Fenced> {
-        if let Aim::Cover(item) = &self.aim {
+    fn begin(&mut self, _: Millis) -> Step<R, SettleOutcome> {
+        if let Target::Cover(item) = &self.target {
             self.state = State::Covering;
             return Step::Do(Action::Set(item.clone()));
         }
-        self.look()
+        self.get()
     }
 
-    fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, Fenced> {
+    fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, SettleOutcome> {
         match (self.state, event) {
             (State::Getting, Event::Got(Some((item, token)))) => self.got(&item, token),
             (State::Getting, Event::Got(None))
             | (State::Covering, Event::WasSet)
             | (State::Swapping(_) | State::Removing, Event::Swapped(Swap::Done | Swap::Missing)) => {
-                Step::End(Fenced::Settled)
+                Step::End(SettleOutcome::Settled)
             }
             (State::Swapping(token), Event::CacheFull) => self.remove(token),
-            (State::Swapping(_) | State::Removing, Event::Swapped(Swap::Changed)) => self.look(),
-            _ => Step::End(Fenced::Unsettled),
+            (State::Swapping(_) | State::Removing, Event::Swapped(Swap::Changed)) => self.get(),
+            _ => Step::End(SettleOutcome::Unsettled),
         }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::sample::Sample;
 use super::watched::{Watch, Watched};
-use crate::cascade::inner::{Known, nonce};
+use crate::cascade::inner::{VersionedRecord, nonce};
 use crate::cascade::patch::{Patch, Rotation};
 use crate::cascade::protocol::Goal;
 use crate::cascade::{CascadeStore, Commit, CommitError, LoadError, LoadReport};
@@ -56,7 +56,7 @@ pub(super) struct Visit<S: Session> {
     pub(super) report: LoadReport,
     store: CascadeStore,
     ticket: Ticket,
-    known: Known,
+    known: VersionedRecord,
 }
 
 impl<'a> World<'a> {
@@ -96,7 +96,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// The first node or the second, in turn.
+    /// The first node or the second, in guard.
     pub(super) fn node(&self, at: usize) -> &Node {
         let [first, second] = &self.nodes;
         if at.is_multiple_of(2) { first } else { second }
@@ -110,7 +110,7 @@ impl<'a> World<'a> {
     /// Waits for what goes on beside the requests: cache fills, deletions.
     pub(super) async fn settle(&self) {
         for Node(store) in &self.nodes {
-            store.shared.settled().await;
+            store.shared.wait_idle().await;
         }
     }
 
@@ -180,7 +180,7 @@ impl Node {
         let mut fields = S::fresh();
         change(&mut fields);
         let patch = patch::<S>(&self.0, Changes::collect::<S>(&fields)?, ticket, 0, None);
-        let now = self.0.shared.rooms.now();
+        let now = self.0.shared.backend.now();
         let meta = Meta {
             created: now,
             renewed: now,
@@ -208,10 +208,12 @@ impl Node {
     /// Loads a session; `None` where there is none, or none for this ticket.
     pub(super) async fn load<S: Sample>(&self, ticket: &Ticket) -> Result<Option<Visit<S>>, LoadError> {
         let shared = &self.0.shared;
-        let now = shared.rooms.now();
-        let counts = |meta: &Meta| meta.standing(&ticket.secret, now) != Standing::Superseded;
-        let (known, report) = shared.load(S::SCHEMA.name, S::TIERS, &ticket.key, counts).await?;
-        let Some(known) = known.filter(|known| counts(known.record.meta())) else {
+        let now = shared.backend.now();
+        let is_secret_valid = |meta: &Meta| meta.standing(&ticket.secret, now) != Standing::Superseded;
+        let (known, report) = shared
+            .load(S::SCHEMA.name, S::TIERS, &ticket.key, is_secret_valid)
+            .await?;
+        let Some(known) = known.filter(|known| is_secret_valid(known.record.meta())) else {
             return Ok(None);
         };
         let fields = S::open(&known.record).map_err(|source| LoadError::Open {
@@ -316,7 +318,7 @@ impl<S: Sample> Visit<S> {
             let done = shared.commit(S::TIERS, goal, &ticket.key, known, patch).await?;
             Ok(done.commit)
         };
-        let done = store.shared.in_own_task(work).await;
+        let done = store.shared.spawn_commit(work).await;
         done.unwrap_or(Err(CommitError::Unknown {
             session: S::SCHEMA.name,
             source: None,
@@ -339,7 +341,7 @@ fn patch<S: Session>(
         rotation,
         nonce: nonce(),
         base_commits,
-        now: store.shared.rooms.now(),
+        now: store.shared.backend.now(),
         max_len: MAX_LEN,
     }
 }
