@@ -31,9 +31,8 @@ pub(crate) type KeyId = [u8; 4];
 /// What a key is used for; each use has a key of its own, derived with HKDF (RFC 5869).
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Use {
-    /// To sign cookies.
-    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "cookies are the edge's"))]
-    Cookie,
+    /// To sign tokens.
+    Token,
     /// To authenticate what leaves the process.
     Record,
 }
@@ -148,7 +147,7 @@ impl Key {
 
     fn mac(&self, role: Use, parts: &[&[u8]]) -> Hmac<Sha256> {
         let mut mac = match role {
-            Use::Cookie => self.cookie.clone(),
+            Use::Token => self.cookie.clone(),
             Use::Record => self.record.clone(),
         };
         for part in parts {

@@ -42,7 +42,7 @@
 //! | use a router with a state of its own | [`SessionState`] |
 //! | choose how two writers are reconciled | [`merge`] |
 //! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
-//! | bring a tier of your own | [`tier`], [`conformance`] |
+//! | bring a tier of your own | [`tier`], and the feature `conformance` |
 //!
 //! # Features
 //!
@@ -53,16 +53,17 @@
 //! | `memcache` | yes | the memcached tier |
 //! | `datastore` | no | the Google Cloud Datastore tier; its client takes minutes to build |
 //! | `metrics` | no | counters and histograms through the `metrics` facade |
+//! | `conformance` | no | a test suite for tiers of your own |
 #![forbid(unsafe_code)]
 
 mod cascade;
 mod cbor;
 mod clock;
+#[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "axum")]
 mod edge;
 mod keys;
-#[cfg(feature = "axum")]
 mod request;
 mod session;
 pub mod tier;
@@ -77,7 +78,6 @@ pub use edge::{
     CookieOptions, RouterExt, SameSite, SessionLayer, SessionRejection, SessionService, SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
-#[cfg(feature = "axum")]
 pub use request::{Detached, TypedSession};
 pub use session::{FieldError, OpenError, Schema, ServedBy, Session, merge};
 #[doc = include_str!("derive.md")]
@@ -129,6 +129,11 @@ pub mod __private {
     /// For the model and the tests: the protocol and what it puts into the tiers.
     pub mod cascade {
         pub use crate::cascade::*;
+    }
+
+    /// For the edge and the tests: sessions within a unit of work.
+    pub mod request {
+        pub use crate::request::*;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use session_runtime::__private::cascade::protocol::{
     self, Action, CacheCommit, CacheCreate, CacheLoad, CommitEnd, Create, CreateEnd, DurableCommit, Event, Failure,
-    Fill, Found, Goal, Item, LoadEnd, Machine, Settle, SettleOutcome, Step,
+    Fill, Goal, Item, LoadEnd, Machine, Settle, SettleOutcome, Step, VersionedRecord,
 };
 use session_runtime::__private::session::meta::{Millis, Nonce};
 
@@ -245,7 +245,7 @@ impl Actor {
     }
 
     /// What follows a load.
-    fn next(&mut self, found: Option<Found<Rec>>, setting: &Setting) {
+    fn next(&mut self, found: Option<VersionedRecord<Rec>>, setting: &Setting) {
         self.since = (0, 0);
         if let Part::Read(loads) = &mut self.part {
             *loads -= 1;
@@ -254,7 +254,7 @@ impl Actor {
             }
             return;
         }
-        let Some(Found {
+        let Some(VersionedRecord {
             version,
             record,
             cached,

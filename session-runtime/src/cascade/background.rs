@@ -24,16 +24,16 @@ impl StoreInner {
             tracing::warn!("too many invalidations are pending: one is left to the bound on staleness");
             return;
         }
-        metrics::invalidations(self.invalidations.load(Ordering::Relaxed));
+        metrics::set_pending_invalidations(self.invalidations.load(Ordering::Relaxed));
         let pending = Pending(Arc::clone(&self.invalidations));
-        let shared = Arc::clone(self);
+        let inner = Arc::clone(self);
         self.tasks.spawn(async move {
             let _pending = pending;
-            let mut closing = shared.closing.subscribe();
+            let mut closing = inner.closing.subscribe();
             let mut pause = PAUSE;
             let mut last = false;
-            while shared.backend.now() < until {
-                let (fenced, _) = shared.backend.run(&key, settle.clone()).await;
+            while inner.backend.now() < until {
+                let (fenced, _) = inner.backend.run(&key, settle.clone()).await;
                 if fenced == SettleOutcome::Settled || last {
                     return;
                 }
@@ -50,9 +50,9 @@ impl StoreInner {
         if !tiers.contains(Tiers::DATASTORE) {
             return;
         }
-        let (shared, key) = (Arc::clone(self), key.to_owned());
+        let (inner, key) = (Arc::clone(self), key.to_owned());
         self.tasks.spawn(async move {
-            let Some(durable) = &shared.backend.durable else { return };
+            let Some(durable) = &inner.backend.durable else { return };
             if let Err(error) = durable.delete(&key, version).await {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
@@ -76,10 +76,10 @@ impl StoreInner {
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(every).await;
-                let Some(shared) = weak.upgrade() else { return };
+                let Some(inner) = weak.upgrade() else { return };
                 // An error ends this round, not the sweeping.
                 loop {
-                    match shared.purge_expired(BATCH).await {
+                    match inner.purge_expired(BATCH).await {
                         Ok(BATCH) => {}
                         Ok(_) => break,
                         Err(error) => {
@@ -102,6 +102,6 @@ struct Pending(Arc<AtomicUsize>);
 impl Drop for Pending {
     fn drop(&mut self) {
         let before = self.0.fetch_sub(1, Ordering::Relaxed);
-        metrics::invalidations(before.saturating_sub(1));
+        metrics::set_pending_invalidations(before.saturating_sub(1));
     }
 }

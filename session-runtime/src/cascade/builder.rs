@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::driver::Backend;
+use super::backend::Backend;
 use super::policy::Policy;
 use super::store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};
 use crate::clock::{Clock, SystemClock};

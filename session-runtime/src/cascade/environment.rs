@@ -230,7 +230,7 @@ mod tests {
     fn a_key_is_made_once_whole_and_for_its_owner_alone() {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("s.redb");
-        let signed = |keys: KeyRing| keys.sign(crate::keys::Use::Cookie, &[b"x"]);
+        let signed = |keys: KeyRing| keys.sign(crate::keys::Use::Token, &[b"x"]);
         let starts: Vec<_> = (0..8)
             .map(|_| {
                 let store = store.clone();

@@ -9,29 +9,22 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::driver::{Backend, Diagnostics};
+use super::backend::Backend;
+use super::diagnostics::Diagnostics;
 use super::lock::WriteLocks;
 use super::metrics;
 use super::outcome::{Commit, CommitError, LoadError, LoadReport, failed, load_error, refused, too_large};
+use super::patch::Patch;
 use super::protocol::{
-    self, CacheCommit, CacheCreate, CacheLoad, CacheRef, Change, CommitEnd, Create, CreateEnd, Found, Goal, Load,
-    LoadEnd, Settle, Source,
+    CacheCommit, CacheCreate, CacheLoad, Change, CommitEnd, Create, CreateEnd, DurableCommit, Goal, Load, LoadEnd,
+    Settle, Source, VersionedRecord,
 };
-use crate::cascade::patch::Patch;
 use crate::session::meta::{Meta, Millis, Nonce};
 use crate::session::record::Record;
-use crate::tier::{Tiers, Version};
+use crate::tier::Tiers;
 
-/// A record with the cached that it was found in.
-#[derive(Clone, Debug)]
-pub(crate) struct VersionedRecord {
-    pub(crate) version: Version,
-    /// Where it lay in the cache, if it was found there.
-    pub(crate) cached: Option<CacheRef>,
-    pub(crate) record: Record,
-}
-
-pub(crate) struct StoreInner {
+/// What the clones of a store share.
+pub struct StoreInner {
     pub(crate) backend: Backend,
     pub(super) locks: WriteLocks,
     pub(super) tasks: TaskTracker,
@@ -43,12 +36,12 @@ pub(crate) struct StoreInner {
 /// A commit that was done.
 pub(crate) struct Committed {
     pub(crate) commit: Commit,
-    /// The record as it is now; none after a destroy.
-    pub(crate) known: Option<VersionedRecord>,
+    /// The record as it is now; `None` after a destroy.
+    pub(crate) stored: Option<VersionedRecord<Record>>,
 }
 
 impl StoreInner {
-    /// Waits for what goes on beside the requests. A pending invalidation takes as long as its cache is down.
+    /// Waits for the work beside the requests. A pending invalidation takes as long as its cache is down.
     pub(crate) async fn wait_idle(&self) {
         self.tasks.close();
         self.tasks.wait().await;
@@ -59,61 +52,49 @@ impl StoreInner {
         format!("{}{sid}", self.backend.policy.key_prefix)
     }
 
-    /// Looks a session up in its tiers. What the cache says to the visitor's disadvantage, that the session has expired
-    /// or, as `is_secret_valid` has it, that the visitor's secret does not count, may be out of date: the durable tier decides.
-    /// A session of the request's memory alone is not to be found anywhere.
+    /// Looks a session up in its tiers. What the cache says to the visitor's disadvantage (the session has expired, or
+    /// `is_secret_valid` denies the visitor's secret) may be out of date, so the durable tier decides it. A session that
+    /// lives in the request's memory alone is never found.
     pub(crate) async fn load(
         self: &Arc<Self>,
         session: &'static str,
         tiers: Tiers,
         key: &str,
         is_secret_valid: impl Fn(&Meta) -> bool + Send,
-    ) -> Result<(Option<VersionedRecord>, LoadReport), LoadError> {
+    ) -> Result<(Option<VersionedRecord<Record>>, LoadReport), LoadError> {
         let started = Instant::now();
         if !tiers.intersects(Tiers::DISTRIBUTED) {
             return Ok((None, LoadReport::default()));
         }
-        let (loaded, trouble) = self.look_up(tiers, key, is_secret_valid).await;
+        let (end, diagnostics) = self.run_load(tiers, key, is_secret_valid).await;
         let LoadEnd::Known {
             found,
             source,
             degraded,
             fill,
-        } = loaded
+        } = end
         else {
-            metrics::loaded(session, None, false, started.elapsed());
-            return Err(load_error(session, trouble));
+            metrics::record_load(session, None, false, started.elapsed());
+            return Err(load_error(session, diagnostics));
         };
         let report = LoadReport {
-            source: Some(source),
-            tier: self.name_of(source),
+            tier: Some(self.backend.tier_name(source)),
             degraded,
             took: started.elapsed(),
         };
-        let found = found.map(
-            |Found {
-                 version,
-                 record,
-                 cached,
-             }| VersionedRecord {
-                version,
-                cached,
-                record,
-            },
-        );
-        metrics::loaded(session, Some(source), degraded, report.took);
-        if let Some(expired) = found.as_ref().filter(|known| self.has_expired(known.record.meta())) {
+        metrics::record_load(session, report.tier, degraded, report.took);
+        if let Some(expired) = found.as_ref().filter(|found| self.has_expired(found.record.meta())) {
             self.spawn_delete_expired(tiers, key, expired.version);
             return Ok((None, report));
         }
         if let Some(fill) = fill {
-            let (shared, key) = (Arc::clone(self), key.to_owned());
-            self.tasks.spawn(async move { shared.backend.run(&key, fill).await });
+            let (inner, key) = (Arc::clone(self), key.to_owned());
+            self.tasks.spawn(async move { inner.backend.run(&key, fill).await });
         }
         Ok((found, report))
     }
 
-    async fn look_up(
+    async fn run_load(
         &self,
         tiers: Tiers,
         key: &str,
@@ -123,17 +104,17 @@ impl StoreInner {
             return self.backend.run(key, CacheLoad).await;
         }
         let cache = tiers.contains(Tiers::MEMCACHE);
-        // Replaces what the cache has, unless that is as new as can be told.
-        let tries = [(cache, self.backend.policy.max_staleness), (cache, Duration::ZERO)];
-        for (cache, max_staleness) in tries {
-            let (loaded, trouble) = self.backend.run(key, Load::new(cache, nonce(), max_staleness)).await;
-            match &loaded {
+        // The second attempt replaces what the cache has, unless that is as new as can be told.
+        let attempts = [(cache, self.backend.policy.max_staleness), (cache, Duration::ZERO)];
+        for (cache, max_staleness) in attempts {
+            let (end, diagnostics) = self.backend.run(key, Load::new(cache, nonce(), max_staleness)).await;
+            match &end {
                 LoadEnd::Known {
                     found: Some(found),
                     source: Source::Cache,
                     ..
                 } if self.has_expired(found.record.meta()) || !is_secret_valid(found.record.meta()) => {}
-                _ => return (loaded, trouble),
+                _ => return (end, diagnostics),
             }
         }
         self.backend.run(key, Load::new(false, nonce(), Duration::ZERO)).await
@@ -153,24 +134,24 @@ impl StoreInner {
         if !tiers.intersects(Tiers::DISTRIBUTED) {
             return Ok(Committed {
                 commit: Commit::Clean,
-                known: None,
+                stored: None,
             });
         }
         let mut source = None;
         for _ in 0..TRIES {
             let Some(key) = next() else { break };
-            let (created, trouble) = if tiers.contains(Tiers::DATASTORE) {
+            let (end, diagnostics) = if tiers.contains(Tiers::DATASTORE) {
                 self.backend.run(&key, Create::new(record.clone(), patch.clone())).await
             } else {
                 self.backend
                     .run(&key, CacheCreate::new(record.clone(), patch.clone()))
                     .await
             };
-            match created {
+            match end {
                 CreateEnd::Done(version) => {
                     return Ok(Committed {
                         commit: Commit::Coherent,
-                        known: Some(VersionedRecord {
+                        stored: Some(VersionedRecord {
                             version,
                             cached: None,
                             record,
@@ -180,11 +161,11 @@ impl StoreInner {
                 CreateEnd::Unavailable => {
                     return Err(CommitError::Unavailable {
                         session,
-                        source: trouble.tier,
+                        source: diagnostics.tier,
                     });
                 }
-                CreateEnd::TooLarge => return Err(too_large(session, &trouble)),
-                CreateEnd::StartOver => source = trouble.tier,
+                CreateEnd::TooLarge => return Err(too_large(session, &diagnostics)),
+                CreateEnd::StartOver => source = diagnostics.tier,
             }
         }
         Err(CommitError::Unknown { session, source })
@@ -196,37 +177,36 @@ impl StoreInner {
         tiers: Tiers,
         goal: Goal,
         key: &str,
-        mut known: VersionedRecord,
+        mut loaded: VersionedRecord<Record>,
         mut patch: Patch,
     ) -> Result<Committed, CommitError> {
         let session = patch.schema.name;
         let mut guard = self.locks.lock(key).await;
-        if let Some(latest) = guard.latest().filter(|latest| latest.version > known.version) {
-            known = latest.clone();
-            patch.base_commits = known.record.meta().commits;
-            // Of the parallel requests of a page, the first to get here has noted the use of all.
-            if goal == Goal::Change && patch.only_renews() && !self.is_due_for_renewal(known.record.meta()) {
-                guard.hand_over(Some(known.clone()));
-                let (commit, known) = (Commit::Clean, Some(known));
-                return Ok(Committed { commit, known });
+        if let Some(latest) = guard.latest().filter(|latest| latest.version > loaded.version) {
+            loaded = latest.clone();
+            patch.base_commits = loaded.record.meta().commits;
+            // Of the parallel requests of a page, the first to get here has renewed the session for all.
+            if goal == Goal::Change && patch.only_renews() && !self.is_due_for_renewal(loaded.record.meta()) {
+                let (commit, stored) = (Commit::Clean, Some(loaded));
+                return Ok(Committed { commit, stored });
             }
         }
         let VersionedRecord {
             version,
             cached,
-            record: loaded,
-        } = known;
+            record: base,
+        } = loaded;
         let record = match goal {
-            Goal::Change => patch.apply(&loaded).map_err(|error| refused(session, error))?,
-            Goal::Destroy if !patch.may_destroy(&loaded) => return Err(CommitError::Gone { session }),
-            Goal::Destroy => loaded.clone(),
+            Goal::Change => patch.apply(&base).map_err(|error| refused(session, error))?,
+            Goal::Destroy if !patch.may_destroy(&base) => return Err(CommitError::Gone { session }),
+            Goal::Destroy => base.clone(),
         };
         let fence = nonce();
-        let (committed, trouble) = if tiers.contains(Tiers::DATASTORE) {
+        let (end, diagnostics) = if tiers.contains(Tiers::DATASTORE) {
             let cache = tiers.contains(Tiers::MEMCACHE);
-            let mut commit = protocol::DurableCommit::new(goal, patch, version, record, cache, fence);
+            let mut commit = DurableCommit::new(goal, patch, version, record, cache, fence);
             if let Some(cached) = cached.filter(|_| cache) {
-                commit = commit.replacing(cached, loaded);
+                commit = commit.replacing(cached, base);
             }
             self.backend.run(key, commit).await
         } else {
@@ -236,38 +216,35 @@ impl StoreInner {
                 .await
         };
         let now = self.backend.now();
-        match committed {
+        match end {
             CommitEnd::Changed {
                 version,
                 record,
                 fenced,
                 settled,
             } => {
-                let known = VersionedRecord {
+                let stored = Some(VersionedRecord {
                     version,
                     cached: None,
                     record,
-                };
-                guard.hand_over(Some(known.clone()));
+                });
+                guard.hand_over(stored.clone());
                 let commit = self.outcome(key, (fenced, settled), || Settle::hide(fence), now);
-                Ok(Committed {
-                    commit,
-                    known: Some(known),
-                })
+                Ok(Committed { commit, stored })
             }
             CommitEnd::Destroyed { fenced, settled } => {
                 guard.hand_over(None);
                 let commit = self.outcome(key, (fenced, settled), Settle::tombstone, now);
-                Ok(Committed { commit, known: None })
+                Ok(Committed { commit, stored: None })
             }
             CommitEnd::Failed(failure) => {
                 guard.hand_over(None);
-                Err(failed(session, failure, trouble))
+                Err(failed(session, failure, diagnostics))
             }
         }
     }
 
-    /// What to say of a commit that was done, given how the cache fared.
+    /// The outcome of a commit that was done, from what became of the cache.
     fn outcome(
         self: &Arc<Self>,
         key: &str,
@@ -280,15 +257,15 @@ impl StoreInner {
             (false, true) => return Commit::Degraded,
             (_, false) => {}
         }
-        // Even where the fence went up: it may have been evicted, and a reader have filled the cached with what was
-        // there before the write.
+        // Even where the fence went up: it may have been evicted since, and a reader may have put back what was there
+        // before the write.
         let until = now.after(self.backend.policy.max_staleness);
         self.invalidate_later(key.to_owned(), settle(), until);
         Commit::Unfenced { until: until.into() }
     }
 
-    /// Runs a commit where no client that hangs up can cut it short. It has begun when this returns; an error is that
-    /// the runtime is shutting down.
+    /// Runs a commit in a task of its own, which a client that hangs up cannot cancel. It has begun when this returns; an
+    /// error means that the runtime is shutting down.
     pub(crate) fn spawn_commit<W>(&self, work: W) -> JoinHandle<W::Output>
     where
         W: Future<Output: Send> + Send + 'static,
@@ -315,14 +292,6 @@ impl StoreInner {
         let next = meta.renewed.after(self.backend.policy.renew_after());
         let is_useful = meta.renewed.after(self.backend.policy.idle) < meta.deadline;
         is_useful && next <= self.backend.now()
-    }
-
-    fn name_of(&self, source: Source) -> &'static str {
-        let Backend { cache, durable, .. } = &self.backend;
-        match source {
-            Source::Cache => cache.as_ref().map_or("memcache", |tier| tier.name()),
-            Source::Durable => durable.as_ref().map_or("datastore", |tier| tier.name()),
-        }
     }
 }
 

@@ -1,28 +1,31 @@
-//! Writers of one session in one process queue up here, rather than for the conflicts that they would make each other
-//! in the durable tier. Correctness does not depend on it.
+//! Writers of one session in one process queue here, rather than for the conflicts that they would cause each other in
+//! the durable tier. Correctness does not depend on it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use super::inner::VersionedRecord;
+use super::protocol::VersionedRecord;
+use crate::session::record::Record;
 
-/// What the last writer left for the next: the record as it has just been stored.
-type LockSlot = Arc<AsyncMutex<Option<VersionedRecord>>>;
+type Latest = Option<VersionedRecord<Record>>;
+
+/// What the last writer hands over to the next: the record as it has just been stored.
+type LockSlot = Arc<AsyncMutex<Latest>>;
 
 #[derive(Default)]
 pub(crate) struct WriteLocks(Mutex<HashMap<String, LockSlot>>);
 
-/// The guard of one writer.
+/// Held by the one writer of a session.
 pub(crate) struct WriteGuard<'a> {
     locks: &'a WriteLocks,
     key: String,
-    slot: Option<OwnedMutexGuard<Option<VersionedRecord>>>,
+    slot: Option<OwnedMutexGuard<Latest>>,
 }
 
 impl WriteLocks {
-    /// Waits for the guard to write `key`.
+    /// Waits until no other writer of this process holds `key`.
     pub(crate) async fn lock(&self, key: &str) -> WriteGuard<'_> {
         let slot = Arc::clone(
             self.0
@@ -31,7 +34,7 @@ impl WriteLocks {
                 .entry(key.to_owned())
                 .or_default(),
         );
-        // Made before the wait, so that a writer who gives up leaves nothing behind.
+        // Made before the wait, so that a writer whose future is dropped while it waits leaves no entry behind.
         let mut guard = WriteGuard {
             locks: self,
             key: key.to_owned(),
@@ -44,14 +47,14 @@ impl WriteLocks {
 
 impl WriteGuard<'_> {
     /// What the writer before has just stored.
-    pub(crate) fn latest(&self) -> Option<&VersionedRecord> {
+    pub(crate) fn latest(&self) -> Option<&VersionedRecord<Record>> {
         self.slot.as_deref().and_then(Option::as_ref)
     }
 
-    /// Leaves what was stored to the next.
-    pub(crate) fn hand_over(&mut self, known: Option<VersionedRecord>) {
+    /// Leaves what was stored to the next writer.
+    pub(crate) fn hand_over(&mut self, stored: Latest) {
         if let Some(slot) = self.slot.as_deref_mut() {
-            *slot = known;
+            *slot = stored;
         }
     }
 }
@@ -60,7 +63,7 @@ impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
         let mut map = self.locks.0.lock().unwrap_or_else(PoisonError::into_inner);
         self.slot = None;
-        // Only the map still holds it: clones are made under the map's lock alone.
+        // The map holds the only reference: others are made under the map's lock alone.
         if map.get(&self.key).is_some_and(|slot| Arc::strong_count(slot) == 1) {
             map.remove(&self.key);
         }

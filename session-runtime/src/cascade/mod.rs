@@ -1,11 +1,12 @@
 //! The cascade: loads and commits sessions through the tiers.
 
+pub(crate) mod backend;
 mod background;
 mod builder;
-mod driver;
+mod diagnostics;
 pub mod envelope;
 mod environment;
-pub(crate) mod inner;
+pub mod inner;
 pub mod item;
 mod lock;
 pub(crate) mod metrics;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::driver::{Diagnostics, UnreadableRecord};
+use super::diagnostics::{Diagnostics, UnreadableRecord};
 use super::patch::PatchError;
-use super::protocol::{Failure, Source};
+use super::protocol::Failure;
 use crate::session::changes::ChangeError;
 use crate::session::record::RecordError;
 use crate::session::{FieldError, OpenError};
@@ -128,7 +128,7 @@ pub enum LoadError {
         session: &'static str,
     },
     /// A field does not decode, or a newer binary wrote the record. What is stored was not touched.
-    #[error("the session `{session}` cannot be opened: {source}")]
+    #[error("the session `{session}` cannot be opened")]
     Open {
         /// The session's name.
         session: &'static str,
@@ -141,10 +141,8 @@ pub enum LoadError {
 /// Which tier answered a load, and what it took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadReport {
-    /// `None` where no tier was asked: there was no cookie, or a forged one.
-    pub source: Option<Source>,
-    /// The name of that tier.
-    pub tier: &'static str,
+    /// The name of the tier that answered; `None` where no tier was asked: there was no cookie, or a forged one.
+    pub tier: Option<&'static str>,
     /// Whether the cache failed on the way.
     pub degraded: bool,
     /// How long it took.
@@ -160,21 +158,39 @@ pub struct CommitReport {
     pub took: Duration,
 }
 
-pub(super) fn load_error(session: &'static str, trouble: Diagnostics) -> LoadError {
-    match trouble.stored {
+impl CommitReport {
+    /// The outcome in one word, for metrics and `Server-Timing`.
+    pub fn label(&self) -> &'static str {
+        match &self.outcome {
+            Ok(Commit::Clean) => "clean",
+            Ok(Commit::Coherent) => "coherent",
+            Ok(Commit::Degraded) => "degraded",
+            Ok(Commit::Unfenced { .. }) => "unfenced",
+            Err(CommitError::Gone { .. }) => "gone",
+            Err(CommitError::Conflict { .. }) => "conflict",
+            Err(CommitError::Unavailable { .. }) => "unavailable",
+            Err(CommitError::Unknown { .. }) => "unknown",
+            Err(CommitError::TooLarge { .. }) => "too-large",
+            Err(CommitError::Field { .. } | CommitError::Open { .. }) => "refused",
+        }
+    }
+}
+
+pub(super) fn load_error(session: &'static str, diagnostics: Diagnostics) -> LoadError {
+    match diagnostics.unreadable {
         Some(UnreadableRecord::NotAuthentic) => LoadError::NotAuthentic { session },
-        Some(UnreadableRecord::NoRecord(error)) => LoadError::Record {
+        Some(UnreadableRecord::Malformed(error)) => LoadError::Record {
             session,
             source: Arc::new(error),
         },
         None => LoadError::Unavailable {
             session,
-            source: trouble.tier,
+            source: diagnostics.tier,
         },
     }
 }
 
-pub(super) fn failed(session: &'static str, failure: Failure<PatchError>, trouble: Diagnostics) -> CommitError {
+pub(super) fn failed(session: &'static str, failure: Failure<PatchError>, diagnostics: Diagnostics) -> CommitError {
     match failure {
         Failure::Gone => CommitError::Gone { session },
         Failure::Refused(error) => refused(session, error),
@@ -185,13 +201,13 @@ pub(super) fn failed(session: &'static str, failure: Failure<PatchError>, troubl
         },
         Failure::Unavailable => CommitError::Unavailable {
             session,
-            source: trouble.tier,
+            source: diagnostics.tier,
         },
         Failure::Unknown => CommitError::Unknown {
             session,
-            source: trouble.tier,
+            source: diagnostics.tier,
         },
-        Failure::TooLarge => too_large(session, &trouble),
+        Failure::TooLarge => too_large(session, &diagnostics),
     }
 }
 
@@ -212,7 +228,7 @@ pub(crate) fn refused(session: &'static str, error: PatchError) -> CommitError {
     }
 }
 
-pub(super) fn too_large(session: &'static str, trouble: &Diagnostics) -> CommitError {
-    let (size, limit) = trouble.too_large.unwrap_or_default();
+pub(super) fn too_large(session: &'static str, diagnostics: &Diagnostics) -> CommitError {
+    let (size, limit) = diagnostics.too_large.unwrap_or_default();
     CommitError::TooLarge { session, size, limit }
 }

@@ -37,7 +37,8 @@ impl Policy {
 
 /// How long a reader's lease lies in the cache: longer than a read of the durable tier.
 pub(super) const LEASE_TTL: Duration = Duration::from_secs(10);
-/// How long a tombstone does. Storage keys are never given twice, so this is for speed, not for safety.
+/// How long a tombstone lies in the cache. It saves reads of the durable tier; safety does not depend on it, since storage keys
+/// are never used twice.
 pub(super) const TOMBSTONE_TTL: Duration = Duration::from_mins(1);
 /// How much longer than the last durable write that can still land a fence lies in the cache.
 pub(super) const FENCE_MARGIN: Duration = Duration::from_secs(15);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::driver::Backend;
+use super::backend::Backend;
 use super::inner::StoreInner;
 use super::lock::WriteLocks;
 use crate::session::{HasDatastore, HasMemcache};
@@ -31,7 +31,7 @@ pub enum NoDatastore {}
 ///
 /// Its type says which tiers it has, so that a session that names another is a compile error.
 pub struct CascadeStore<M = WithMemcache, D = WithDatastore> {
-    pub(crate) shared: Arc<StoreInner>,
+    pub(crate) inner: Arc<StoreInner>,
     tiers: PhantomData<fn() -> (M, D)>,
 }
 
@@ -49,7 +49,7 @@ impl<T, M: Uninhabited> HasDatastore<T> for CascadeStore<M, NoDatastore> {}
 impl<M, D> Clone for CascadeStore<M, D> {
     fn clone(&self) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
+            inner: Arc::clone(&self.inner),
             tiers: PhantomData,
         }
     }
@@ -57,7 +57,7 @@ impl<M, D> Clone for CascadeStore<M, D> {
 
 impl<M, D> fmt::Debug for CascadeStore<M, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Backend { cache, durable, .. } = &self.shared.backend;
+        let Backend { cache, durable, .. } = &self.inner.backend;
         f.debug_struct("CascadeStore")
             .field("memcache", &cache.as_ref().map(|tier| tier.name()))
             .field("datastore", &durable.as_ref().map(|tier| tier.name()))
@@ -67,7 +67,7 @@ impl<M, D> fmt::Debug for CascadeStore<M, D> {
 
 impl<M, D> CascadeStore<M, D> {
     pub(super) fn new(backend: Backend, purge: bool) -> Self {
-        let shared = Arc::new(StoreInner {
+        let inner = Arc::new(StoreInner {
             backend,
             locks: WriteLocks::default(),
             tasks: TaskTracker::new(),
@@ -75,14 +75,14 @@ impl<M, D> CascadeStore<M, D> {
             invalidations: Arc::new(AtomicUsize::new(0)),
         });
         if purge {
-            shared.spawn_purge();
+            inner.spawn_purge();
         }
-        Self::from_shared(shared)
+        Self::from_inner(inner)
     }
 
-    pub(crate) fn from_shared(shared: Arc<StoreInner>) -> Self {
+    pub(crate) fn from_inner(inner: Arc<StoreInner>) -> Self {
         Self {
-            shared,
+            inner,
             tiers: PhantomData,
         }
     }
@@ -90,19 +90,19 @@ impl<M, D> CascadeStore<M, D> {
     /// Deletes at most `limit` expired sessions from the durable tier; tells how many. Google Cloud Datastore does it
     /// by itself where a TTL policy is set on `ExpiresAt`; an embedded file is swept without being asked.
     pub async fn purge_expired(&self, limit: usize) -> Result<usize, TierError> {
-        self.shared.purge_expired(limit).await
+        self.inner.purge_expired(limit).await
     }
 
     /// How many sessions wait for their old value to be removed from a cache that could not be reached.
     pub fn pending_invalidations(&self) -> usize {
-        self.shared.invalidations.load(Ordering::Relaxed)
+        self.inner.invalidations.load(Ordering::Relaxed)
     }
 
     /// Finishes what is in flight: commits, cache fills, and a last try at pending invalidations. Call it at shutdown,
     /// after the server has stopped.
     pub async fn drain(&self) {
-        self.shared.closing.send_replace(true);
-        self.shared.wait_idle().await;
-        self.shared.closing.send_replace(false);
+        self.inner.closing.send_replace(true);
+        self.inner.wait_idle().await;
+        self.inner.closing.send_replace(false);
     }
 }

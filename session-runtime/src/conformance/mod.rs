@@ -50,8 +50,8 @@ pub use store::store;
 pub struct Options {
     pass_time: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
     largest_value: usize,
-    contenders: usize,
-    patience: Duration,
+    concurrency: usize,
+    rule_timeout: Duration,
 }
 
 impl Options {
@@ -60,8 +60,8 @@ impl Options {
         Self {
             pass_time: None,
             largest_value: 1 << 20,
-            contenders: 8,
-            patience: Duration::from_mins(1),
+            concurrency: 8,
+            rule_timeout: Duration::from_mins(1),
         }
     }
 
@@ -85,17 +85,17 @@ impl Options {
 
     /// How many callers race for one key; at least two.
     #[must_use]
-    pub fn with_contenders(self, contenders: usize) -> Self {
+    pub fn with_concurrency(self, concurrency: usize) -> Self {
         Self {
-            contenders: contenders.max(2),
+            concurrency: concurrency.max(2),
             ..self
         }
     }
 
     /// How long one rule may take.
     #[must_use]
-    pub fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    pub fn with_rule_timeout(self, rule_timeout: Duration) -> Self {
+        Self { rule_timeout, ..self }
     }
 }
 
@@ -110,8 +110,8 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("passes_time", &self.pass_time.is_some())
             .field("largest_value", &self.largest_value)
-            .field("contenders", &self.contenders)
-            .field("patience", &self.patience)
+            .field("concurrency", &self.concurrency)
+            .field("rule_timeout", &self.rule_timeout)
             .finish()
     }
 }

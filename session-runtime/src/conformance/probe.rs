@@ -26,17 +26,17 @@ pub(super) struct Probe<'a, T> {
     pub(super) options: &'a Options,
 }
 
-/// A rule that was broken, before it is known by its sentence.
+/// A rule that was failure, before it is known by its sentence.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub(super) struct RuleFailure {
     expected: String,
     found: String,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-pub(super) type Outcome = Result<(), Broken>;
+pub(super) type Outcome = Result<(), RuleFailure>;
 
-impl Broken {
+impl RuleFailure {
     pub(super) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self {
             expected: expected.into(),
@@ -49,7 +49,7 @@ impl Broken {
 /// Any error that a rule did not ask for breaks it.
 macro_rules! unasked {
     ($($error:ty),+) => { $(
-        impl From<$error> for Broken {
+        impl From<$error> for RuleFailure {
             fn from(error: $error) -> Self {
                 Self {
                     expected: "an answer".to_owned(),
@@ -78,20 +78,20 @@ pub(super) async fn check(
     rule: &'static str,
     outcome: impl Future<Output = Outcome>,
 ) -> Result<(), Violation> {
-    let outcome = tokio::time::timeout(options.patience, outcome)
+    let outcome = tokio::time::timeout(options.rule_timeout, outcome)
         .await
         .unwrap_or_else(|_| {
-            Err(Broken::new(
+            Err(RuleFailure::new(
                 "every call to end within a bounded time",
-                format!("nothing was heard for {:?}", options.patience),
+                format!("nothing was heard for {:?}", options.rule_timeout),
             ))
         });
-    outcome.map_err(|broken| Violation {
+    outcome.map_err(|failure| Violation {
         tier: tier.to_owned(),
         rule,
-        expected: broken.expected,
-        found: broken.found,
-        source: broken.source,
+        expected: failure.expected,
+        found: failure.found,
+        source: failure.source,
     })
 }
 
@@ -100,7 +100,7 @@ pub(super) fn expect<V: Copy + PartialEq + fmt::Debug>(what: &str, found: V, exp
     if found == expected {
         return Ok(());
     }
-    Err(Broken::new(
+    Err(RuleFailure::new(
         format!("{what} to be {expected:?}"),
         format!("it was {found:?}"),
     ))
@@ -111,7 +111,7 @@ pub(super) fn expect_value(what: &str, found: Option<&Bytes>, expected: Option<&
     if found == expected {
         return Ok(());
     }
-    Err(Broken::new(
+    Err(RuleFailure::new(
         format!("{what} to be {}", describe(expected)),
         format!("it was {}", describe(found)),
     ))
@@ -127,14 +127,18 @@ fn describe(value: Option<&Bytes>) -> String {
 
 /// `what` must hold; `found` says what does instead.
 pub(super) fn ensure(holds: bool, what: &str, found: impl FnOnce() -> String) -> Outcome {
-    if holds { Ok(()) } else { Err(Broken::new(what, found())) }
+    if holds {
+        Ok(())
+    } else {
+        Err(RuleFailure::new(what, found()))
+    }
 }
 
 /// A value of `size` bytes must be refused as too large, by an error that says so.
 pub(super) fn expect_too_large<V: fmt::Debug>(doing: &str, found: Result<V, TierError>, size: usize) -> Outcome {
     match found {
         Err(error) if matches!(error.kind(), TierErrorKind::TooLarge { size: told, .. } if told == size) => Ok(()),
-        other => Err(Broken::new(
+        other => Err(RuleFailure::new(
             format!("{doing} of {size} bytes to fail as too large, telling its size"),
             format!("it gave {other:?}"),
         )),
@@ -202,18 +206,18 @@ pub(super) fn too_large(max_value_len: usize) -> Option<usize> {
 }
 
 /// Runs all at once and gives what each came to, in their order.
-pub(super) async fn race<F>(contenders: impl Iterator<Item = F>) -> Result<Vec<F::Output>, Broken>
+pub(super) async fn race<F>(concurrency: impl Iterator<Item = F>) -> Result<Vec<F::Output>, RuleFailure>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     let mut running = JoinSet::new();
-    for (at, contender) in contenders.enumerate() {
+    for (at, contender) in concurrency.enumerate() {
         running.spawn(async move { (at, contender.await) });
     }
     let mut outputs = Vec::with_capacity(running.len());
     while let Some(ended) = running.join_next().await {
-        outputs.push(ended.map_err(|panic| Broken::new("every call to return", format!("one did not: {panic}")))?);
+        outputs.push(ended.map_err(|panic| RuleFailure::new("every call to return", format!("one did not: {panic}")))?);
     }
     outputs.sort_by_key(|(at, _)| *at);
     Ok(outputs.into_iter().map(|(_, output)| output).collect())

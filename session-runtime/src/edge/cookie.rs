@@ -1,138 +1,150 @@
-//! The cookie: `base64url(sid[16] ‖ secret[16] ‖ mac[16])`, 64 characters.
-//!
-//! The sid finds the record and is no credential. The secret is, and only its hash is stored. The MAC, bound to the
-//! cookie's name, turns away what this server never gave out before any tier is asked.
+//! Cookies: the token that a request carries, and the `Set-Cookie` of its response.
 
-use std::fmt;
-
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ::cookie::Cookie;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
-use sha2::{Digest, Sha256};
 
-use super::options::CookieOptions;
-use crate::keys::{KeyRing, Use};
-use crate::session::meta::SecretHash;
+use crate::keys::KeyRing;
+use crate::request::Presented;
 
 pub use ::cookie::SameSite;
 
-const PART: usize = 16;
-const LEN: usize = 64;
-/// How many cookies of one name are looked at: a browser sends more than one where paths or domains differ.
-const MOST: usize = 8;
-
-/// What a browser shows to get its session.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SessionToken {
-    sid: [u8; PART],
-    secret: [u8; PART],
+/// The attributes of the cookies. The default is `__Host-` before the name, `Secure`, `HttpOnly`, `SameSite=Lax` and
+/// `Path=/`.
+///
+/// The combinations that browsers refuse (RFC 6265bis, section 4.1.3) cannot be made: the prefix goes where a domain
+/// or a path is set, or `Secure` is staged away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the attributes that a cookie has or has not"
+)]
+pub struct CookieOptions {
+    path: String,
+    domain: Option<String>,
+    secure: bool,
+    http_only: bool,
+    same_site: SameSite,
+    partitioned: bool,
+    session_only: bool,
 }
 
-/// Neither part is anyone's to read.
-impl fmt::Debug for SessionToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionToken(..)")
-    }
-}
-
-impl SessionToken {
-    /// A token that nobody can guess.
-    pub(crate) fn random() -> Result<Self, getrandom::Error> {
-        let (mut sid, mut secret) = ([0; PART], [0; PART]);
-        getrandom::fill(&mut sid)?;
-        getrandom::fill(&mut secret)?;
-        Ok(Self { sid, secret })
-    }
-
-    /// A token to the same session with another secret.
-    pub(crate) fn with_new_secret(self) -> Result<Self, getrandom::Error> {
-        Self::random().map(|random| Self {
-            sid: self.sid,
-            ..random
-        })
-    }
-
-    /// A token with the same secret to another session.
-    pub(crate) fn with_new_sid(self) -> Result<Self, getrandom::Error> {
-        Self::random().map(|random| Self {
-            secret: self.secret,
-            ..random
-        })
-    }
-
-    /// The sid as it stands in storage keys.
-    pub(crate) fn sid(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.sid)
-    }
-
-    pub(crate) fn hash(&self) -> SecretHash {
-        SecretHash(Sha256::digest(self.secret).into())
-    }
-
-    fn value(&self, keys: &KeyRing, name: &str) -> String {
-        let mac = keys.sign(Use::Cookie, &[name.as_bytes(), b"=", &self.sid, &self.secret]);
-        let mut bytes = [0; 3 * PART];
-        bytes[..PART].copy_from_slice(&self.sid);
-        bytes[PART..2 * PART].copy_from_slice(&self.secret);
-        bytes[2 * PART..].copy_from_slice(&mac[..PART]);
-        URL_SAFE_NO_PAD.encode(bytes)
-    }
-
-    fn parse(keys: &KeyRing, name: &str, value: &[u8]) -> Option<Self> {
-        if value.len() != LEN {
-            return None;
+impl Default for CookieOptions {
+    fn default() -> Self {
+        Self {
+            path: "/".to_owned(),
+            domain: None,
+            secure: true,
+            http_only: true,
+            same_site: SameSite::Lax,
+            partitioned: false,
+            session_only: false,
         }
-        let bytes: [u8; 3 * PART] = URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()?;
-        let (sid, rest) = bytes.split_first_chunk::<PART>()?;
-        let (secret, mac) = rest.split_first_chunk::<PART>()?;
-        let parts = [name.as_bytes(), b"=", sid, secret];
-        keys.verify(Use::Cookie, None, &parts, mac).then_some(Self {
-            sid: *sid,
-            secret: *secret,
-        })
     }
 }
 
-/// What the request's cookies say of one session.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RequestCookie {
-    /// The token, if there is one that this server gave out.
-    pub(crate) token: Option<SessionToken>,
-    /// Whether there is any cookie of that name.
-    pub(crate) any: bool,
+impl CookieOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The paths that get the cookie. Another than `/` gives up the `__Host-` prefix for `__Secure-`.
+    #[must_use]
+    pub fn with_path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Sends the cookie to the subdomains of `domain` too. Gives up the `__Host-` prefix for `__Secure-`.
+    #[must_use]
+    pub fn with_domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Lets the cookie travel over plain HTTP, without any prefix. For development where the browser does not take
+    /// `localhost` for secure; never for what the world can reach.
+    #[must_use]
+    pub fn without_secure(mut self) -> Self {
+        self.secure = false;
+        self
+    }
+
+    /// Lets scripts of the page read the cookie.
+    #[must_use]
+    pub fn without_http_only(mut self) -> Self {
+        self.http_only = false;
+        self
+    }
+
+    /// Which requests from other sites carry the cookie. `None` needs `Secure`.
+    #[must_use]
+    pub fn with_same_site(mut self, same_site: SameSite) -> Self {
+        self.same_site = same_site;
+        self
+    }
+
+    /// Gives each site that embeds this one a cookie of its own (CHIPS). Needs `Secure`.
+    #[must_use]
+    pub fn with_partitioned(mut self) -> Self {
+        self.partitioned = true;
+        self
+    }
+
+    /// Leaves `Max-Age` out: the cookie ends with the browser.
+    #[must_use]
+    pub fn without_max_age(mut self) -> Self {
+        self.session_only = true;
+        self
+    }
+
+    /// The cookie's name for a session of this name.
+    pub(crate) fn name(&self, session: &str) -> String {
+        let prefix = match (self.secure, self.path == "/" && self.domain.is_none()) {
+            (true, true) => "__Host-",
+            (true, false) => "__Secure-",
+            (false, _) => "",
+        };
+        format!("{prefix}{session}")
+    }
+
+    fn header(&self, name: &str, value: String, max_age: i64) -> Option<HeaderValue> {
+        let mut cookie = Cookie::build((name.to_owned(), value))
+            .path(self.path.clone())
+            .secure(self.secure)
+            .http_only(self.http_only)
+            .same_site(self.same_site);
+        if let Some(domain) = &self.domain {
+            cookie = cookie.domain(domain.clone());
+        }
+        if self.partitioned {
+            cookie = cookie.partitioned(true);
+        }
+        if !self.session_only || max_age == 0 {
+            cookie = cookie.max_age(::cookie::time::Duration::seconds(max_age));
+        }
+        HeaderValue::try_from(cookie.to_string()).ok()
+    }
+
+    /// The `Set-Cookie` that gives the client a token, for so many seconds.
+    pub(super) fn set(&self, name: &str, token: String, max_age: i64) -> Option<HeaderValue> {
+        self.header(name, token, max_age)
+    }
+
+    /// The `Set-Cookie` that removes it; browsers ignore one whose attributes differ from those it was set with.
+    pub(super) fn remove(&self, name: &str) -> Option<HeaderValue> {
+        self.header(name, String::new(), 0)
+    }
 }
 
-/// Finds the token among the request's cookies.
-pub(crate) fn presented(headers: &HeaderMap, keys: &KeyRing, name: &str) -> RequestCookie {
-    // Bytes, since the header is shared: a letter beyond ASCII in another's cookie must not cost us ours.
+/// The token among the request's cookies.
+pub(super) fn presented(headers: &HeaderMap, keys: &KeyRing, name: &str) -> Presented {
+    // As bytes: the header is shared, and a letter beyond ASCII in another application's cookie must not cost this one.
     let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     let pairs = lines
         .flat_map(|line| line.split(|byte| *byte == b';'))
         .map(<[u8]>::trim_ascii);
-    let mut values = pairs
-        .filter_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-        .take(MOST)
-        .peekable();
-    let any = values.peek().is_some();
-    RequestCookie {
-        token: values.find_map(|value| SessionToken::parse(keys, name, value)),
-        any,
-    }
-}
-
-/// The `Set-Cookie` that gives a token to the browser, for so many seconds.
-pub(crate) fn cookie_action(
-    options: &CookieOptions,
-    keys: &KeyRing,
-    name: &str,
-    token: &SessionToken,
-    max_age: i64,
-) -> Option<HeaderValue> {
-    options.header(name, token.value(keys, name), max_age)
-}
-
-/// The `Set-Cookie` that takes it away; browsers ignore one whose attributes differ from those of the cookie_action.
-pub(crate) fn removal(options: &CookieOptions, name: &str) -> Option<HeaderValue> {
-    options.header(name, String::new(), 0)
+    let values = pairs.filter_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+    Presented::find(keys, name, values)
 }

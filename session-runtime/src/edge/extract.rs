@@ -1,14 +1,15 @@
+//! The extractor.
+
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
+use super::layer::LayerSessions;
 use super::rejection::SessionRejection;
-use crate::cascade::{CascadeStore, LoadError};
-use crate::request::TypedSession;
-use crate::request::sessions::RequestSessions;
+use crate::cascade::CascadeStore;
+use crate::request::{self, TypedSession};
 use crate::session::{ServedBy, Session};
-use crate::tier::Tiers;
 
 /// Says which store serves the sessions of a router whose state is your own, so that the tiers of a session are
 /// checked when the router is compiled.
@@ -50,23 +51,13 @@ where
 }
 
 async fn load<T: Session>(parts: &Parts) -> Result<TypedSession<T>, SessionRejection> {
-    let name = T::SCHEMA.name;
-    let Some(sessions) = parts.extensions.get::<Arc<RequestSessions>>() else {
-        return Err(SessionRejection::NoLayer { session: name });
+    let session = T::SCHEMA.name;
+    let Some(sessions) = parts.extensions.get::<Arc<LayerSessions>>() else {
+        return Err(SessionRejection::NoLayer { session });
     };
-    let missing = T::TIERS & Tiers::DISTRIBUTED & !sessions.store.backend.tiers();
+    let missing = sessions.missing_tiers::<T>();
     if !missing.is_empty() {
-        return Err(SessionRejection::NoTier { session: name, missing });
+        return Err(SessionRejection::NoTier { session, missing });
     }
-    let session = sessions.session::<T>(&parts.headers);
-    session.load().await?;
-    let opened = TypedSession::open(Arc::clone(&session));
-    opened.map_err(|source| {
-        session.mark_unreadable();
-        LoadError::Open {
-            session: name,
-            source: Arc::new(source),
-        }
-        .into()
-    })
+    Ok(request::load(sessions.session::<T>(&parts.headers)).await?)
 }

@@ -5,22 +5,23 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::cascade::{CommitReport, LoadReport, metrics};
+use crate::request::ResponseState;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Adds the metrics of one session.
-pub(super) fn describe(out: &mut Vec<String>, load: Option<&LoadReport>, commit: Option<&CommitReport>) {
-    let tier = load.and_then(|load| load.source).map_or("none", metrics::tier);
-    out.push(metric("load", tier, load.map_or(Duration::ZERO, |load| load.took)));
-    if load.is_some_and(|load| load.degraded) {
+pub(super) fn describe(out: &mut Vec<String>, state: &ResponseState) {
+    let load = state.load.unwrap_or_default();
+    out.push(metric("load", load.tier.unwrap_or("none"), load.took));
+    if load.degraded {
         out.push("cache;desc=\"degraded\"".to_owned());
     }
     // Without a report there was nothing to commit.
-    let (word, took) = commit.map_or(("clean", Duration::ZERO), |commit| {
-        (metrics::label(&commit.outcome), commit.took)
-    });
-    out.push(metric("commit", word, took));
+    let (label, took) = match &state.commit {
+        Some(commit) => (commit.label(), commit.took),
+        None => ("clean", Duration::ZERO),
+    };
+    out.push(metric("commit", label, took));
 }
 
 fn metric(name: &str, desc: &str, took: Duration) -> String {

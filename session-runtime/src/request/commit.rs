@@ -1,35 +1,40 @@
-//! How what a request changed in a session becomes a commit.
+//! How what was staged becomes a commit.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use super::session::{CookieAction, Disposition, Loaded, PendingActions, RequestSession, State};
-use crate::cascade::inner::{Committed, VersionedRecord, nonce};
+use super::session::RequestSession;
+use super::state::{Disposition, LoadState, PendingActions, State, TokenAction};
+use super::token::SessionToken;
+use crate::cascade::inner::{Committed, nonce};
+use crate::cascade::outcome::refused;
 use crate::cascade::patch::{Patch, Rotation};
-use crate::cascade::{Commit, CommitError, CommitReport, metrics, protocol::Goal};
-use crate::edge::cookie::SessionToken;
+use crate::cascade::protocol::{Goal, VersionedRecord};
+use crate::cascade::{Commit, CommitError, CommitReport, metrics};
+use crate::session::Session;
 use crate::session::changes::Changes;
 use crate::session::meta::SecretHash;
+use crate::session::record::Record;
 use crate::tier::Tiers;
 
 #[expect(clippy::large_enum_variant, reason = "it lives for one commit, and never in a list")]
 enum Plan {
     Nothing,
-    /// There is no session, and the browser is to forget that there was one.
+    /// There is no session, and the client is to forget its token.
     Forget,
     Create(Patch),
     Write {
         goal: Goal,
         key: String,
-        known: VersionedRecord,
+        loaded: VersionedRecord<Record>,
         patch: Patch,
-        /// What the browser shows afterwards.
+        /// What the client presents afterwards.
         token: SessionToken,
     },
 }
 
-/// What a plan took, to be put back where nothing came of it.
+/// What a plan took out of the state, to be put back where nothing was written.
 struct StagedWork {
     changes: Changes,
     actions: PendingActions,
@@ -38,12 +43,12 @@ struct StagedWork {
 impl RequestSession {
     /// Commits what there is to commit. It has begun when this returns, goes on to its end whether or not the caller
     /// waits for it, and the next commit waits for that end.
-    pub(crate) fn commit(self: &Arc<Self>) -> impl Future<Output = Result<Commit, CommitError>> + Send + use<> {
+    pub fn commit(self: &Arc<Self>) -> impl Future<Output = Result<Commit, CommitError>> + Send + use<> {
         self.begin(None)
     }
 
-    /// Ends the request's part, and commits for the last time, as [`commit`](Self::commit) does.
-    pub(crate) fn finish(
+    /// Ends the handler's part, and commits for the last time, as [`commit`](Self::commit) does.
+    pub fn finish(
         self: &Arc<Self>,
         disposition: Disposition,
     ) -> impl Future<Output = Result<Commit, CommitError>> + Send + use<> {
@@ -51,9 +56,9 @@ impl RequestSession {
         self.begin(Some(EndGuard(Arc::clone(self))))
     }
 
-    /// The handler has been told that its commit failed, and may have told its user: nothing of it is tried again
-    /// unless it commits again, or changes something more.
-    pub(crate) fn mark_error_reported(&self) {
+    /// Notes that the handler has been told of a failed commit, and may have told its user: it is not tried again unless
+    /// the handler commits again, or changes something more.
+    fn mark_error_reported(&self) {
         let mut state = self.lock();
         state.deferred_error = None;
         state.is_error_reported = state.has_failed;
@@ -93,7 +98,7 @@ impl RequestSession {
         }
     }
 
-    /// Carries a plan out, within its time, and takes down how it went.
+    /// Executes a plan within the commit timeout, and records how it went.
     async fn run(
         &self,
         plan: Result<Plan, CommitError>,
@@ -109,16 +114,17 @@ impl RequestSession {
             }
             Err(error) => Err(error),
         };
-        metrics::committed(self.schema.name, &outcome, started.elapsed());
+        let report = CommitReport {
+            outcome: outcome.clone(),
+            took: started.elapsed(),
+        };
+        metrics::record_commit(self.schema.name, report.label(), report.took);
         let mut state = self.lock();
         state.commits += 1;
         if let (Err(error), true) = (&outcome, may_be_tried_again) {
             state.put_back(self, staged, error);
         }
-        state.commit = Some(CommitReport {
-            outcome: outcome.clone(),
-            took: started.elapsed(),
-        });
+        state.commit = Some(report);
         outcome
     }
 
@@ -126,20 +132,20 @@ impl RequestSession {
         match plan {
             Plan::Nothing => Ok(Commit::Clean),
             Plan::Forget => {
-                self.lock().cookie_action = Some(CookieAction::Remove);
+                self.lock().token_action = Some(TokenAction::Remove);
                 Ok(Commit::Clean)
             }
             Plan::Create(patch) => self.create(patch).await,
             Plan::Write {
                 goal,
                 key,
-                known,
+                loaded,
                 patch,
                 token,
             } => {
                 let only_renews = goal == Goal::Change && patch.only_renews();
                 let rotated = patch.rotation.map(|rotation| rotation.secret);
-                match self.store.commit(self.schema.tiers, goal, &key, known, patch).await {
+                match self.store.commit(self.schema.tiers, goal, &key, loaded, patch).await {
                     Ok(done) => Ok(self.apply_outcome(done, goal, rotated, token)),
                     Err(error) if only_renews => {
                         let (session, error) = (self.schema.name, &error as &dyn std::error::Error);
@@ -160,7 +166,7 @@ impl RequestSession {
             actions: PendingActions::empty(),
         };
         if !self.schema.tiers.intersects(Tiers::DISTRIBUTED) {
-            // The request's memory is all that there is, and the next look is to find them there.
+            // The changes stay: the request's memory is the only tier, and the next extraction finds them there.
             if state.actions.contains(PendingActions::DESTROY) {
                 state.changes = Changes::default();
             }
@@ -186,9 +192,9 @@ impl RequestSession {
         );
         let is_dirty = !changes.is_empty() || rotate || destroy;
         let (known, token) = match (&state.loaded, state.token) {
-            (Some(Loaded::Known(known)), Some(token)) => (known, token),
-            (Some(Loaded::Superseded), _) if is_dirty => return Err(CommitError::Gone { session }),
-            (Some(Loaded::Superseded) | None, _) => return Ok(Plan::Nothing),
+            (Some(LoadState::Known(known)), Some(token)) => (known, token),
+            (Some(LoadState::Superseded), _) if is_dirty => return Err(CommitError::Gone { session }),
+            (Some(LoadState::Superseded) | None, _) => return Ok(Plan::Nothing),
             (Some(_), _) if destroy => {
                 return Ok(if self.presented.any {
                     Plan::Forget
@@ -196,8 +202,8 @@ impl RequestSession {
                     Plan::Nothing
                 });
             }
-            (Some(Loaded::Gone), _) if is_dirty => return Err(CommitError::Gone { session }),
-            (Some(Loaded::New | Loaded::Known(_)), _)
+            (Some(LoadState::Gone), _) if is_dirty => return Err(CommitError::Gone { session }),
+            (Some(LoadState::New | LoadState::Known(_)), _)
                 if !changes.is_empty() || actions.contains(PendingActions::KEEP) =>
             {
                 return Ok(Plan::Create(self.patch(changes.clone(), 0, None, None)));
@@ -225,7 +231,7 @@ impl RequestSession {
         Ok(Plan::Write {
             goal: if destroy { Goal::Destroy } else { Goal::Change },
             key: self.store.key(&token.sid()),
-            known: known.clone(),
+            loaded: known.clone(),
             patch: self.patch(changes.clone(), commits, Some(token.hash()), rotation),
             token: next.unwrap_or(token),
         })
@@ -267,34 +273,56 @@ impl RequestSession {
         let token = *tried.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
         state.token = token;
-        if let (Some(token), Some(known)) = (token, &done.known) {
-            state.cookie_action = Some(CookieAction::Set(token, known.record.meta().deadline.into()));
+        if let (Some(token), Some(known)) = (token, &done.stored) {
+            state.token_action = Some(TokenAction::Set(token, known.record.meta().deadline.into()));
         }
-        state.loaded = done.known.map(Loaded::Known);
+        state.loaded = done.stored.map(LoadState::Known);
         Ok(done.commit)
     }
 
     fn apply_outcome(&self, done: Committed, goal: Goal, rotated: Option<SecretHash>, token: SessionToken) -> Commit {
         let mut state = self.lock();
-        if let (Goal::Change, Some(known)) = (goal, done.known) {
-            // Where another request rotated first, its answer carries the secret that is_secret_valid.
+        if let (Goal::Change, Some(known)) = (goal, done.stored) {
+            // Where another request has rotated first, its response carries the valid secret.
             if rotated == Some(known.record.meta().secret) {
                 state.token = Some(token);
-                state.cookie_action = Some(CookieAction::Set(token, known.record.meta().deadline.into()));
+                state.token_action = Some(TokenAction::Set(token, known.record.meta().deadline.into()));
             }
-            state.loaded = Some(Loaded::Known(known));
+            state.loaded = Some(LoadState::Known(known));
         } else {
             state.token = None;
-            state.cookie_action = Some(CookieAction::Remove);
-            state.loaded = Some(Loaded::New);
+            state.token_action = Some(TokenAction::Remove);
+            state.loaded = Some(LoadState::New);
         }
         done.commit
     }
 }
 
+/// Commits the changes in `fields`, and opens them anew.
+pub(super) async fn commit_fields<T: Session>(
+    fields: &mut T::Fields,
+    session: &Arc<RequestSession>,
+) -> Result<Commit, CommitError> {
+    let unreadable = |source| CommitError::Open {
+        session: T::SCHEMA.name,
+        source: Arc::new(source),
+    };
+    // Before the wait: should the future be dropped, what was staged is not staged again.
+    session.stage_and_reopen::<T>(fields).map_err(unreadable)?;
+    let outcome = session.commit().await;
+    if outcome.is_err() {
+        session.mark_error_reported();
+    }
+    // What is stored now opens, since it was just written or loaded; and the outcome says more than an error here could.
+    if let Ok(opened) = session.open::<T>() {
+        *fields = opened;
+    }
+    outcome
+}
+
 impl State {
-    /// Puts back what can be committed yet, after a commit that failed before the response. Should nobody have waited to
-    /// be told of it, the next commit tries again, or fails for the same reason.
+    /// After a commit that failed before the response: puts back what can still be committed. Where nobody waited for the
+    /// outcome, the next commit tries again, or fails for the same reason.
     fn put_back(&mut self, session: &RequestSession, staged: StagedWork, error: &CommitError) {
         let nothing_was_written = matches!(
             error,
@@ -305,19 +333,19 @@ impl State {
             self.has_failed = later.is_empty() && self.actions.is_empty();
             self.actions |= staged.actions;
             if let Err(error) = self.changes.fold(session.schema, later) {
-                self.deferred_error = Some(crate::cascade::outcome::refused(session.schema.name, error.into()));
+                self.deferred_error = Some(refused(session.schema.name, error.into()));
             }
             return;
         }
         self.deferred_error = Some(error.clone());
         if matches!(error, CommitError::Unknown { .. }) {
-            // To destroy a session twice does no harm.
+            // Destroying a session twice is harmless.
             self.actions |= staged.actions & PendingActions::DESTROY;
         }
     }
 }
 
-/// Says that the request's part has ended, however its commit did.
+/// Marks the unit of work as ended, however its commit ended.
 struct EndGuard(Arc<RequestSession>);
 
 impl Drop for EndGuard {

@@ -2,13 +2,12 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use super::commit::commit_fields;
 use super::session::RequestSession;
-use super::typed;
 use crate::cascade::{Commit, CommitError, LoadError};
-use crate::session::Session;
-use crate::session::{FieldError, OpenError};
+use crate::session::{FieldError, OpenError, Session};
 
-/// A session that outlives its request: [`TypedSession::into_detached`](super::TypedSession::into_detached).
+/// A session that outlives its request: [`TypedSession::into_detached`](crate::TypedSession::into_detached).
 ///
 /// It stands on what the browser showed with the request: after a login elsewhere, or some time after any other
 /// rotation, a commit answers [`CommitError::Gone`]. Privileged fields cannot be written here, since there is no
@@ -21,7 +20,7 @@ pub struct Detached<T: Session> {
 }
 
 impl<T: Session> Detached<T> {
-    pub(crate) fn new(session: Arc<RequestSession>) -> Self {
+    pub(super) fn new(session: Arc<RequestSession>) -> Self {
         let fields = session.open::<T>().unwrap_or_else(|_| T::fresh());
         Self {
             fields,
@@ -43,7 +42,7 @@ impl<T: Session> Detached<T> {
             });
         }
         self.refuse_privileged()?;
-        typed::commit::<T>(&mut self.fields, &self.session).await
+        commit_fields::<T>(&mut self.fields, &self.session).await
     }
 
     /// Shows what others have written meanwhile, with the changes that are not committed yet on top.
@@ -60,7 +59,7 @@ impl<T: Session> Detached<T> {
         self.session
             .stage_and_reopen::<T>(&mut self.fields)
             .map_err(unreadable)?;
-        self.session.load_anew().await?;
+        self.session.reload().await?;
         self.fields = self.session.open::<T>().map_err(unreadable)?;
         Ok(())
     }

@@ -1,10 +1,17 @@
-//! A session within one unit of work: loaded, changed, rotated, destroyed, committed, or detached from it.
+//! A session within one unit of work (a request, a message, a job): loaded, changed, rotated, destroyed, committed, or
+//! detached from it. Knows neither HTTP nor axum.
 
-pub(crate) mod commit;
+mod commit;
 mod detached;
-pub(crate) mod session;
-pub(crate) mod sessions;
+mod session;
+mod sessions;
+mod state;
+mod token;
 mod typed;
 
 pub use detached::Detached;
-pub use typed::TypedSession;
+pub use session::RequestSession;
+pub use sessions::RequestSessions;
+pub use state::{Disposition, ResponseState, TokenAction};
+pub use token::{Presented, SessionToken};
+pub use typed::{TypedSession, load};

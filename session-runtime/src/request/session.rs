@@ -1,126 +1,45 @@
-//! One session within one request: what was loaded, what was changed, and what the response has to say of it.
+//! One session within one unit of work: loaded, opened, changed.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
 use tokio::sync::Notify;
 
-use crate::cascade::inner::{StoreInner, VersionedRecord};
+use super::state::{Disposition, LoadState, PendingActions, Phase, ResponseState, State};
+use super::token::{Presented, SessionToken};
+use crate::cascade::LoadError;
+use crate::cascade::inner::StoreInner;
 use crate::cascade::outcome::refused;
-use crate::cascade::{CommitError, CommitReport, LoadError, LoadReport};
-use crate::edge::cookie::{self, RequestCookie, SessionToken};
-use crate::session::OpenError;
 use crate::session::changes::{ChangeError, Changes};
-use crate::session::meta::{Meta, Nonces, SecretHash, Standing};
+use crate::session::meta::{Meta, Millis, Nonces, SecretHash, Standing};
 use crate::session::migrate::migrate;
 use crate::session::record::Record;
-use crate::session::{Migrate, Schema, Session};
+use crate::session::{Migrate, OpenError, Schema, Session};
 use crate::tier::Tiers;
 
-pub(crate) struct RequestSession {
-    pub(crate) store: Arc<StoreInner>,
-    pub(crate) schema: &'static Schema,
-    pub(crate) migrate: Migrate,
-    /// The cookie's name.
-    pub(crate) cookie: String,
-    pub(crate) presented: RequestCookie,
+/// One session within one unit of work: a request, a message, a job.
+pub struct RequestSession {
+    pub(super) store: Arc<StoreInner>,
+    pub(super) schema: &'static Schema,
+    pub(super) migrate: Migrate,
+    token_name: String,
+    pub(super) presented: Presented,
     /// Held by the commit that is under way.
-    pub(crate) commit_lock: Arc<tokio::sync::Mutex<()>>,
+    pub(super) commit_lock: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
-    /// Told when the request's part has ended.
+    /// Notified when the last commit has ended.
     ended: Notify,
 }
 
-#[derive(Default)]
-pub(crate) struct State {
-    pub(crate) loaded: Option<Loaded>,
-    /// How many commits have ended: what a load brings that began before the latest of them is out of date.
-    pub(crate) commits: u64,
-    /// What was changed and not yet committed.
-    pub(crate) changes: Changes,
-    /// Why a change could not be staged down.
-    pub(crate) deferred_error: Option<CommitError>,
-    pub(crate) actions: PendingActions,
-    pub(crate) phase: Phase,
-    /// What is not committed could not be: nothing was added since.
-    pub(crate) has_failed: bool,
-    /// The handler knows that; it is not tried again behind its back.
-    pub(crate) is_error_reported: bool,
-    /// What is stored does not decode, and is not to be touched.
-    pub(crate) is_unreadable: bool,
-    /// What the browser shows, or is to show from now on.
-    pub(crate) token: Option<SessionToken>,
-    pub(crate) cookie_action: Option<CookieAction>,
-    load: Option<LoadReport>,
-    pub(crate) commit: Option<CommitReport>,
-}
-
-bitflags::bitflags! {
-    /// What was asked for beside changes.
-    #[derive(Clone, Copy, Default, PartialEq, Eq)]
-    pub(crate) struct PendingActions: u8 {
-        const ROTATE = 1;
-        const DESTROY = 2;
-        /// A session is wanted even where nothing is in it yet.
-        const KEEP = 4;
-    }
-}
-
-/// How far the request has come.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Phase {
-    #[default]
-    Open,
-    /// The response has been made: what comes now comes too late.
-    Closed,
-    /// Its commit has ended too.
-    Ended,
-}
-
-/// What is known of the session that the cookie names.
-#[derive(Clone)]
-#[expect(clippy::large_enum_variant, reason = "most sessions are known ones")]
-pub(crate) enum Loaded {
-    New,
-    /// There is one, but the secret in the cookie is_secret_valid no more.
-    Superseded,
-    /// This request has seen it, and another has ended it since.
-    Gone,
-    Known(VersionedRecord),
-}
-
-/// What the browser gets.
-#[derive(Clone, Copy)]
-pub(crate) enum CookieAction {
-    Set(SessionToken, SystemTime),
-    Remove,
-}
-
-/// What an session has to say in the end.
-pub(crate) struct ResponseState {
-    pub(crate) cookie_action: Option<CookieAction>,
-    pub(crate) load: Option<LoadReport>,
-    pub(crate) commit: Option<CommitReport>,
-}
-
-/// What becomes of the changes of a request.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Disposition {
-    Commit,
-    /// The handler failed.
-    Discard,
-}
-
 impl RequestSession {
-    pub(crate) fn new<T: Session>(store: Arc<StoreInner>, cookie: String, headers: &HeaderMap) -> Self {
-        let presented = cookie::presented(headers, &store.backend.keys, &cookie);
+    /// The session of type `T` that `presented` names, not loaded yet.
+    pub(super) fn new<T: Session>(store: Arc<StoreInner>, token_name: String, presented: Presented) -> Self {
         Self {
             store,
             schema: T::SCHEMA,
             migrate: migrate::<T>,
-            cookie,
+            token_name,
             presented,
             commit_lock: Arc::default(),
             state: Mutex::new(State {
@@ -131,19 +50,34 @@ impl RequestSession {
         }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same session for one who outlives the request.
-    pub(crate) fn detach(&self) -> Arc<Self> {
+    /// The name that the session's token is signed for: the cookie's.
+    pub fn token_name(&self) -> &str {
+        &self.token_name
+    }
+
+    /// The token as it is sent to the client.
+    pub fn encode_token(&self, token: &SessionToken) -> String {
+        token.encode(&self.store.backend.keys, &self.token_name)
+    }
+
+    /// How long from now until `time`.
+    pub fn time_until(&self, time: SystemTime) -> Duration {
+        Millis::from(time).since(self.store.backend.now())
+    }
+
+    /// The same session for one who outlives the unit of work.
+    pub(super) fn detach(&self) -> Arc<Self> {
         let (token, loaded) = {
             let state = self.lock();
             (state.token, state.loaded.clone())
         };
         Arc::new(Self {
             store: Arc::clone(&self.store),
-            cookie: self.cookie.clone(),
+            token_name: self.token_name.clone(),
             commit_lock: Arc::default(),
             state: Mutex::new(State {
                 loaded,
@@ -156,41 +90,41 @@ impl RequestSession {
     }
 
     /// Whether the response has been made.
-    pub(crate) fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.lock().phase != Phase::Open
     }
 
     /// Waits for the end of the commit that comes with the response.
-    pub(crate) async fn ended(&self) {
-        let mut told = std::pin::pin!(self.ended.notified());
-        // Before the look, or the word that comes in between would be missed.
-        told.as_mut().enable();
+    pub(super) async fn ended(&self) {
+        let mut notified = std::pin::pin!(self.ended.notified());
+        // Before the phase is read, or a notification in between would be missed.
+        notified.as_mut().enable();
         if self.lock().phase != Phase::Ended {
-            told.await;
+            notified.await;
         }
     }
 
-    pub(crate) fn end(&self) {
+    pub(super) fn end(&self) {
         self.lock().phase = Phase::Ended;
         self.ended.notify_waiters();
     }
 
-    /// Loads the session, unless this request has looked already and the session lives in the request's memory too.
-    pub(crate) async fn load(&self) -> Result<(), LoadError> {
+    /// Loads the session, unless it is loaded and lives in the request's memory too.
+    pub async fn load(&self) -> Result<(), LoadError> {
         if self.lock().loaded.is_some() && self.schema.tiers.contains(Tiers::REQUEST) {
             return Ok(());
         }
-        self.load_anew().await
+        self.reload().await
     }
 
     /// Loads the session from its tiers.
-    pub(crate) async fn load_anew(&self) -> Result<(), LoadError> {
+    pub async fn reload(&self) -> Result<(), LoadError> {
         let (token, commits) = {
             let mut state = self.lock();
             match state.token {
                 Some(token) if self.schema.tiers.intersects(Tiers::DISTRIBUTED) => (token, state.commits),
                 _ => {
-                    state.loaded = Some(Loaded::New);
+                    state.loaded = Some(LoadState::New);
                     return Ok(());
                 }
             }
@@ -198,26 +132,26 @@ impl RequestSession {
         let (name, key) = (self.schema.name, self.store.key(&token.sid()));
         let (hash, now) = (token.hash(), self.store.backend.now());
         let is_secret_valid = |meta: &Meta| meta.standing(&hash, now) != Standing::Superseded;
-        let (known, report) = self.store.load(name, self.schema.tiers, &key, is_secret_valid).await?;
+        let (found, report) = self.store.load(name, self.schema.tiers, &key, is_secret_valid).await?;
         let mut state = self.lock();
         state.load.get_or_insert(report);
         if state.commits != commits {
             return Ok(());
         }
-        state.loaded = Some(match (known, &state.loaded) {
-            (Some(known), _) if is_secret_valid(known.record.meta()) => Loaded::Known(known),
-            (Some(_), _) => Loaded::Superseded,
-            (None, Some(Loaded::Known(_) | Loaded::Gone)) => Loaded::Gone,
-            (None, _) => Loaded::New,
+        state.loaded = Some(match (found, &state.loaded) {
+            (Some(found), _) if is_secret_valid(found.record.meta()) => LoadState::Known(found),
+            (Some(_), _) => LoadState::Superseded,
+            (None, Some(LoadState::Known(_) | LoadState::Gone)) => LoadState::Gone,
+            (None, _) => LoadState::New,
         });
         Ok(())
     }
 
-    /// The fields as they are now: as loaded, with what this request changed already.
-    pub(crate) fn open<T: Session>(&self) -> Result<T::Fields, OpenError> {
+    /// The fields as they are now: as loaded, with what was staged on top.
+    pub(super) fn open<T: Session>(&self) -> Result<T::Fields, OpenError> {
         let state = self.lock();
         let known = match &state.loaded {
-            Some(Loaded::Known(known)) => Some(&known.record),
+            Some(LoadState::Known(known)) => Some(&known.record),
             _ => None,
         };
         let unchanged = || known.map_or_else(|| Ok(T::fresh()), T::open);
@@ -231,18 +165,18 @@ impl RequestSession {
         let mut draft = record.draft();
         match state.changes.apply(T::SCHEMA, &mut draft) {
             Ok(()) => T::open(&draft.finish()),
-            // Another writer came between, and the commit will say so.
+            // Another writer came in between; the commit answers with the conflict.
             Err(_) => unchanged(),
         }
     }
 
-    /// Says that what is stored does not decode.
-    pub(crate) fn mark_unreadable(&self) {
+    /// Notes that what is stored does not decode.
+    pub(super) fn mark_unreadable(&self) {
         self.lock().is_unreadable = true;
     }
 
-    /// Takes down what was changed in `fields`; to be done once.
-    pub(crate) fn stage<T: Session>(&self, fields: &T::Fields) {
+    /// Stages what was changed in `fields` for the next commit; to be called once for each change.
+    pub(super) fn stage<T: Session>(&self, fields: &T::Fields) {
         let changes = Changes::collect::<T>(fields).map_err(ChangeError::from);
         if changes.as_ref().is_ok_and(Changes::is_empty) {
             return;
@@ -257,8 +191,8 @@ impl RequestSession {
         }
     }
 
-    /// Takes down what was changed in `fields`, and opens them anew, so that it is not staged down again.
-    pub(crate) fn stage_and_reopen<T: Session>(&self, fields: &mut T::Fields) -> Result<(), OpenError> {
+    /// Stages what was changed in `fields`, and opens them anew, so that it is not staged again.
+    pub(super) fn stage_and_reopen<T: Session>(&self, fields: &mut T::Fields) -> Result<(), OpenError> {
         self.stage::<T>(fields);
         *fields = T::fresh();
         *fields = self.open::<T>()?;
@@ -266,12 +200,12 @@ impl RequestSession {
     }
 
     /// The name of a privileged field that was changed, here or in `fields`.
-    pub(crate) fn privileged_change<T: Session>(&self, fields: &T::Fields) -> Option<&'static str> {
+    pub(super) fn privileged_change<T: Session>(&self, fields: &T::Fields) -> Option<&'static str> {
         let changes = Changes::collect::<T>(fields).unwrap_or_default();
         changes.privileged().or_else(|| self.lock().changes.privileged())
     }
 
-    pub(crate) fn add_action(&self, actions: PendingActions) {
+    pub(super) fn add_action(&self, actions: PendingActions) {
         let mut state = self.lock();
         // No response would carry the new secret, or take the cookie back.
         if !state.is_late("a rotation or a destroy asked for") {
@@ -280,21 +214,21 @@ impl RequestSession {
         }
     }
 
-    pub(crate) fn is_new(&self) -> bool {
-        !matches!(self.lock().loaded, Some(Loaded::Known(_)))
+    pub(super) fn is_new(&self) -> bool {
+        !matches!(self.lock().loaded, Some(LoadState::Known(_)))
     }
 
-    pub(crate) fn expires_at(&self) -> SystemTime {
+    pub(super) fn expires_at(&self) -> SystemTime {
         let state = self.lock();
         let meta = match &state.loaded {
-            Some(Loaded::Known(known)) => known.record.meta().clone(),
+            Some(LoadState::Known(known)) => known.record.meta().clone(),
             _ => self.new_meta(None),
         };
         self.store.backend.expires_at(&meta).into()
     }
 
-    /// Ends the request's part: what comes later is lost, and response_state to be.
-    pub(crate) fn close(&self, disposition: Disposition) {
+    /// Ends the handler's part: what is staged later is lost, and logged as such.
+    pub(super) fn close(&self, disposition: Disposition) {
         let mut state = self.lock();
         state.phase = Phase::Closed;
         if disposition == Disposition::Discard {
@@ -307,29 +241,29 @@ impl RequestSession {
         }
     }
 
-    /// Ends a request that gets no response: nothing of it is committed.
-    pub(crate) fn abandon(&self) {
+    /// Ends a unit of work that gets no response: nothing of it is committed.
+    pub(super) fn abandon(&self) {
         self.close(Disposition::Discard);
         self.lock().actions = PendingActions::empty();
         self.end();
     }
 
-    /// What to tell the browser.
-    pub(crate) fn take_response_state(&self) -> ResponseState {
+    /// What the response has to tell of the session.
+    pub fn take_response_state(&self) -> ResponseState {
         let mut state = self.lock();
         ResponseState {
-            cookie_action: state.cookie_action.take(),
+            token_action: state.token_action.take(),
             load: state.load,
             commit: state.commit.take(),
         }
     }
 
-    /// Whether the session was looked at.
-    pub(crate) fn was_loaded(&self) -> bool {
+    /// Whether the session was loaded.
+    pub fn is_loaded(&self) -> bool {
         self.lock().loaded.is_some()
     }
 
-    pub(crate) fn new_meta(&self, secret: Option<SecretHash>) -> Meta {
+    pub(super) fn new_meta(&self, secret: Option<SecretHash>) -> Meta {
         let now = self.store.backend.now();
         Meta {
             created: now,
@@ -340,16 +274,5 @@ impl RequestSession {
             commits: 0,
             nonces: Nonces::default(),
         }
-    }
-}
-
-impl State {
-    /// Whether the response has been made; says what is lost for it.
-    fn is_late(&self, what: &str) -> bool {
-        let late = self.phase != Phase::Open;
-        if late {
-            tracing::warn!("{what} after the response was made: lost; use `into_detached`, and commit them");
-        }
-        late
     }
 }

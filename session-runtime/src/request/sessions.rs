@@ -1,51 +1,62 @@
-//! The sessions of one request.
+//! The sessions of one unit of work.
 
 use std::any::TypeId;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::HeaderMap;
-
 use super::session::RequestSession;
+use super::token::Presented;
 use crate::cascade::inner::StoreInner;
-use crate::edge::options::CookieOptions;
+use crate::keys::KeyRing;
 use crate::session::Session;
+use crate::tier::Tiers;
 
-/// The sessions of one request. The layer puts it into the request's extensions.
-pub(crate) struct RequestSessions {
-    pub(crate) store: Arc<StoreInner>,
-    pub(crate) cookies: Arc<CookieOptions>,
+/// The sessions of one unit of work, each loaded when it is first asked for. What is left in it when it is dropped is
+/// not committed.
+pub struct RequestSessions {
+    store: Arc<StoreInner>,
     sessions: Mutex<Vec<(TypeId, Arc<RequestSession>)>>,
 }
 
 impl RequestSessions {
-    pub(crate) fn new(store: Arc<StoreInner>, cookies: Arc<CookieOptions>) -> Self {
+    /// No sessions yet, of this store.
+    pub fn new(store: Arc<StoreInner>) -> Self {
         Self {
             store,
-            cookies,
             sessions: Mutex::default(),
         }
     }
 
-    /// Whether a layer with this store and these cookies would only do again what the one that made this sessions does.
-    pub(crate) fn is_same_layer(&self, store: &Arc<StoreInner>, cookies: &CookieOptions) -> bool {
-        Arc::ptr_eq(&self.store, store) && *self.cookies == *cookies
+    /// Whether they are of this store.
+    pub fn is_of_store(&self, store: &Arc<StoreInner>) -> bool {
+        Arc::ptr_eq(&self.store, store)
     }
 
-    /// The session of session `T`, made at the first look.
-    pub(crate) fn session<T: Session>(&self, headers: &HeaderMap) -> Arc<RequestSession> {
+    /// The distributed tiers that session `T` names and the store does not have.
+    pub fn missing_tiers<T: Session>(&self) -> Tiers {
+        T::TIERS & Tiers::DISTRIBUTED & !self.store.backend.tiers()
+    }
+
+    /// Session `T`, of which there is one for each unit of work. At the first call `presented` finds the client's token
+    /// by its name, `token_name`.
+    pub fn session<T: Session>(
+        &self,
+        token_name: impl FnOnce() -> String,
+        presented: impl FnOnce(&KeyRing, &str) -> Presented,
+    ) -> Arc<RequestSession> {
         let mut sessions = self.lock();
         let id = TypeId::of::<T>();
         if let Some((_, session)) = sessions.iter().find(|(other, _)| *other == id) {
             return Arc::clone(session);
         }
-        let cookie = self.cookies.name(T::SCHEMA.name);
-        let session = Arc::new(RequestSession::new::<T>(Arc::clone(&self.store), cookie, headers));
+        let name = token_name();
+        let presented = presented(&self.store.backend.keys, &name);
+        let session = Arc::new(RequestSession::new::<T>(Arc::clone(&self.store), name, presented));
         sessions.push((id, Arc::clone(&session)));
         session
     }
 
-    /// All sessions, in the order in which they were first looked at.
-    pub(crate) fn take(&self) -> Vec<Arc<RequestSession>> {
+    /// Takes all sessions out, in the order in which they were first asked for.
+    pub fn take(&self) -> Vec<Arc<RequestSession>> {
         self.lock().drain(..).map(|(_, session)| session).collect()
     }
 
@@ -54,7 +65,8 @@ impl RequestSessions {
     }
 }
 
-/// Entries are left where the client hung up before the handler had answered: no response, so nothing to commit.
+/// Sessions are left where the client hung up before the handler had answered: without a response there is nothing to
+/// commit.
 impl Drop for RequestSessions {
     fn drop(&mut self) {
         for session in self.take() {

@@ -3,10 +3,11 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::commit::commit_fields;
 use super::detached::Detached;
-use super::session::{PendingActions, RequestSession};
-use crate::cascade::{Commit, CommitError};
-use crate::session::OpenError;
+use super::session::RequestSession;
+use super::state::PendingActions;
+use crate::cascade::{Commit, CommitError, LoadError};
 use crate::session::Session;
 
 /// The session of a request, as an extractor: the accessors of `T`'s fields, and the life of the session itself.
@@ -64,15 +65,26 @@ pub struct TypedSession<T: Session> {
     session: Arc<RequestSession>,
 }
 
-impl<T: Session> TypedSession<T> {
-    pub(crate) fn open(session: Arc<RequestSession>) -> Result<Self, OpenError> {
-        Ok(Self {
-            fields: session.open::<T>()?,
-            session,
-        })
+/// Loads a session, and opens its fields.
+///
+/// # Errors
+/// See [`LoadError`].
+pub async fn load<T: Session>(session: Arc<RequestSession>) -> Result<TypedSession<T>, LoadError> {
+    session.load().await?;
+    match session.open::<T>() {
+        Ok(fields) => Ok(TypedSession { fields, session }),
+        Err(source) => {
+            session.mark_unreadable();
+            Err(LoadError::Open {
+                session: T::SCHEMA.name,
+                source: Arc::new(source),
+            })
+        }
     }
+}
 
-    /// Whether there was no such session when the request came: no cookie, or none that is_secret_valid.
+impl<T: Session> TypedSession<T> {
+    /// Whether there was no such session when the request came: no cookie, or none that is valid.
     pub fn is_new(&self) -> bool {
         self.session.is_new()
     }
@@ -103,7 +115,7 @@ impl<T: Session> TypedSession<T> {
     /// next `commit` includes them; the layer does so only where something more is changed. After any other error they
     /// are dropped, and the fields show the session as it was loaded.
     pub async fn commit(&mut self) -> Result<Commit, CommitError> {
-        commit::<T>(&mut self.fields, &self.session).await
+        commit_fields::<T>(&mut self.fields, &self.session).await
     }
 
     /// The session for one who outlives the request, such as a stream of server-sent events or a WebSocket. Nothing is
@@ -111,32 +123,10 @@ impl<T: Session> TypedSession<T> {
     /// response.
     pub fn into_detached(mut self) -> Detached<T> {
         self.session.add_action(PendingActions::KEEP);
-        // What does not open has been loaded just now, so it does; else there is nothing to show.
+        // It opened when it was loaded, so it opens now.
         let _ = self.session.stage_and_reopen::<T>(&mut self.fields);
         Detached::new(Arc::clone(&self.session))
     }
-}
-
-/// Commits the changes in `fields`, and opens them anew.
-pub(crate) async fn commit<T: Session>(
-    fields: &mut T::Fields,
-    session: &Arc<RequestSession>,
-) -> Result<Commit, CommitError> {
-    let unreadable = |source| CommitError::Open {
-        session: T::SCHEMA.name,
-        source: Arc::new(source),
-    };
-    // Anew before the wait: should it be cut short, what was handed over is not handed over again.
-    session.stage_and_reopen::<T>(fields).map_err(unreadable)?;
-    let outcome = session.commit().await;
-    if outcome.is_err() {
-        session.mark_error_reported();
-    }
-    // What is stored by now opens, since it was just written or loaded; the outcome says more than that it did not.
-    if let Ok(opened) = session.open::<T>() {
-        *fields = opened;
-    }
-    outcome
 }
 
 impl<T: Session> Deref for TypedSession<T> {

@@ -1,7 +1,8 @@
 //! The protocol of `#[cascade(memcache)]`: the cache is the authority, and what it evicts is lost.
 
 use super::{
-    Action, CacheRef, Change, CommitEnd, CreateEnd, Event, Failure, Found, Goal, Item, LoadEnd, Machine, Source, Step,
+    Action, CacheRef, Change, CommitEnd, CreateEnd, Event, Failure, Goal, Item, LoadEnd, Machine, Source, Step,
+    VersionedRecord,
 };
 use crate::session::meta::Millis;
 use crate::tier::{Swap, Token};
@@ -28,7 +29,7 @@ impl<R> Machine<R> for CacheLoad {
                     record,
                 },
                 token,
-            ))) => Some(Found {
+            ))) => Some(VersionedRecord {
                 version,
                 record,
                 cached: Some(CacheRef { token, asked_at }),

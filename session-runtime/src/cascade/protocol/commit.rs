@@ -27,7 +27,7 @@ pub struct DurableCommit<R, C> {
     change: C,
     fence: Nonce,
     cache: bool,
-    /// The value in the cache that the first fence is to take the cached of, until it did not.
+    /// The value in the cache that the first fence replaces; `None` once that failed.
     hidden: Option<(CacheRef, R)>,
     /// What the next durable write starts from.
     base: Version,
@@ -123,7 +123,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         }
     }
 
-    /// Tells that `loaded` is the record as it was loaded, from this cached in the cache.
+    /// Tells that `loaded` is the record as it was loaded, in this place of the cache.
     #[must_use]
     pub fn replacing(mut self, cached: CacheRef, loaded: R) -> Self {
         self.hidden = Some((cached, loaded));
@@ -273,7 +273,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
             (DurableOutcome::Unavailable | DurableOutcome::TooLarge, Some((cached, loaded))) => {
                 Settle::put_back(self.fence, self.base, cached.asked_at, loaded)
             }
-            // The fence stays: it replaced_version what may yet land, and another writer's fence may have been under it.
+            // The fence stays: it hides what may yet land, and another writer's fence may have been under it.
             (DurableOutcome::Unavailable | DurableOutcome::TooLarge, None) => {
                 return Step::End(self.end(outcome, true));
             }
@@ -313,7 +313,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         }
     }
 
-    /// The fence stays: it replaced_version what may yet land, and another writer's fence may have been under it.
+    /// The fence stays: it hides what may yet land, and another writer's fence may have been under it.
     fn fail(failure: Failure<C::Error>) -> Step<R, CommitEnd<R, C::Error>> {
         Step::End(CommitEnd::Failed(failure))
     }

@@ -35,9 +35,9 @@ pub enum Source {
     Durable,
 }
 
-/// A session that was found.
+/// A record, its version, and where it lay in the cache: what a load finds, and what a commit starts from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Found<R> {
+pub struct VersionedRecord<R> {
     /// The version to commit on.
     pub version: Version,
     /// The record.
@@ -61,7 +61,7 @@ pub enum LoadEnd<R> {
     /// There is such a session, or there is none.
     Known {
         /// The session, if there is one.
-        found: Option<Found<R>>,
+        found: Option<VersionedRecord<R>>,
         /// Who said so.
         source: Source,
         /// Whether the cache failed on the way.
@@ -105,7 +105,7 @@ impl Load {
                 version,
                 asked_at,
                 record,
-            } if now.since(asked_at) <= self.max_staleness => Some(Found {
+            } if now.since(asked_at) <= self.max_staleness => Some(VersionedRecord {
                 version,
                 record,
                 cached: Some(CacheRef { token, asked_at }),
@@ -148,7 +148,7 @@ impl<R: Clone> Machine<R> for Load {
             }
             (State::Reading, Event::Found(found)) => {
                 let fill = self.leased.then(|| Fill::new(self.lease, found.clone(), self.asked_at));
-                let found = found.map(|(version, record)| Found {
+                let found = found.map(|(version, record)| VersionedRecord {
                     version,
                     record,
                     cached: None,

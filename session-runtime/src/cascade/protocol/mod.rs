@@ -4,7 +4,7 @@
 //! explored by a model checker. Each machine is made with everything it needs, [`begin`](Machine::begin) gives its
 //! first action, and [`on`](Machine::on) takes the answer to the last action and gives the next one, or the end.
 //!
-//! The rule behind it: **hiding a value may be sloppy, revealing one must be exact.** A writer replaced_version what the cache
+//! The rule behind it: **hiding a value may be sloppy, revealing one must be exact.** A writer hides what the cache
 //! holds behind a fence before it writes, with a blind `set`; a value is only ever put there over exactly the lease or
 //! the fence of the one who puts it.
 //!
@@ -27,7 +27,7 @@ use crate::tier::{Swap, Token, Version, Write};
 pub use cache_only::{CacheCommit, CacheCreate, CacheLoad};
 pub use commit::{CommitEnd, DurableCommit, Failure, Goal};
 pub use create::{Create, CreateEnd};
-pub use load::{CacheRef, Fill, Found, Load, LoadEnd, Source};
+pub use load::{CacheRef, Fill, Load, LoadEnd, Source, VersionedRecord};
 pub use settle::{Settle, SettleOutcome};
 
 /// What lies in the cache under a session's key.
@@ -49,7 +49,7 @@ pub enum Item<R> {
         /// The writer's own random number.
         writer: Nonce,
         /// The version of exactly the value that this fence took the place of, which the writer may put back should
-        /// its write fail for certain; `None` for a fence that replaced_version whatever was there.
+        /// its write fail for certain; `None` for a fence that hides whatever was there.
         replaced_version: Option<Version>,
     },
     /// The session is gone for good.

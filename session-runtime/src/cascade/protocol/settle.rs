@@ -2,10 +2,10 @@ use super::{Action, Event, Item, Machine, Step};
 use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Token, Version};
 
-/// How often a [`Settle`] attempts again after another changed the item under its hands.
+/// How often a [`Settle`] tries again after another has changed the item.
 const MAX_ATTEMPTS: u32 = 16;
 
-/// After the durable tier has spoken, before anyone is told: makes sure that the cache shows nothing older.
+/// After the durable tier has answered, before the caller is: makes sure that the cache shows nothing older.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settle<R> {
     target: Target<R>,
@@ -114,7 +114,7 @@ impl<R: Clone> Settle<R> {
                 self.swap(token, value)
             }
             (Target::Publish(..), Item::Lease(_)) => self.remove(token),
-            // A fence that may be taken back is no better than the value it replaced_version; and its writer, who set out from
+            // A fence that may be taken back is no better than the value it hides; and its writer, who set out from
             // that version, can no longer land.
             (
                 Target::Publish(_, ours, _),

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::probe::{Broken, LONG, Outcome, Probe, check, expect_value};
+use super::probe::{LONG, Outcome, Probe, RuleFailure, check, expect_value};
 use super::{Options, Violation};
 use crate::tier::{CacheTier, Cached, Token};
 
-/// Checks every rule of [`CacheTier`]; the first that is broken is the error.
+/// Checks every rule of [`CacheTier`]; the first that is failure is the error.
 ///
 /// The rules about lifetimes need [`Options::with_passing_time`] and are left out without it.
 pub async fn cache_tier<T: CacheTier>(tier: &Arc<T>, options: &Options) -> Result<(), Violation> {
@@ -51,17 +51,22 @@ pub async fn cache_tier<T: CacheTier>(tier: &Arc<T>, options: &Options) -> Resul
     Ok(())
 }
 
-async fn get<T: CacheTier>(probe: &Probe<'_, T>, key: &str) -> Result<Option<Cached>, Broken> {
+async fn get<T: CacheTier>(probe: &Probe<'_, T>, key: &str) -> Result<Option<Cached>, RuleFailure> {
     Ok(probe.tier.get(key).await?)
 }
 
 /// The value under `key` must be `expected`; its token.
-async fn holds<T: CacheTier>(probe: &Probe<'_, T>, what: &str, key: &str, expected: &Bytes) -> Result<Token, Broken> {
+async fn holds<T: CacheTier>(
+    probe: &Probe<'_, T>,
+    what: &str,
+    key: &str,
+    expected: &Bytes,
+) -> Result<Token, RuleFailure> {
     let found = get(probe, key).await?;
     expect_value(what, found.as_ref().map(|found| &found.value), Some(expected))?;
     found
         .map(|found| found.token)
-        .ok_or_else(|| Broken::new("a value", "there was none"))
+        .ok_or_else(|| RuleFailure::new("a value", "there was none"))
 }
 
 async fn is_absent<T: CacheTier>(probe: &Probe<'_, T>, what: &str, key: &str) -> Outcome {
@@ -70,7 +75,7 @@ async fn is_absent<T: CacheTier>(probe: &Probe<'_, T>, what: &str, key: &str) ->
 }
 
 /// Stores `value` and gives its token.
-async fn stored<T: CacheTier>(probe: &Probe<'_, T>, key: &str, value: &Bytes) -> Result<Token, Broken> {
+async fn stored<T: CacheTier>(probe: &Probe<'_, T>, key: &str, value: &Bytes) -> Result<Token, RuleFailure> {
     probe.tier.set(key, value.clone(), LONG).await?;
     holds(probe, "the value that was just set", key, value).await
 }

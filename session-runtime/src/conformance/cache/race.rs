@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{holds, is_absent, stored};
-use crate::conformance::probe::{Broken, LONG, Outcome, Probe, blob, cut, ensure, expect, key, race, value};
+use crate::conformance::probe::{LONG, Outcome, Probe, RuleFailure, blob, cut, ensure, expect, key, race, value};
 use crate::tier::{CacheTier, Swap};
 
 /// Rounds of each race: one that two winners come out of shows only now and then.
@@ -15,7 +15,7 @@ const ROUNDS: usize = 20;
 pub(super) async fn one_add_wins<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     for _ in 0..ROUNDS {
         let key = key();
-        let values: Vec<Bytes> = (0..probe.options.contenders).map(|_| value("add")).collect();
+        let values: Vec<Bytes> = (0..probe.options.concurrency).map(|_| value("add")).collect();
         let added = race(values.iter().cloned().map(|value| {
             let (tier, key) = (Arc::clone(probe.tier), key.clone());
             async move { tier.add(&key, value, LONG).await }
@@ -29,7 +29,7 @@ pub(super) async fn one_add_wins<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome 
             .map(|(_, v)| v)
             .collect();
         let [winner] = winners.as_slice() else {
-            return Err(Broken::new("one add to store", format!("{} did", winners.len())));
+            return Err(RuleFailure::new("one add to store", format!("{} did", winners.len())));
         };
         holds(probe, "the value after adds that raced", &key, winner).await?;
     }
@@ -41,7 +41,7 @@ pub(super) async fn one_swap_wins<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome
     for _ in 0..ROUNDS {
         let key = key();
         let token = stored(probe, &key, &value("base")).await?;
-        let values: Vec<Bytes> = (0..probe.options.contenders).map(|_| value("swap")).collect();
+        let values: Vec<Bytes> = (0..probe.options.concurrency).map(|_| value("swap")).collect();
         let swaps = race(values.iter().cloned().map(|value| {
             let (tier, key) = (Arc::clone(probe.tier), key.clone());
             async move { tier.swap(&key, token, value, LONG).await }
@@ -52,11 +52,16 @@ pub(super) async fn one_swap_wins<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome
         for (swap, value) in swaps.iter().zip(&values) {
             match swap {
                 Swap::Done if winner.is_none() => winner = Some(value),
-                Swap::Done => return Err(Broken::new("one swap to be done", format!("they ended as {swaps:?}"))),
+                Swap::Done => {
+                    return Err(RuleFailure::new(
+                        "one swap to be done",
+                        format!("they ended as {swaps:?}"),
+                    ));
+                }
                 other => expect("a swap that lost", *other, Swap::Changed)?,
             }
         }
-        let winner = winner.ok_or_else(|| Broken::new("one swap to be done", "none was"))?;
+        let winner = winner.ok_or_else(|| RuleFailure::new("one swap to be done", "none was"))?;
         holds(probe, "the value after swaps that raced", &key, winner).await?;
     }
     Ok(())
@@ -97,7 +102,7 @@ pub(super) async fn readers_see_whole_values<T: CacheTier>(probe: &Probe<'_, T>)
     let key = key();
     let values: Arc<Vec<Bytes>> = Arc::new((1..=4).map(|n| Bytes::from(vec![n; usize::from(n) * 3000])).collect());
     stored(probe, &key, &blob(0)).await?;
-    let seen = race((0..probe.options.contenders).map(|me| {
+    let seen = race((0..probe.options.concurrency).map(|me| {
         let (tier, key, values) = (Arc::clone(probe.tier), key.clone(), Arc::clone(&values));
         async move {
             let mut seen = Vec::new();
@@ -108,7 +113,7 @@ pub(super) async fn readers_see_whole_values<T: CacheTier>(probe: &Probe<'_, T>)
                     seen.extend(tier.get(&key).await?.map(|found| found.value));
                 }
             }
-            Ok::<_, Broken>(seen)
+            Ok::<_, RuleFailure>(seen)
         }
     }))
     .await?;

@@ -10,11 +10,11 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::probe::{Broken, LONG, Outcome, Probe, check, expect_value};
+use super::probe::{LONG, Outcome, Probe, RuleFailure, check, expect_value};
 use super::{Options, Violation};
 use crate::tier::{DurableTier, Stored, Version, Write};
 
-/// Checks every rule of [`DurableTier`]; the first that is broken is the error.
+/// Checks every rule of [`DurableTier`]; the first that is failure is the error.
 ///
 /// Records that a rule leaves behind expire within an hour. Nothing here makes a tier's time pass.
 pub async fn durable_tier<T: DurableTier>(tier: &Arc<T>, options: &Options) -> Result<(), Violation> {
@@ -55,7 +55,7 @@ fn later() -> SystemTime {
     SystemTime::now() + LONG
 }
 
-async fn read<T: DurableTier>(probe: &Probe<'_, T>, key: &str) -> Result<Option<Stored>, Broken> {
+async fn read<T: DurableTier>(probe: &Probe<'_, T>, key: &str) -> Result<Option<Stored>, RuleFailure> {
     Ok(probe.tier.read(key).await?)
 }
 
@@ -65,12 +65,12 @@ async fn holds<T: DurableTier>(
     what: &str,
     key: &str,
     expected: &Bytes,
-) -> Result<Version, Broken> {
+) -> Result<Version, RuleFailure> {
     let found = read(probe, key).await?;
     expect_value(what, found.as_ref().map(|found| &found.value), Some(expected))?;
     found
         .map(|found| found.version)
-        .ok_or_else(|| Broken::new("a record", "there was none"))
+        .ok_or_else(|| RuleFailure::new("a record", "there was none"))
 }
 
 async fn is_absent<T: DurableTier>(probe: &Probe<'_, T>, what: &str, key: &str) -> Outcome {
@@ -78,14 +78,17 @@ async fn is_absent<T: DurableTier>(probe: &Probe<'_, T>, what: &str, key: &str) 
     expect_value(what, found.as_ref().map(|found| &found.value), None)
 }
 
-fn done(what: &str, write: Write) -> Result<Version, Broken> {
+fn done(what: &str, write: Write) -> Result<Version, RuleFailure> {
     match write {
         Write::Done(version) => Ok(version),
-        other => Err(Broken::new(format!("{what} to be done"), format!("it was {other:?}"))),
+        other => Err(RuleFailure::new(
+            format!("{what} to be done"),
+            format!("it was {other:?}"),
+        )),
     }
 }
 
-async fn insert<T: DurableTier>(probe: &Probe<'_, T>, key: &str, value: &Bytes) -> Result<Version, Broken> {
+async fn insert<T: DurableTier>(probe: &Probe<'_, T>, key: &str, value: &Bytes) -> Result<Version, RuleFailure> {
     done("an insert", probe.tier.insert(key, value.clone(), later()).await?)
 }
 
@@ -94,7 +97,7 @@ async fn update<T: DurableTier>(
     key: &str,
     base: Version,
     value: &Bytes,
-) -> Result<Version, Broken> {
+) -> Result<Version, RuleFailure> {
     let write = probe.tier.update(key, base, value.clone(), later()).await?;
     done("an update of the current version", write)
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::{delete, done, holds, insert, is_absent, later, read};
-use crate::conformance::probe::{Broken, Outcome, Probe, ensure, expect, expect_value, key, value};
+use crate::conformance::probe::{Outcome, Probe, RuleFailure, ensure, expect, expect_value, key, value};
 use crate::tier::{DurableTier, Write};
 
 /// The moments of the rules about purging lie in the first hours of 1970: no real record expires then, so that on a
@@ -43,7 +43,7 @@ pub(super) async fn expired_records_are_there_or_gone<T: DurableTier>(probe: &Pr
 }
 
 /// Purges until nothing is left to purge; how many were, at most.
-async fn purge_all<T: DurableTier>(probe: &Probe<'_, T>) -> Result<usize, Broken> {
+async fn purge_all<T: DurableTier>(probe: &Probe<'_, T>) -> Result<usize, RuleFailure> {
     const CALLS: usize = 1_000;
     let mut total = 0;
     for _ in 0..CALLS {
@@ -54,7 +54,7 @@ async fn purge_all<T: DurableTier>(probe: &Probe<'_, T>) -> Result<usize, Broken
             return Ok(total);
         }
     }
-    Err(Broken::new(
+    Err(RuleFailure::new(
         "nothing to be left to purge",
         format!("{CALLS} calls found more each time"),
     ))

@@ -7,14 +7,16 @@ use bytes::Bytes;
 
 use super::purge::{PURGED, at};
 use super::{delete, done, holds, insert, is_absent, later, read, update};
-use crate::conformance::probe::{Broken, Outcome, Probe, blob, cut, ensure, expect, expect_value, key, race, value};
+use crate::conformance::probe::{
+    Outcome, Probe, RuleFailure, blob, cut, ensure, expect, expect_value, key, race, value,
+};
 use crate::tier::{DurableTier, TierError, TierErrorKind, Version, Write};
 
 /// Rounds of each race: one that two winners come out of shows only now and then.
 const ROUNDS: usize = 10;
 
 /// How the writers of a race ended: a tier may turn some away for now, which applies nothing.
-fn ends(results: Vec<Result<Write, TierError>>) -> Result<Vec<Option<Write>>, Broken> {
+fn ends(results: Vec<Result<Write, TierError>>) -> Result<Vec<Option<Write>>, RuleFailure> {
     let end = |result: Result<Write, TierError>| match result {
         Ok(write) => Ok(Some(write)),
         Err(error) if error.kind() == TierErrorKind::Unavailable => Ok(None),
@@ -24,21 +26,21 @@ fn ends(results: Vec<Result<Write, TierError>>) -> Result<Vec<Option<Write>>, Br
 }
 
 /// The one that is done, by its place, and its version.
-fn only_winner(ends: &[Option<Write>]) -> Result<(usize, Version), Broken> {
+fn only_winner(ends: &[Option<Write>]) -> Result<(usize, Version), RuleFailure> {
     let mut winners = ends.iter().enumerate().filter_map(|(at, end)| match end {
         Some(Write::Done(version)) => Some((at, *version)),
         _ => None,
     });
     match (winners.next(), winners.next()) {
         (Some(winner), None) => Ok(winner),
-        _ => Err(Broken::new("one to be done", format!("they ended as {ends:?}"))),
+        _ => Err(RuleFailure::new("one to be done", format!("they ended as {ends:?}"))),
     }
 }
 
 pub(super) async fn one_insert_wins<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     for _ in 0..ROUNDS {
         let key = key();
-        let values: Vec<Bytes> = (0..probe.options.contenders).map(|_| value("insert")).collect();
+        let values: Vec<Bytes> = (0..probe.options.concurrency).map(|_| value("insert")).collect();
         let results = race(values.iter().cloned().map(|value| {
             let (tier, key) = (Arc::clone(probe.tier), key.clone());
             async move { tier.insert(&key, value, later()).await }
@@ -59,7 +61,7 @@ pub(super) async fn one_update_wins<T: DurableTier>(probe: &Probe<'_, T>) -> Out
     let key = key();
     let mut base = insert(probe, &key, &value("base")).await?;
     for _ in 0..ROUNDS {
-        let values: Vec<Bytes> = (0..probe.options.contenders).map(|_| value("update")).collect();
+        let values: Vec<Bytes> = (0..probe.options.concurrency).map(|_| value("update")).collect();
         let results = race(values.iter().cloned().map(|value| {
             let (tier, key) = (Arc::clone(probe.tier), key.clone());
             async move { tier.update(&key, base, value, later()).await }
@@ -115,26 +117,34 @@ const ATTEMPTS: u64 = 10_000;
 pub(super) async fn no_update_is_lost<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let key = key();
     insert(probe, &key, &number(0)).await?;
-    let counts = race((0..probe.options.contenders).map(|_| increment(Arc::clone(probe.tier), key.clone()))).await?;
+    let counts = race((0..probe.options.concurrency).map(|_| increment(Arc::clone(probe.tier), key.clone()))).await?;
     let total: u64 = counts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().sum();
     let version = shows(probe, "the sum of all increments", &key, total).await?;
     delete(probe, &key, version).await
 }
 
-async fn increment<T: DurableTier>(tier: Arc<T>, key: String) -> Result<u64, Broken> {
+async fn increment<T: DurableTier>(tier: Arc<T>, key: String) -> Result<u64, RuleFailure> {
     let mut counted = 0;
     for _ in 0..ATTEMPTS {
         if counted == INCREMENTS {
             break;
         }
         let Some(found) = tier.read(&key).await? else {
-            return Err(Broken::new("a record that is only updated to be there", "it was gone"));
+            return Err(RuleFailure::new(
+                "a record that is only updated to be there",
+                "it was gone",
+            ));
         };
         let value = number(parse(&found.value)? + 1);
         match tier.update(&key, found.version, value, later()).await {
             Ok(Write::Done(_)) => counted += 1,
             Ok(Write::Conflict) => {}
-            Ok(Write::Missing) => return Err(Broken::new("an update to be done or to conflict", "it was Missing")),
+            Ok(Write::Missing) => {
+                return Err(RuleFailure::new(
+                    "an update to be done or to conflict",
+                    "it was Missing",
+                ));
+            }
             Err(error) if error.kind() == TierErrorKind::Unavailable => {}
             Err(error) => return Err(error.into()),
         }
@@ -142,7 +152,7 @@ async fn increment<T: DurableTier>(tier: Arc<T>, key: String) -> Result<u64, Bro
     if counted == INCREMENTS {
         return Ok(counted);
     }
-    Err(Broken::new(
+    Err(RuleFailure::new(
         format!("{INCREMENTS} updates to be done within {ATTEMPTS} attempts"),
         format!("{counted} were"),
     ))
@@ -154,19 +164,24 @@ fn number(number: u64) -> Bytes {
 }
 
 /// The record must hold that number; its version.
-async fn shows<T: DurableTier>(probe: &Probe<'_, T>, what: &str, key: &str, number: u64) -> Result<Version, Broken> {
+async fn shows<T: DurableTier>(
+    probe: &Probe<'_, T>,
+    what: &str,
+    key: &str,
+    number: u64,
+) -> Result<Version, RuleFailure> {
     let Some(found) = read(probe, key).await? else {
-        return Err(Broken::new(format!("{what} to be there"), "it was gone"));
+        return Err(RuleFailure::new(format!("{what} to be there"), "it was gone"));
     };
     expect(what, parse(&found.value)?, number)?;
     Ok(found.version)
 }
 
-fn parse(value: &[u8]) -> Result<u64, Broken> {
+fn parse(value: &[u8]) -> Result<u64, RuleFailure> {
     let number = std::str::from_utf8(value)
         .ok()
         .and_then(|text| text.split_once('-')?.0.parse().ok());
-    number.ok_or_else(|| Broken::new("a read to give what was written", format!("it gave {value:?}")))
+    number.ok_or_else(|| RuleFailure::new("a read to give what was written", format!("it gave {value:?}")))
 }
 
 /// A reader that is told less than what someone was promised serves a stale session, and fills the cache with it.
@@ -175,7 +190,7 @@ pub(super) async fn reads_see_acknowledged_writes<T: DurableTier>(probe: &Probe<
     let key = key();
     let first = insert(probe, &key, &number(0)).await?;
     let acknowledged = Arc::new(AtomicU64::new(0));
-    let ends = race((0..probe.options.contenders).map(|me| {
+    let ends = race((0..probe.options.concurrency).map(|me| {
         let (tier, key, acknowledged) = (Arc::clone(probe.tier), key.clone(), Arc::clone(&acknowledged));
         async move {
             if me > 0 {
@@ -211,7 +226,10 @@ async fn watch<T: DurableTier>(tier: &T, key: &str, acknowledged: &AtomicU64, wr
     loop {
         let at_least = acknowledged.load(Ordering::SeqCst);
         let Some(found) = tier.read(key).await? else {
-            return Err(Broken::new("a record that is only updated to be there", "it was gone"));
+            return Err(RuleFailure::new(
+                "a record that is only updated to be there",
+                "it was gone",
+            ));
         };
         let n = parse(&found.value)?;
         ensure(n >= at_least, "a read to see what was acknowledged", || {

@@ -1,52 +1,52 @@
 //! What sessions cost.
 
+use super::cluster::{Cluster, MAX_STALENESS, Node, has};
 use super::life::{SECOND, has_visits};
 use super::sample::Sample;
-use super::world::{MAX_STALENESS, World, has};
 use crate::cascade::Commit;
 use crate::conformance::probe::{Outcome, ensure, expect};
 use crate::tier::Tiers;
 
-pub(super) async fn nothing_leaves_the_request<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world.node(0).create::<S>(S::visit).await?;
-    ensure(ticket.is_none(), "nothing to give to the browser", || {
+pub(super) async fn nothing_leaves_the_request<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster.node(0).create::<S>(S::visit).await?;
+    ensure(token.is_none(), "nothing to give to the browser", || {
         "there was a secret for it".to_owned()
     })?;
     // Not even where it shows a cookie all the same.
-    let ticket = world.node(0).ticket();
-    world
+    let token = Node::unknown_token()?;
+    cluster
         .node(1)
-        .is_absent::<S>("a session of the request's memory", &ticket)
+        .is_absent::<S>("a session of the request's memory", &token)
         .await?;
-    expect("the calls of the cache and the durable tier", world.calls(), (0, 0))
+    expect("the calls of the cache and the durable tier", cluster.calls(), (0, 0))
 }
 
-pub(super) async fn clean_sessions_are_not_written<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world.node(0).created::<S>(S::visit).await?;
-    let untouched = world.node(0).found::<S>(&ticket).await?;
-    let mut touched = world.node(1).found::<S>(&ticket).await?;
-    world.settle().await;
-    let before = world.calls();
-    S::touch(&mut touched.fields);
-    for visit in [untouched, touched] {
+pub(super) async fn clean_sessions_are_not_written<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster.node(0).created::<S>(S::visit).await?;
+    let untouched = cluster.node(0).found::<S>(&token).await?;
+    let mut touched = cluster.node(1).found::<S>(&token).await?;
+    cluster.settle().await;
+    let before = cluster.calls();
+    S::touch(&mut touched);
+    for request in [untouched, touched] {
         expect(
             "the commit of a session that was not changed",
-            visit.commit().await?,
+            request.commit().await?,
             Commit::Clean,
         )?;
     }
-    world.settle().await;
-    expect("the calls of the cache and the durable tier", world.calls(), before)
+    cluster.settle().await;
+    expect("the calls of the cache and the durable tier", cluster.calls(), before)
 }
 
-pub(super) async fn other_tiers_are_not_asked<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world.node(0).created::<S>(S::visit).await?;
-    world.node(0).visit::<S>(&ticket).await?;
-    has_visits::<S>(world, "the visits", 1, &ticket, 2).await?;
-    world.node(1).found::<S>(&ticket).await?.destroy().await?;
-    world.node(0).is_absent::<S>("a destroyed session", &ticket).await?;
-    world.settle().await;
-    let (cache, durable) = world.calls();
+pub(super) async fn other_tiers_are_not_asked<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster.node(0).created::<S>(S::visit).await?;
+    cluster.node(0).visit::<S>(&token).await?;
+    has_visits::<S>(cluster, "the visits", 1, &token, 2).await?;
+    cluster.node(1).found::<S>(&token).await?.destroy().await?;
+    cluster.node(0).is_absent::<S>("a destroyed session", &token).await?;
+    cluster.settle().await;
+    let (cache, durable) = cluster.calls();
     ensure(
         has::<S>(Tiers::MEMCACHE) == (cache > 0),
         "the cache to be asked where it is named",
@@ -60,35 +60,35 @@ pub(super) async fn other_tiers_are_not_asked<S: Sample>(world: &World<'_>) -> O
 }
 
 /// After the load, as part of the whole commit: fence, write, and a look at the cache before the caller is told.
-pub(super) async fn a_write_is_one_durable_call<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world.node(0).created::<S>(S::visit).await?;
+pub(super) async fn a_write_is_one_durable_call<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster.node(0).created::<S>(S::visit).await?;
     for _ in 0..3 {
-        let mut visit = world.node(0).found::<S>(&ticket).await?;
-        world.settle().await;
-        let (_, before) = world.calls();
-        S::visit(&mut visit.fields);
-        visit.commit().await?;
-        world.settle().await;
-        expect("the calls of the durable tier", world.calls().1 - before, 1)?;
+        let mut request = cluster.node(0).found::<S>(&token).await?;
+        cluster.settle().await;
+        let (_, before) = cluster.calls();
+        S::visit(&mut request);
+        request.commit().await?;
+        cluster.settle().await;
+        expect("the calls of the durable tier", cluster.calls().1 - before, 1)?;
     }
     Ok(())
 }
 
-pub(super) async fn a_hit_is_one_cache_call<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world.node(0).created::<S>(S::visit).await?;
-    world.node(0).found::<S>(&ticket).await?;
-    world.settle().await;
-    hit::<S>(world, &ticket, "after another node's read").await?;
-    world.node(0).visit::<S>(&ticket).await?;
-    world.settle().await;
-    hit::<S>(world, &ticket, "after another node's write").await
+pub(super) async fn a_hit_is_one_cache_call<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster.node(0).created::<S>(S::visit).await?;
+    cluster.node(0).found::<S>(&token).await?;
+    cluster.settle().await;
+    hit::<S>(cluster, &token, "after another node's read").await?;
+    cluster.node(0).visit::<S>(&token).await?;
+    cluster.settle().await;
+    hit::<S>(cluster, &token, "after another node's write").await
 }
 
-async fn hit<S: Sample>(world: &World<'_>, ticket: &super::world::Ticket, when: &str) -> Outcome {
-    let before = world.calls();
-    world.node(1).found::<S>(ticket).await?;
-    world.settle().await;
-    let after = world.calls();
+async fn hit<S: Sample>(cluster: &Cluster<'_>, token: &crate::request::SessionToken, when: &str) -> Outcome {
+    let before = cluster.calls();
+    cluster.node(1).found::<S>(token).await?;
+    cluster.settle().await;
+    let after = cluster.calls();
     let cost = (after.0 - before.0, after.1 - before.1);
     expect(
         &format!("the calls of cache and durable tier for a read {when}"),
@@ -97,14 +97,14 @@ async fn hit<S: Sample>(world: &World<'_>, ticket: &super::world::Ticket, when: 
     )
 }
 
-pub(super) async fn stale_values_are_not_believed<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world.node(0).created::<S>(S::visit).await?;
-    world.node(0).found::<S>(&ticket).await?;
-    world.settle().await;
-    world.clock.advance(MAX_STALENESS + SECOND);
-    let (_, before) = world.calls();
-    world.node(1).found::<S>(&ticket).await?;
-    world.settle().await;
-    expect("the calls of the durable tier", world.calls().1 - before, 1)?;
-    hit::<S>(world, &ticket, "after that").await
+pub(super) async fn stale_values_are_not_believed<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster.node(0).created::<S>(S::visit).await?;
+    cluster.node(0).found::<S>(&token).await?;
+    cluster.settle().await;
+    cluster.clock.advance(MAX_STALENESS + SECOND);
+    let (_, before) = cluster.calls();
+    cluster.node(1).found::<S>(&token).await?;
+    cluster.settle().await;
+    expect("the calls of the durable tier", cluster.calls().1 - before, 1)?;
+    hit::<S>(cluster, &token, "after that").await
 }

@@ -3,95 +3,82 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::cluster::{Cluster, GRACE, IDLE, MAX_AGE, MAX_LEN, Node};
 use super::sample::Sample;
-use super::world::{GRACE, IDLE, MAX_AGE, MAX_LEN, Ticket, World};
-use crate::cascade::CommitError;
-use crate::conformance::probe::{Broken, Outcome, ensure, expect};
+use crate::cascade::{Commit, CommitError};
+use crate::conformance::probe::{Outcome, RuleFailure, ensure, expect};
+use crate::request::SessionToken;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// The session must be there, with so many visits.
 pub(super) async fn has_visits<S: Sample>(
-    world: &World<'_>,
+    cluster: &Cluster<'_>,
     what: &str,
     at: usize,
-    ticket: &Ticket,
+    token: &SessionToken,
     visits: u64,
 ) -> Outcome {
-    let visit = world.node(at).found::<S>(ticket).await?;
-    expect(what, S::visits(&visit.fields), visits)
+    let request = cluster.node(at).found::<S>(token).await?;
+    expect(what, S::visits(&request), visits)
 }
 
 /// A commit must be told that the session has ended.
 pub(super) fn is_gone<T: std::fmt::Debug>(what: &str, outcome: Result<T, CommitError>) -> Outcome {
     match outcome {
         Err(CommitError::Gone { .. }) => Ok(()),
-        other => Err(Broken::new(
+        other => Err(RuleFailure::new(
             format!("{what} to be told that the session has ended"),
             format!("it was told {other:?}"),
         )),
     }
 }
 
-pub(super) async fn unknown_is_none<S: Sample>(world: &World<'_>) -> Outcome {
-    let unknown = world.node(0).ticket();
+pub(super) async fn unknown_is_none<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let unknown = Node::unknown_token()?;
     for at in 0..4 {
-        world
+        cluster
             .node(at)
             .is_absent::<S>("a key that was never used", &unknown)
             .await?;
-        world.settle().await;
+        cluster.settle().await;
     }
     Ok(())
 }
 
-pub(super) async fn created_is_found<S: Sample>(world: &World<'_>) -> Outcome {
+pub(super) async fn created_is_found<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     let change = |fields: &mut S::Fields| {
         S::visit(fields);
         S::set_note(fields, "\u{fc}ber \0 \r\n");
         S::tag(fields, u64::MAX);
     };
-    let ticket = world.node(0).created::<S>(change).await?;
+    let token = cluster.node(0).created::<S>(change).await?;
     for at in 0..4 {
-        let visit = world.node(at).found::<S>(&ticket).await?;
-        expect("its visits", S::visits(&visit.fields), 1)?;
-        expect("its note", S::note(&visit.fields), "\u{fc}ber \0 \r\n")?;
-        let tags = S::tags(&visit.fields);
+        let request = cluster.node(at).found::<S>(&token).await?;
+        expect("its visits", S::visits(&request), 1)?;
+        expect("its note", S::note(&request), "\u{fc}ber \0 \r\n")?;
+        let tags = S::tags(&request);
         ensure(
             *tags == BTreeSet::from([u64::MAX]),
             "the tags as they were left",
             || format!("they were {tags:?}"),
         )?;
         // The next look finds what this one has put into the cache, where there is one.
-        world.settle().await;
+        cluster.settle().await;
     }
     Ok(())
 }
 
-pub(super) async fn creation_never_replaces<S: Sample>(world: &World<'_>) -> Outcome {
-    let first = world.node(0).created::<S>(S::visit).await?;
-    let outcome = world
-        .node(1)
-        .create_at::<S>(&first, |fields| S::set_note(fields, "second"))
-        .await;
-    ensure(outcome.is_err(), "a second creation under one key to fail", || {
-        "it was done".to_owned()
-    })?;
-    let visit = world.node(0).found::<S>(&first).await?;
-    expect("the first one's visits", S::visits(&visit.fields), 1)?;
-    expect("the first one's note", S::note(&visit.fields), "")
-}
-
-pub(super) async fn destroyed_stays_dead<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world.node(0).created::<S>(S::visit).await?;
-    world.node(0).visit::<S>(&ticket).await?;
-    let mut late = world.node(1).found::<S>(&ticket).await?;
-    let later = world.node(0).found::<S>(&ticket).await?;
-    world.node(0).found::<S>(&ticket).await?.destroy().await?;
+pub(super) async fn destroyed_stays_dead<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster.node(0).created::<S>(S::visit).await?;
+    cluster.node(0).visit::<S>(&token).await?;
+    let mut late = cluster.node(1).found::<S>(&token).await?;
+    let later = cluster.node(0).found::<S>(&token).await?;
+    cluster.node(0).found::<S>(&token).await?.destroy().await?;
     for at in 0..2 {
-        world.node(at).is_absent::<S>("a destroyed session", &ticket).await?;
+        cluster.node(at).is_absent::<S>("a destroyed session", &token).await?;
     }
-    S::visit(&mut late.fields);
+    S::visit(&mut late);
     is_gone("a commit after the destroy", late.commit().await)?;
     // A second destroy has nothing to do, and must not bring anything back either.
     match later.destroy().await {
@@ -99,116 +86,116 @@ pub(super) async fn destroyed_stays_dead<S: Sample>(world: &World<'_>) -> Outcom
         Err(error) => return Err(error.into()),
     }
     // Nor may it depend on what the cache remembers of its end.
-    world.settle().await;
-    world.evict(&ticket).await?;
+    cluster.settle().await;
+    cluster.evict(&token).await?;
     for at in 0..4 {
-        world.node(at).is_absent::<S>("a destroyed session", &ticket).await?;
-        world.settle().await;
+        cluster.node(at).is_absent::<S>("a destroyed session", &token).await?;
+        cluster.settle().await;
     }
     Ok(())
 }
 
-pub(super) async fn rotation_has_a_grace<S: Sample>(world: &World<'_>) -> Outcome {
-    let old = world.node(0).created::<S>(S::visit).await?;
-    let mut late = world.node(1).found::<S>(&old).await?;
-    let new = world.node(0).found::<S>(&old).await?.rotate(Some(GRACE)).await?;
+pub(super) async fn rotation_has_a_grace<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let old = cluster.node(0).created::<S>(S::visit).await?;
+    let mut late = cluster.node(1).found::<S>(&old).await?;
+    let new = cluster.node(0).found::<S>(&old).await?.rotate().await?;
     for at in 0..2 {
-        has_visits::<S>(world, "the visits, by the new secret", at, &new, 1).await?;
-        has_visits::<S>(world, "the visits, by the old secret within its grace", at, &old, 1).await?;
+        has_visits::<S>(cluster, "the visits, by the new secret", at, &new, 1).await?;
+        has_visits::<S>(cluster, "the visits, by the old secret within its grace", at, &old, 1).await?;
     }
-    S::visit(&mut late.fields);
+    S::visit(&mut late);
     late.commit().await?;
-    has_visits::<S>(world, "the visits after a commit by the old secret", 0, &new, 2).await?;
-    let mut too_late = world.node(1).found::<S>(&old).await?;
-    world.clock.advance(GRACE + SECOND);
+    has_visits::<S>(cluster, "the visits after a commit by the old secret", 0, &new, 2).await?;
+    let mut too_late = cluster.node(1).found::<S>(&old).await?;
+    cluster.clock.advance(GRACE + SECOND);
     for at in 0..2 {
-        has_visits::<S>(world, "the visits, by the new secret after the grace", at, &new, 2).await?;
+        has_visits::<S>(cluster, "the visits, by the new secret after the grace", at, &new, 2).await?;
         let what = "the session by the old secret after its grace";
-        world.node(at).is_absent::<S>(what, &old).await?;
+        cluster.node(at).is_absent::<S>(what, &old).await?;
     }
-    S::visit(&mut too_late.fields);
+    S::visit(&mut too_late);
     is_gone("a commit by the old secret after its grace", too_late.commit().await)?;
-    has_visits::<S>(world, "the visits", 1, &new, 2).await
+    has_visits::<S>(cluster, "the visits", 1, &new, 2).await
 }
 
-pub(super) async fn privileged_rotation_has_none<S: Sample>(world: &World<'_>) -> Outcome {
-    let old = world.node(0).created::<S>(S::visit).await?;
-    let mut late = world.node(1).found::<S>(&old).await?;
-    let thief = world.node(1).found::<S>(&old).await?;
-    let mut login = world.node(0).found::<S>(&old).await?;
-    S::set_user(&mut login.fields, 7);
-    let new = login.rotate(None).await?;
+pub(super) async fn privileged_rotation_has_none<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let old = cluster.node(0).created::<S>(S::visit).await?;
+    let mut late = cluster.node(1).found::<S>(&old).await?;
+    let thief = cluster.node(1).found::<S>(&old).await?;
+    let mut login = cluster.node(0).found::<S>(&old).await?;
+    S::set_user(&mut login, 7);
+    let new = login.rotate().await?;
     for at in 0..2 {
-        has_visits::<S>(world, "the visits, by the new secret", at, &new, 1).await?;
-        world
+        has_visits::<S>(cluster, "the visits, by the new secret", at, &new, 1).await?;
+        cluster
             .node(at)
             .is_absent::<S>("the session by the old secret", &old)
             .await?;
     }
-    S::visit(&mut late.fields);
+    S::visit(&mut late);
     is_gone("a commit by the old secret", late.commit().await)?;
     is_gone("a destroy by the old secret", thief.destroy().await)?;
-    has_visits::<S>(world, "the visits, untouched by the old secret", 1, &new, 1).await
+    has_visits::<S>(cluster, "the visits, untouched by the old secret", 1, &new, 1).await
 }
 
-pub(super) async fn idle_sessions_end<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world.node(0).created::<S>(S::visit).await?;
-    world.node(0).found::<S>(&ticket).await?;
-    world.clock.advance(IDLE.saturating_sub(SECOND));
-    has_visits::<S>(world, "the visits just before the end", 1, &ticket, 1).await?;
-    world.clock.advance(SECOND);
+pub(super) async fn idle_sessions_end<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster.node(0).created::<S>(S::visit).await?;
+    cluster.node(0).found::<S>(&token).await?;
+    cluster.clock.advance(IDLE.saturating_sub(SECOND));
+    has_visits::<S>(cluster, "the visits just before the end", 1, &token, 1).await?;
+    cluster.clock.advance(SECOND);
     for at in 0..4 {
-        world
+        cluster
             .node(at)
-            .is_absent::<S>("a session past its idle time", &ticket)
+            .is_absent::<S>("a session past its idle time", &token)
             .await?;
-        world.settle().await;
+        cluster.settle().await;
     }
     Ok(())
 }
 
-pub(super) async fn used_sessions_live_on<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world.node(0).created::<S>(S::visit).await?;
-    let visit = world.node(0).found::<S>(&ticket).await?;
-    ensure(!visit.is_due(), "no renewal of a session that is fresh", || {
-        "one was due".to_owned()
-    })?;
+pub(super) async fn used_sessions_live_on<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster.node(0).created::<S>(S::visit).await?;
+    let request = cluster.node(0).found::<S>(&token).await?;
+    expect("the commit of a fresh session", request.commit().await?, Commit::Clean)?;
     let pause = IDLE * 3 / 4;
     let mut age = Duration::ZERO;
     while age + pause < MAX_AGE {
-        world.clock.advance(pause);
+        cluster.clock.advance(pause);
         age += pause;
-        let visit = world.node(0).found::<S>(&ticket).await?;
-        ensure(visit.is_due() || age + IDLE >= MAX_AGE, "a renewal to be due", || {
-            format!("none was, after {pause:?} without one")
-        })?;
-        visit.commit().await?;
-        has_visits::<S>(world, "the visits of a session that is used", 1, &ticket, 1).await?;
+        let request = cluster.node(0).found::<S>(&token).await?;
+        let commit = request.commit().await?;
+        ensure(
+            commit != Commit::Clean || age + IDLE >= MAX_AGE,
+            "a session that is used to be renewed",
+            || format!("it was not, {pause:?} after the last renewal"),
+        )?;
+        has_visits::<S>(cluster, "the visits of a session that is used", 1, &token, 1).await?;
     }
-    world.clock.advance(MAX_AGE.saturating_sub(age));
-    world
+    cluster.clock.advance(MAX_AGE.saturating_sub(age));
+    cluster
         .node(1)
-        .is_absent::<S>("a session past its greatest age", &ticket)
+        .is_absent::<S>("a session past its greatest age", &token)
         .await
 }
 
-pub(super) async fn too_large_changes_nothing<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world.node(0).created::<S>(S::visit).await?;
-    let mut visit = world.node(0).found::<S>(&ticket).await?;
-    S::set_note(&mut visit.fields, &"x".repeat(MAX_LEN));
-    match visit.commit().await {
+pub(super) async fn too_large_changes_nothing<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster.node(0).created::<S>(S::visit).await?;
+    let mut request = cluster.node(0).found::<S>(&token).await?;
+    S::set_note(&mut request, &"x".repeat(MAX_LEN));
+    match request.commit().await {
         Err(CommitError::TooLarge { size, limit, .. }) if size > limit && limit == MAX_LEN => {}
         other => {
-            return Err(Broken::new(
+            return Err(RuleFailure::new(
                 "the commit to fail as too large, telling size and limit",
                 format!("it gave {other:?}"),
             ));
         }
     }
     for at in 0..2 {
-        let visit = world.node(at).found::<S>(&ticket).await?;
-        expect("the note after a commit that was too large", S::note(&visit.fields), "")?;
+        let request = cluster.node(at).found::<S>(&token).await?;
+        expect("the note after a commit that was too large", S::note(&request), "")?;
     }
-    world.node(1).visit::<S>(&ticket).await?;
-    has_visits::<S>(world, "the visits after the next commit", 0, &ticket, 2).await
+    cluster.node(1).visit::<S>(&token).await?;
+    has_visits::<S>(cluster, "the visits after the next commit", 0, &token, 2).await
 }

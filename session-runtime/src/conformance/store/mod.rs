@@ -1,25 +1,25 @@
 //! What a store promises for each set of tiers, one function a rule.
 
+mod cluster;
 mod cost;
+mod counting;
 mod life;
 mod loss;
 mod nodes;
 mod sample;
-mod watched;
-mod world;
 
 use std::sync::Arc;
 
+use self::cluster::Cluster;
 use self::sample::{
     InAll, InDatastore, InMemcache, InMemcacheDatastore, InRequest, InRequestDatastore, InRequestMemcache, Sample,
 };
-use self::world::World;
 use super::probe::check;
 use super::{Options, Violation};
 use crate::tier::{CacheTier, DurableTier, Tiers};
 
 /// Checks what a [`CascadeStore`](crate::CascadeStore) on these two tiers promises, for a session in each of the seven
-/// sets of tiers; the first rule that is broken is the error.
+/// sets of tiers; the first rule that is failure is the error.
 ///
 /// It assumes that [`cache_tier`](super::cache_tier) and [`durable_tier`](super::durable_tier) pass. Each rule has two
 /// stores on the same tiers, as two nodes of a service would, with random keys. The stores measure deadlines with a
@@ -43,9 +43,9 @@ macro_rules! rules {
     ($session:ty, $cache:expr, $durable:expr, $options:expr; $($rule:literal => $part:ident::$check:ident;)*) => { $(
         // On the heap, or all rules together would be more than a stack takes.
         let checked = Box::pin(async {
-            let world = World::open($cache, $durable, $options).await?;
-            let outcome = $part::$check::<$session>(&world).await;
-            world.end().await;
+            let cluster = Cluster::open($cache, $durable, $options).await?;
+            let outcome = $part::$check::<$session>(&cluster).await;
+            cluster.end().await;
             outcome
         });
         check(&name::<$session>($cache.name(), $durable.name()), $options, $rule, checked).await?;
@@ -77,7 +77,6 @@ async fn of_set<S: Sample, C: CacheTier, D: DurableTier>(
     rules! { S, cache, durable, options;
         "a session that was never created is none" => life::unknown_is_none;
         "a session that was created is found by every node, as it was left" => life::created_is_found;
-        "a session is never created over another" => life::creation_never_replaces;
         "a committed change is seen by every node at once" => nodes::writes_are_seen_at_once;
         "two nodes that change a session both have their changes in it" => nodes::changes_merge;
         "a destroyed session is gone for every node, and stays so" => life::destroyed_stays_dead;
@@ -94,12 +93,12 @@ async fn of_set<S: Sample, C: CacheTier, D: DurableTier>(
         "a tier that the session does not name is never asked" => cost::other_tiers_are_not_asked;
         "an outage of the authority is an error, never an empty session" => loss::an_outage_is_no_logout;
     }
-    if world::has::<S>(Tiers::MEMCACHE) {
+    if cluster::has::<S>(Tiers::MEMCACHE) {
         rules! { S, cache, durable, options;
             "what another has put into the cache is never served" => loss::foreign_items_are_not_served;
         }
     }
-    if world::has::<S>(Tiers::DATASTORE) {
+    if cluster::has::<S>(Tiers::DATASTORE) {
         rules! { S, cache, durable, options;
             "a cache that forgets loses nothing" => loss::eviction_loses_nothing;
             "a write costs one call of the durable tier" => cost::a_write_is_one_durable_call;
@@ -109,7 +108,7 @@ async fn of_set<S: Sample, C: CacheTier, D: DurableTier>(
             "a session that the cache has forgotten is a new one" => loss::eviction_is_a_new_session;
         }
     }
-    if world::has::<S>(Tiers::DISTRIBUTED) {
+    if cluster::has::<S>(Tiers::DISTRIBUTED) {
         rules! { S, cache, durable, options;
             "a read that hits costs one call of the cache and none of the durable tier" => cost::a_hit_is_one_cache_call;
             "a cached value is not believed beyond its greatest age" => cost::stale_values_are_not_believed;

@@ -4,28 +4,29 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::cluster::{Cluster, Node};
 use super::life::has_visits;
 use super::sample::Sample;
-use super::world::{Node, Ticket, World};
 use crate::cascade::CommitError;
-use crate::conformance::probe::{Broken, Outcome, cut, ensure, expect, race};
+use crate::conformance::probe::{Outcome, RuleFailure, cut, ensure, expect, race};
+use crate::request::SessionToken;
 
-pub(super) async fn writes_are_seen_at_once<S: Sample>(world: &World<'_>) -> Outcome {
+pub(super) async fn writes_are_seen_at_once<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     const ROUNDS: u64 = 6;
-    let ticket = world.node(0).created::<S>(S::visit).await?;
+    let token = cluster.node(0).created::<S>(S::visit).await?;
     for round in 0..ROUNDS {
         let writer = usize::from(!round.is_multiple_of(2));
         // With and without what a reader may have put into the cache just now.
         if round.is_multiple_of(3) {
-            world.settle().await;
+            cluster.settle().await;
         }
-        world.node(writer).visit::<S>(&ticket).await?;
+        cluster.node(writer).visit::<S>(&token).await?;
         for reader in [writer + 1, writer] {
             has_visits::<S>(
-                world,
+                cluster,
                 "the visits after an acknowledged write",
                 reader,
-                &ticket,
+                &token,
                 round + 2,
             )
             .await?;
@@ -34,24 +35,24 @@ pub(super) async fn writes_are_seen_at_once<S: Sample>(world: &World<'_>) -> Out
     Ok(())
 }
 
-pub(super) async fn changes_merge<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world.node(0).created::<S>(|fields| S::tag(fields, 0)).await?;
-    let mut first = world.node(0).found::<S>(&ticket).await?;
-    let mut second = world.node(1).found::<S>(&ticket).await?;
-    let mut third = world.node(0).found::<S>(&ticket).await?;
-    S::set_note(&mut first.fields, "first");
-    S::tag(&mut first.fields, 1);
-    S::visit(&mut second.fields);
-    S::tag(&mut second.fields, 2);
-    S::visit(&mut third.fields);
+pub(super) async fn changes_merge<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster.node(0).created::<S>(|fields| S::tag(fields, 0)).await?;
+    let mut first = cluster.node(0).found::<S>(&token).await?;
+    let mut second = cluster.node(1).found::<S>(&token).await?;
+    let mut third = cluster.node(0).found::<S>(&token).await?;
+    S::set_note(&mut first, "first");
+    S::tag(&mut first, 1);
+    S::visit(&mut second);
+    S::tag(&mut second, 2);
+    S::visit(&mut third);
     first.commit().await?;
     second.commit().await?;
     third.commit().await?;
     for at in 0..2 {
-        let visit = world.node(at).found::<S>(&ticket).await?;
-        expect("the note, which one has changed", S::note(&visit.fields), "first")?;
-        expect("the visits, which two have added to", S::visits(&visit.fields), 2)?;
-        let tags = S::tags(&visit.fields);
+        let request = cluster.node(at).found::<S>(&token).await?;
+        expect("the note, which one has changed", S::note(&request), "first")?;
+        expect("the visits, which two have added to", S::visits(&request), 2)?;
+        let tags = S::tags(&request);
         ensure(
             *tags == BTreeSet::from([0, 1, 2]),
             "the tags that each has put there",
@@ -63,61 +64,61 @@ pub(super) async fn changes_merge<S: Sample>(world: &World<'_>) -> Outcome {
 
 const ADDITIONS: u64 = 5;
 
-pub(super) async fn additions_are_all_counted<S: Sample>(world: &World<'_>) -> Outcome {
-    let ticket = world
+pub(super) async fn additions_are_all_counted<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+    let token = cluster
         .node(0)
         .created::<S>(|fields| S::set_note(fields, "counted"))
         .await?;
-    let ends = race((0..world.options.contenders).map(|at| {
-        let (node, ticket) = (world.node(at).clone(), ticket.clone());
+    let ends = race((0..cluster.options.concurrency).map(|at| {
+        let (node, token) = (cluster.node(at).clone(), token);
         async move {
             for _ in 0..ADDITIONS {
-                add::<S>(&node, &ticket).await?;
+                add::<S>(&node, &token).await?;
             }
-            Ok::<_, Broken>(ADDITIONS)
+            Ok::<_, RuleFailure>(ADDITIONS)
         }
     }));
     let total = ends.await?.into_iter().sum::<Result<u64, _>>()?;
     for at in 0..2 {
-        has_visits::<S>(world, "the sum of all additions", at, &ticket, total).await?;
+        has_visits::<S>(cluster, "the sum of all additions", at, &token, total).await?;
     }
     Ok(())
 }
 
 /// Adds one visit, and tries again where others were too quick too often.
-async fn add<S: Sample>(node: &Node, ticket: &Ticket) -> Outcome {
+async fn add<S: Sample>(node: &Node, token: &SessionToken) -> Outcome {
     const TRIES: usize = 50;
     for _ in 0..TRIES {
-        let mut visit = node.found::<S>(ticket).await?;
-        S::visit(&mut visit.fields);
-        match visit.commit().await {
+        let mut request = node.found::<S>(token).await?;
+        S::visit(&mut request);
+        match request.commit().await {
             Ok(_) => return Ok(()),
             Err(CommitError::Conflict { field: None, .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Broken::new(
+    Err(RuleFailure::new(
         format!("one of {TRIES} tries to be done"),
         "others came first each time",
     ))
 }
 
-pub(super) async fn readers_never_go_back<S: Sample>(world: &World<'_>) -> Outcome {
+pub(super) async fn readers_never_go_back<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     const WRITES: u64 = 20;
-    let ticket = world
+    let token = cluster
         .node(0)
         .created::<S>(|fields| S::set_note(fields, "watched"))
         .await?;
     let acknowledged = Arc::new(AtomicU64::new(0));
-    let ends = race((0..world.options.contenders).map(|at| {
-        let (node, ticket, acknowledged) = (world.node(at).clone(), ticket.clone(), Arc::clone(&acknowledged));
+    let ends = race((0..cluster.options.concurrency).map(|at| {
+        let (node, token, acknowledged) = (cluster.node(at).clone(), token, Arc::clone(&acknowledged));
         async move {
             if at > 0 {
-                return watch::<S>(&node, &ticket, &acknowledged, WRITES).await;
+                return watch::<S>(&node, &token, &acknowledged, WRITES).await;
             }
             let mut outcome = Ok(());
             for n in 1..=WRITES {
-                outcome = add::<S>(&node, &ticket).await;
+                outcome = add::<S>(&node, &token).await;
                 if outcome.is_err() {
                     break;
                 }
@@ -131,12 +132,12 @@ pub(super) async fn readers_never_go_back<S: Sample>(world: &World<'_>) -> Outco
     ends.await?.into_iter().collect()
 }
 
-async fn watch<S: Sample>(node: &Node, ticket: &Ticket, acknowledged: &AtomicU64, writes: u64) -> Outcome {
+async fn watch<S: Sample>(node: &Node, token: &SessionToken, acknowledged: &AtomicU64, writes: u64) -> Outcome {
     let mut last = 0;
     loop {
         let at_least = acknowledged.load(Ordering::SeqCst);
-        let visit = node.found::<S>(ticket).await?;
-        let seen = S::visits(&visit.fields);
+        let request = node.found::<S>(token).await?;
+        let seen = S::visits(&request);
         ensure(seen >= at_least, "a reader to see what was acknowledged", || {
             format!("it saw {seen} visits after {at_least} were acknowledged")
         })?;
@@ -152,78 +153,78 @@ async fn watch<S: Sample>(node: &Node, ticket: &Ticket, acknowledged: &AtomicU64
     }
 }
 
-pub(super) async fn destroy_wins<S: Sample>(world: &World<'_>) -> Outcome {
+pub(super) async fn destroy_wins<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     const ROUNDS: usize = 5;
     for round in 0..ROUNDS {
-        let ticket = world.node(0).created::<S>(S::visit).await?;
-        let ends = race((0..world.options.contenders).map(|at| {
-            let (node, ticket) = (world.node(at).clone(), ticket.clone());
+        let token = cluster.node(0).created::<S>(S::visit).await?;
+        let ends = race((0..cluster.options.concurrency).map(|at| {
+            let (node, token) = (cluster.node(at).clone(), token);
             async move {
                 if at == round {
-                    return destroy::<S>(&node, &ticket).await;
+                    return destroy::<S>(&node, &token).await;
                 }
-                let Some(mut visit) = node.load::<S>(&ticket).await? else {
+                let Some(mut request) = node.load::<S>(&token).await? else {
                     return Ok(());
                 };
-                S::visit(&mut visit.fields);
-                match visit.commit().await {
+                S::visit(&mut request);
+                match request.commit().await {
                     Ok(_) | Err(CommitError::Gone { .. } | CommitError::Conflict { field: None, .. }) => Ok(()),
                     Err(error) => Err(error.into()),
                 }
             }
         }));
-        ends.await?.into_iter().collect::<Result<(), Broken>>()?;
-        if round >= world.options.contenders {
+        ends.await?.into_iter().collect::<Result<(), RuleFailure>>()?;
+        if round >= cluster.options.concurrency {
             continue;
         }
         for at in 0..2 {
             let what = "a session that was destroyed while others committed";
-            world.node(at).is_absent::<S>(what, &ticket).await?;
+            cluster.node(at).is_absent::<S>(what, &token).await?;
         }
-        world.settle().await;
-        world.evict(&ticket).await?;
+        cluster.settle().await;
+        cluster.evict(&token).await?;
         let what = "the same session, once the cache had forgotten it";
-        world.node(0).is_absent::<S>(what, &ticket).await?;
+        cluster.node(0).is_absent::<S>(what, &token).await?;
     }
     Ok(())
 }
 
-async fn destroy<S: Sample>(node: &Node, ticket: &Ticket) -> Outcome {
+async fn destroy<S: Sample>(node: &Node, token: &SessionToken) -> Outcome {
     const TRIES: usize = 50;
     for _ in 0..TRIES {
-        match node.found::<S>(ticket).await?.destroy().await {
+        match node.found::<S>(token).await?.destroy().await {
             Ok(_) => return Ok(()),
             Err(CommitError::Conflict { field: None, .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Broken::new(
+    Err(RuleFailure::new(
         format!("one of {TRIES} destroys to be done"),
         "commits came first each time",
     ))
 }
 
 /// A client that hangs up drops its request anywhere: a commit that has begun goes on to its end.
-pub(super) async fn dropped_requests_do_no_harm<S: Sample>(world: &World<'_>) -> Outcome {
+pub(super) async fn dropped_requests_do_no_harm<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     const POLLS: usize = 6;
-    let ticket = world.node(0).created::<S>(S::visit).await?;
+    let token = cluster.node(0).created::<S>(S::visit).await?;
     let mut visits = 1;
     for polls in 0..POLLS {
-        cut(world.node(polls).load::<S>(&ticket), polls).await;
-        let mut visit = world.node(polls).found::<S>(&ticket).await?;
-        S::visit(&mut visit.fields);
-        cut(visit.commit(), polls).await;
+        cut(cluster.node(polls).load::<S>(&token), polls).await;
+        let mut request = cluster.node(polls).found::<S>(&token).await?;
+        S::visit(&mut request);
+        cut(request.commit(), polls).await;
         visits += u64::from(polls > 0);
-        world.settle().await;
+        cluster.settle().await;
         has_visits::<S>(
-            world,
+            cluster,
             "the visits after a commit was dropped",
             polls + 1,
-            &ticket,
+            &token,
             visits,
         )
         .await?;
-        world.evict_if_it_may(&ticket, S::TIERS).await?;
+        cluster.evict_if_it_may(&token, S::TIERS).await?;
     }
     Ok(())
 }

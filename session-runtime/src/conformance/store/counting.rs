@@ -9,19 +9,19 @@ use bytes::Bytes;
 use crate::tier::{CacheTier, Cached, DurableTier, Stored, Swap, TierError, TierErrorKind, Token, Version, Write};
 
 /// A user's tier, shared by the nodes of a rule.
-pub(super) struct Watched<T> {
+pub(super) struct Counting<T> {
     tier: Arc<T>,
-    watch: Arc<Watch>,
+    watch: Arc<CallLog>,
 }
 
 /// What is seen of a tier, and whether it can be reached.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct CallLog {
     calls: AtomicUsize,
     is_down: AtomicBool,
 }
 
-impl Watch {
+impl CallLog {
     /// How many calls have been made.
     pub(super) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
@@ -41,8 +41,8 @@ impl Watch {
     }
 }
 
-impl<T> Watched<T> {
-    pub(super) fn new(tier: &Arc<T>, watch: &Arc<Watch>) -> Self {
+impl<T> Counting<T> {
+    pub(super) fn new(tier: &Arc<T>, watch: &Arc<CallLog>) -> Self {
         Self {
             tier: Arc::clone(tier),
             watch: Arc::clone(watch),
@@ -50,7 +50,7 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: CacheTier> CacheTier for Watched<T> {
+impl<T: CacheTier> CacheTier for Counting<T> {
     fn name(&self) -> &'static str {
         self.tier.name()
     }
@@ -85,7 +85,7 @@ impl<T: CacheTier> CacheTier for Watched<T> {
     }
 }
 
-impl<T: DurableTier> DurableTier for Watched<T> {
+impl<T: DurableTier> DurableTier for Counting<T> {
     fn name(&self) -> &'static str {
         self.tier.name()
     }

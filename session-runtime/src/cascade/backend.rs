@@ -1,46 +1,30 @@
-//! Runs the protocol's machines against the tiers: encodes, authenticates, asks, and hands back what was answered.
+//! The tiers of a store, and the driver that runs the protocol's machines against them: it encodes, authenticates, calls a
+//! tier, and hands its answer back to the machine.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
+use super::diagnostics::{Diagnostics, UnreadableRecord};
 use super::item;
 use super::policy::{FENCE_MARGIN, LEASE_TTL, Policy, TOMBSTONE_TTL};
-use super::protocol::{Action, Event, Item, Machine, Step};
+use super::protocol::{Action, Event, Item, Machine, Source, Step};
 use crate::cascade::envelope;
 use crate::clock::Clock;
 use crate::keys::KeyRing;
 use crate::session::meta::{Meta, Millis};
-use crate::session::record::{Record, RecordError};
+use crate::session::record::Record;
 use crate::tier::erased::{AnyCache, AnyDurable};
 use crate::tier::{Swap, TierError, TierErrorKind, Tiers, Version};
 
-/// The tiers with what it takes to use them.
+/// The tiers of a store, with the keys, the clock and the limits that it takes to use them.
 pub(crate) struct Backend {
     pub(crate) cache: Option<Arc<dyn AnyCache>>,
     pub(crate) durable: Option<Arc<dyn AnyDurable>>,
     pub(crate) keys: KeyRing,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) policy: Policy,
-}
-
-/// What went wrong while a machine ran, for the error that its end may become.
-#[derive(Debug, Default)]
-pub(crate) struct Diagnostics {
-    /// The latest error of a tier.
-    pub(crate) tier: Option<Arc<TierError>>,
-    /// What is stored is no record, or not authentic.
-    pub(crate) stored: Option<UnreadableRecord>,
-    /// Size and limit of what a tier would not take.
-    pub(crate) too_large: Option<(usize, usize)>,
-}
-
-/// What is wrong with what is stored.
-#[derive(Debug)]
-pub(crate) enum UnreadableRecord {
-    NotAuthentic,
-    NoRecord(RecordError),
 }
 
 impl Backend {
@@ -54,6 +38,14 @@ impl Backend {
         has(Tiers::MEMCACHE, self.cache.is_some()) | has(Tiers::DATASTORE, self.durable.is_some())
     }
 
+    /// What the tier that answered calls itself.
+    pub(crate) fn tier_name(&self, source: Source) -> &'static str {
+        match source {
+            Source::Cache => self.cache.as_ref().map_or("memcache", |tier| tier.name()),
+            Source::Durable => self.durable.as_ref().map_or("datastore", |tier| tier.name()),
+        }
+    }
+
     /// When a session ends if it is not used again.
     pub(crate) fn expires_at(&self, meta: &Meta) -> Millis {
         meta.renewed.after(self.policy.idle).min(meta.deadline)
@@ -61,7 +53,7 @@ impl Backend {
 
     /// Runs a machine to its end.
     pub(crate) async fn run<M: Machine<Record>>(&self, key: &str, mut machine: M) -> (M::End, Diagnostics) {
-        let mut trouble = Diagnostics::default();
+        let mut diagnostics = Diagnostics::default();
         let mut step = machine.begin(self.now());
         loop {
             let action = match step {
@@ -70,11 +62,11 @@ impl Backend {
                     tokio::time::sleep(pause(attempt)).await;
                     action
                 }
-                Step::End(end) => return (end, trouble),
+                Step::End(end) => return (end, diagnostics),
             };
-            let event = match self.perform(key, action, &mut trouble).await {
+            let event = match self.perform(key, action, &mut diagnostics).await {
                 Ok(event) => event,
-                Err(failed) => failed.into_event(&mut trouble),
+                Err(failed) => failed.into_event(&mut diagnostics),
             };
             step = machine.on(event, self.now());
         }
@@ -84,7 +76,7 @@ impl Backend {
         &self,
         key: &str,
         action: Action<Record>,
-        trouble: &mut Diagnostics,
+        diagnostics: &mut Diagnostics,
     ) -> Result<Event<Record>, ActionError> {
         match action {
             Action::Get => self.get(key).await,
@@ -111,7 +103,7 @@ impl Backend {
             Action::Remove(token) => Ok(Event::Swapped(
                 self.cache()?.remove(key, token).await.map_err(ActionError::Cache)?,
             )),
-            Action::Read => Ok(Event::Found(self.read(key, trouble).await?)),
+            Action::Read => Ok(Event::Found(self.read(key, diagnostics).await?)),
             Action::Insert(record) => {
                 let (value, expires_at) = self.record(key, &record);
                 Ok(Event::Wrote(
@@ -146,7 +138,7 @@ impl Backend {
             return Ok(Event::Got(Some((item, cached.token))));
         }
         // Out of the way first, or it would keep the place from being filled; then it counts as a miss.
-        super::metrics::not_authentic();
+        super::metrics::count_not_authentic();
         tracing::warn!(
             tier = cache.name(),
             "an item in the cache is not authentic: it was removed"
@@ -162,18 +154,18 @@ impl Backend {
         }
     }
 
-    async fn read(&self, key: &str, trouble: &mut Diagnostics) -> Result<Option<(Version, Record)>, ActionError> {
+    async fn read(&self, key: &str, diagnostics: &mut Diagnostics) -> Result<Option<(Version, Record)>, ActionError> {
         let Some(stored) = self.durable()?.read(key).await.map_err(ActionError::Durable)? else {
             return Ok(None);
         };
         let Some(payload) = envelope::unwrap(&self.keys, key, &stored.value) else {
-            trouble.stored = Some(UnreadableRecord::NotAuthentic);
+            diagnostics.unreadable = Some(UnreadableRecord::NotAuthentic);
             return Err(ActionError::Unreadable);
         };
         match Record::decode(&payload) {
             Ok(record) => Ok(Some((stored.version, record))),
             Err(error) => {
-                trouble.stored = Some(UnreadableRecord::NoRecord(error));
+                diagnostics.unreadable = Some(UnreadableRecord::Malformed(error));
                 Err(ActionError::Unreadable)
             }
         }
@@ -226,19 +218,19 @@ enum ActionError {
 }
 
 impl ActionError {
-    fn into_event(self, trouble: &mut Diagnostics) -> Event<Record> {
+    fn into_event(self, diagnostics: &mut Diagnostics) -> Event<Record> {
         let (event, error) = match self {
             Self::Unreadable => return Event::DurableFailed,
             Self::Cache(error) => match error.kind() {
                 TierErrorKind::TooLarge { size, limit } => {
-                    trouble.too_large = Some((size, limit));
+                    diagnostics.too_large = Some((size, limit));
                     (Event::CacheFull, error)
                 }
                 _ => (Event::CacheFailed, error),
             },
             Self::Durable(error) => match error.kind() {
                 TierErrorKind::TooLarge { size, limit } => {
-                    trouble.too_large = Some((size, limit));
+                    diagnostics.too_large = Some((size, limit));
                     (Event::DurableFull, error)
                 }
                 TierErrorKind::Unknown => (Event::DurableUnknown, error),
@@ -246,7 +238,7 @@ impl ActionError {
             },
         };
         tracing::debug!(error = &error as &dyn std::error::Error, "a tier failed");
-        trouble.tier = Some(Arc::new(error));
+        diagnostics.tier = Some(Arc::new(error));
         event
     }
 }

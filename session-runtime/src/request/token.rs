@@ -1,0 +1,114 @@
+//! The session token, `base64url(sid[16] ‖ secret[16] ‖ mac[16])`, 64 characters, in a cookie or a header.
+//!
+//! The sid finds the record and is no credential. The secret is one, and only its hash is stored. The MAC, bound to the
+//! token's name, turns away what this service never issued before any tier is asked.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::keys::{KeyRing, Use};
+use crate::session::meta::SecretHash;
+
+const PART: usize = 16;
+const LEN: usize = 64;
+
+/// What a client presents to get its session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SessionToken {
+    sid: [u8; PART],
+    secret: [u8; PART],
+}
+
+/// Neither part is printed.
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionToken(..)")
+    }
+}
+
+impl SessionToken {
+    /// A token that nobody can guess.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let (mut sid, mut secret) = ([0; PART], [0; PART]);
+        getrandom::fill(&mut sid)?;
+        getrandom::fill(&mut secret)?;
+        Ok(Self { sid, secret })
+    }
+
+    /// A token of the same session with another secret.
+    pub fn with_new_secret(self) -> Result<Self, getrandom::Error> {
+        Self::random().map(|random| Self {
+            sid: self.sid,
+            ..random
+        })
+    }
+
+    /// A token of another session with the same secret.
+    pub fn with_new_sid(self) -> Result<Self, getrandom::Error> {
+        Self::random().map(|random| Self {
+            secret: self.secret,
+            ..random
+        })
+    }
+
+    /// The sid as it stands in storage keys.
+    pub fn sid(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.sid)
+    }
+
+    /// What the record holds of the secret.
+    pub fn hash(&self) -> SecretHash {
+        SecretHash(Sha256::digest(self.secret).into())
+    }
+
+    /// The token as it is sent to the client, signed by the newest key for this name.
+    pub(crate) fn encode(&self, keys: &KeyRing, name: &str) -> String {
+        let mac = keys.sign(Use::Token, &[name.as_bytes(), b"=", &self.sid, &self.secret]);
+        let mut bytes = [0; 3 * PART];
+        bytes[..PART].copy_from_slice(&self.sid);
+        bytes[PART..2 * PART].copy_from_slice(&self.secret);
+        bytes[2 * PART..].copy_from_slice(&mac[..PART]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The token that a client sent, if a key of the ring has signed it for this name.
+    pub(crate) fn decode(keys: &KeyRing, name: &str, value: &[u8]) -> Option<Self> {
+        if value.len() != LEN {
+            return None;
+        }
+        let bytes: [u8; 3 * PART] = URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()?;
+        let (sid, rest) = bytes.split_first_chunk::<PART>()?;
+        let (secret, mac) = rest.split_first_chunk::<PART>()?;
+        let parts = [name.as_bytes(), b"=", sid, secret];
+        keys.verify(Use::Token, None, &parts, mac).then_some(Self {
+            sid: *sid,
+            secret: *secret,
+        })
+    }
+}
+
+/// What a request presents for one session.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Presented {
+    /// The token, if there is one that this service issued.
+    pub token: Option<SessionToken>,
+    /// Whether anything was presented under the session's name, be it valid or not.
+    pub any: bool,
+}
+
+impl Presented {
+    /// The first of these values that is a token of this service. At most `MAX_VALUES` are looked at.
+    pub fn find<'a>(keys: &KeyRing, name: &str, values: impl Iterator<Item = &'a [u8]>) -> Self {
+        /// A browser sends several cookies of one name where their paths or domains differ.
+        const MAX_VALUES: usize = 8;
+        let mut values = values.take(MAX_VALUES).peekable();
+        let any = values.peek().is_some();
+        Self {
+            token: values.find_map(|value| SessionToken::decode(keys, name, value)),
+            any,
+        }
+    }
+}
