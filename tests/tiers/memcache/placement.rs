@@ -34,6 +34,66 @@ fn a_key_lives_where_it_always_did() {
     }
 }
 
+/// For each list of servers, the index of the server that holds `session.0`, `session.1` and so on, one digit a key.
+/// Recorded output of the crate `rendezvous_hash` 0.3 with the same weights; the warning on [`PLACES`] holds here too.
+const PLACEMENTS: [(&[&str], &str); 6] = [
+    (
+        &["127.0.0.1:11211"],
+        "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000",
+    ),
+    (
+        &["10.0.0.1:11211", "10.0.0.2:11211"],
+        "0101110000101001001001111011101011100010100101011101100110111011001011101101111000101001001100100111",
+    ),
+    (
+        &["10.0.0.1:11211", "10.0.0.2:11211", "10.0.0.3:11211"],
+        "0102212000101201202002111211101021100012220221012101100210111021002211102101122220201201201100200111",
+    ),
+    (
+        &SERVERS,
+        "0221110200303002223231111312101031133030330221212201220112111221002211102333111020201021221102330213",
+    ),
+    (
+        &[
+            "unix:/run/memcached/a.sock",
+            "unix:/run/memcached/b.sock",
+            "localhost:11211",
+            "localhost:11212",
+            "memcached:11211",
+        ],
+        "3020111442341423300142340132040202043021222120113013420010334011011001441242010014040111141044234304",
+    ),
+    (
+        &[
+            "cache-0.cache:11211",
+            "cache-1.cache:11211",
+            "cache-2.cache:11211",
+            "cache-3.cache:11211",
+            "cache-4.cache:11211",
+            "cache-5.cache:11211",
+            "cache-6.cache:11211",
+            "cache-7.cache:11211",
+            "cache-8.cache:11211",
+            "cache-9.cache:11211",
+        ],
+        "1503000599292209628637524172008382464764094576849565988236553376184235547787164140739822980542665905",
+    ),
+];
+
+#[test]
+fn the_placement_of_many_keys_never_changes() {
+    for (servers, expected) in PLACEMENTS {
+        let tier = Memcache::connect(servers).unwrap();
+        let index_of = |key: String| {
+            let placed = tier.server_of(&key).unwrap();
+            let index = servers.iter().position(|server| *server == placed);
+            index.unwrap().to_string()
+        };
+        let placement: String = (0..expected.len()).map(|n| index_of(format!("session.{n}"))).collect();
+        assert_eq!(placement, expected, "{servers:?}");
+    }
+}
+
 #[test]
 fn the_order_and_the_spelling_of_servers_do_not_matter() {
     let spelled = [
