@@ -18,13 +18,12 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rendezvous_hash::{KeyValueNode, RendezvousNodes};
 use tokio::time::{Instant, timeout_at};
 
 use self::command::{Answer, Command, EXPIRED, exptime};
 use self::config::{Address, Environment, Fault};
 use self::connection::Server;
-use self::placement::{Servers, Weights, server_of};
+use self::placement::{Named, server_of};
 use self::reply::Surprise;
 use super::{CacheTier, Cached, Swap, TierError, TierErrorKind, Token};
 
@@ -60,7 +59,7 @@ const MAX_KEY_LEN: usize = 250;
 /// # }
 /// ```
 pub struct Memcache {
-    servers: Servers<Server>,
+    servers: Vec<Named<Server>>,
     timeout: Duration,
     connect_timeout: Duration,
     max_value_len: usize,
@@ -79,18 +78,21 @@ impl Memcache {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let mut nodes = RendezvousNodes::new(Weights);
+        let mut named: Vec<Named<Server>> = Vec::new();
         for server in servers {
             let address = Address::parse(server.as_ref())?;
             let name = address.to_string();
+            if named.iter().any(|other| other.name == name) {
+                continue;
+            }
             let server = Server::new(address, DEFAULT_POOL_SIZE).map_err(Fault::Pool)?;
-            nodes.insert(KeyValueNode::new(name, server));
+            named.push(Named { name, server });
         }
-        if nodes.is_empty() {
+        if named.is_empty() {
             return Err(Fault::NoServers.into());
         }
         Ok(Self {
-            servers: nodes,
+            servers: named,
             timeout: DEFAULT_TIMEOUT,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             max_value_len: DEFAULT_MAX_VALUE_LEN,
@@ -128,12 +130,11 @@ impl Memcache {
     /// Bounds the connections to each server: 32 unless told, 1 at least. An operation that finds all in use waits.
     #[must_use]
     pub fn with_pool_size(mut self, pool_size: usize) -> Self {
-        let old = std::mem::replace(&mut self.servers, RendezvousNodes::new(Weights));
-        let resized = |node: KeyValueNode<String, Server>| {
-            let server = node.value.with_pool_size(pool_size.max(1));
-            KeyValueNode::new(node.key, server)
+        let resized = |Named { name, server }| Named {
+            name,
+            server: Server::with_pool_size(server, pool_size.max(1)),
         };
-        self.servers.extend(old.into_iter().map(resized));
+        self.servers = self.servers.into_iter().map(resized).collect();
         self
     }
 
@@ -147,7 +148,7 @@ impl Memcache {
 
     /// The canonical name of the server that `key` lives on.
     pub fn server_of(&self, key: &str) -> Option<&str> {
-        server_of(&self.servers, key).map(|server| server.key.as_str())
+        server_of(&self.servers, key).map(|named| named.name.as_str())
     }
 
     /// Asks the key's server, unless it is a read and the server has not answered lately.
@@ -160,11 +161,7 @@ impl Memcache {
         if size > limit {
             return Err(failure(TierErrorKind::TooLarge { size, limit }));
         }
-        let Some(KeyValueNode {
-            key: name,
-            value: server,
-        }) = server_of(&self.servers, key)
-        else {
+        let Some(Named { name, server }) = server_of(&self.servers, key) else {
             return Err(failure(TierErrorKind::Unavailable));
         };
         let asked_at = Instant::now();
@@ -300,7 +297,7 @@ impl CacheTier for Memcache {
 
 impl fmt::Debug for Memcache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let servers: Vec<_> = self.servers.iter().map(|server| server.key.as_str()).collect();
+        let servers: Vec<_> = self.servers.iter().map(|named| named.name.as_str()).collect();
         f.debug_struct("Memcache")
             .field("servers", &servers)
             .field("timeout", &self.timeout)
