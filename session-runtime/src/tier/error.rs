@@ -1,3 +1,5 @@
+//! The error of every tier.
+
 use std::error::Error;
 use std::fmt;
 
@@ -32,7 +34,7 @@ pub enum TierErrorKind {
 }
 
 impl TierError {
-    /// An error of `tier` (its [`name`](super::CacheTier::name)) while `doing` something, such as `"get"`.
+    /// An error of `tier` (its [`name`](crate::tier::CacheTier::name)) while `doing` something, such as `"get"`.
     pub fn new(tier: &'static str, doing: &'static str, kind: TierErrorKind) -> Self {
         Self {
             tier,

@@ -4,8 +4,10 @@ use std::error::Error;
 
 use tonic::{Code, ConnectError, Status};
 
-use super::NAME;
 use crate::tier::{TierError, TierErrorKind};
+
+/// What the tier is called.
+pub(super) const NAME: &str = "datastore";
 
 /// A call that failed, and what is known for it.
 #[derive(Debug)]

@@ -6,8 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
-use super::builder::SetupError;
-use super::{Datastore, NAME};
+use super::fault::NAME;
+use super::setup_error::SetupError;
+use super::tier::Datastore;
 use crate::tier::{DurableTier, TierError, TierErrorKind, Version, Write};
 
 /// A probe that could not be cleaned up is expired after this long, for a TTL policy or a purge to take.
@@ -34,7 +35,7 @@ pub(super) async fn probe(datastore: &Datastore) -> Result<(), SetupError> {
 }
 
 async fn probe_key(datastore: &Datastore, key: &str) -> Result<(), SetupError> {
-    let expires_at = datastore.clock.now() + LIFE;
+    let expires_at = datastore.now() + LIFE;
     let update = |base, value| datastore.update(key, base, Bytes::from_static(value), expires_at);
 
     let first = done(datastore.insert(key, Bytes::from_static(b"1"), expires_at).await)?;

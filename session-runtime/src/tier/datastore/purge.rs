@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 
 use super::entity::{self, Act, Change, EXPIRES_AT, KIND};
 use super::fault::{Fate, Fault};
-use super::rpc::Budget;
-use super::{Datastore, TierError, TierErrorKind};
+use super::rpc::{Budget, Rpc};
+use crate::tier::{TierError, TierErrorKind};
 
 /// How many keys one query returns.
 const BATCH: usize = 200;
@@ -25,13 +25,13 @@ const AT_ONCE: usize = 16;
 /// The query gives keys only: an index may lag behind the records. Each record is read again, and deleted only in the
 /// very version whose time has passed, so that one renewed in between survives. A failure counts only where nothing
 /// could be deleted; what is left is there for the next purge.
-pub(super) async fn purge_expired(datastore: &Datastore, now: SystemTime, limit: usize) -> Result<usize, TierError> {
-    let mut budget = datastore.rpc.budget();
+pub(super) async fn purge_expired(rpc: &Rpc, now: SystemTime, limit: usize) -> Result<usize, TierError> {
+    let mut budget = rpc.budget();
     let mut purged = 0;
     while purged < limit && !budget.is_spent() {
         let batch = BATCH.min(limit - purged);
-        let (names, outcome) = match expired(datastore, &mut budget, now, batch).await {
-            Ok(names) => (names.len(), delete_all(datastore, &budget, names, now).await),
+        let (names, outcome) = match expired(rpc, &mut budget, now, batch).await {
+            Ok(names) => (names.len(), delete_all(rpc, &budget, names, now).await),
             Err(fault) => (0, (0, Some(fault))),
         };
         let (deleted, fault) = outcome;
@@ -56,14 +56,9 @@ pub(super) async fn purge_expired(datastore: &Datastore, now: SystemTime, limit:
 }
 
 /// The names of at most `limit` records whose time has passed.
-async fn expired(
-    datastore: &Datastore,
-    budget: &mut Budget,
-    now: SystemTime,
-    limit: usize,
-) -> Result<Vec<String>, Fault> {
+async fn expired(rpc: &Rpc, budget: &mut Budget, now: SystemTime, limit: usize) -> Result<Vec<String>, Fault> {
     loop {
-        match datastore.rpc.query(budget.attempt(), query(now, limit)).await {
+        match rpc.query(budget.attempt(), query(now, limit)).await {
             Ok(results) => {
                 let keys = results.into_iter().filter_map(|result| result.entity?.key);
                 return Ok(keys.filter_map(entity::name_of).take(limit).collect());
@@ -75,12 +70,7 @@ async fn expired(
 }
 
 /// Deletes those of `names` that have expired, and says how many, up to the first fault.
-async fn delete_all(
-    datastore: &Datastore,
-    budget: &Budget,
-    names: Vec<String>,
-    now: SystemTime,
-) -> (usize, Option<Fault>) {
+async fn delete_all(rpc: &Rpc, budget: &Budget, names: Vec<String>, now: SystemTime) -> (usize, Option<Fault>) {
     let mut names = names.into_iter();
     // Dropped with this future, and its tasks with it: each of them deletes one record or none.
     let mut tasks = JoinSet::new();
@@ -88,8 +78,8 @@ async fn delete_all(
     loop {
         while tasks.len() < AT_ONCE && !budget.is_spent() {
             let Some(name) = names.next() else { break };
-            let (datastore, until) = (datastore.clone(), budget.attempt());
-            tasks.spawn(async move { delete_expired(&datastore, until, &name, now).await });
+            let (rpc, until) = (rpc.clone(), budget.attempt());
+            tasks.spawn(async move { delete_expired(&rpc, until, &name, now).await });
         }
         match tasks.join_next().await {
             None => return (deleted, None),
@@ -100,20 +90,15 @@ async fn delete_all(
     }
 }
 
-async fn delete_expired(
-    datastore: &Datastore,
-    until: tokio::time::Instant,
-    name: &str,
-    now: SystemTime,
-) -> Result<bool, Fault> {
-    let Some(found) = datastore.rpc.lookup(until, name).await? else {
+async fn delete_expired(rpc: &Rpc, until: tokio::time::Instant, name: &str, now: SystemTime) -> Result<bool, Fault> {
+    let Some(found) = rpc.lookup(until, name).await? else {
         return Ok(false);
     };
     if !found.is_expired(now) {
         return Ok(false);
     }
     let act = Act::Delete(found.stored.version);
-    match datastore.rpc.commit(until, &Change { key: name, act }).await {
+    match rpc.commit(until, &Change { key: name, act }).await {
         Ok(result) => Ok(result.is_some_and(|result| !result.conflict_detected)),
         Err(fault) if matches!(fault.fate, Fate::Precondition | Fate::Aborted) => Ok(false),
         Err(fault) => Err(fault),

@@ -19,9 +19,9 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Extensions, Request, Response, Status};
 
-use super::builder::SetupError;
 use super::entity::{Change, Found, Place};
 use super::fault::{Fate, Fault};
+use super::setup_error::SetupError;
 
 /// How long bytes of a call may wait for the network before the connection is given up (`TCP_USER_TIMEOUT`). Without
 /// it a commit that its caller gave up long ago could still leave the socket's buffer when a partition heals.

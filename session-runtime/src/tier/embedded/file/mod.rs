@@ -1,5 +1,6 @@
 //! A durable file for one process.
 
+mod error;
 mod open;
 mod table;
 mod writer;
@@ -14,14 +15,13 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use self::error::{NAME, tier_error};
 use self::open::{Access, Store};
+use self::table::Change;
 use self::writer::{Answer, Request};
 use crate::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
 
-pub use self::open::OpenError;
-pub(in crate::tier::embedded) use self::table::Change;
-
-const NAME: &str = "local-file";
+pub use self::error::OpenError;
 
 /// The largest value that is taken, in bytes: 16 MiB, far above any session and far below what one transaction holds.
 const MAX_VALUE_LEN: usize = 16 << 20;
@@ -100,15 +100,15 @@ impl LocalFile {
         let until = Instant::now() + ANSWER_WITHIN;
         let place = match timeout_at(until, self.requests.reserve()).await {
             Ok(Ok(place)) => place,
-            Ok(Err(_)) => return Err(error(doing, TierErrorKind::Unavailable).with_source("the writer has ended")),
-            Err(late) => return Err(error(doing, TierErrorKind::Unavailable).with_source(late)),
+            Ok(Err(_)) => return Err(tier_error(doing, TierErrorKind::Unavailable).with_source("the writer has ended")),
+            Err(late) => return Err(tier_error(doing, TierErrorKind::Unavailable).with_source(late)),
         };
         let (answer, answered) = oneshot::channel();
         place.send(Request::new(doing, change, answer));
         match timeout_at(until, answered).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(lost)) => Err(error(doing, TierErrorKind::Unknown).with_source(lost)),
-            Err(late) => Err(error(doing, TierErrorKind::Unknown).with_source(late)),
+            Ok(Err(lost)) => Err(tier_error(doing, TierErrorKind::Unknown).with_source(lost)),
+            Err(late) => Err(tier_error(doing, TierErrorKind::Unknown).with_source(late)),
         }
     }
 
@@ -138,7 +138,7 @@ impl DurableTier for LocalFile {
         let (store, key) = (Arc::clone(&self.store), key.to_owned());
         // Off the async threads: a page that is not in memory comes from the disk.
         let read = tokio::task::spawn_blocking(move || store.read(&key));
-        let unavailable = || error("read", TierErrorKind::Unavailable);
+        let unavailable = || tier_error("read", TierErrorKind::Unavailable);
         match timeout_at(Instant::now() + ANSWER_WITHIN, read).await {
             Ok(Ok(Ok(found))) => Ok(found),
             Ok(Ok(Err(cause))) => {
@@ -199,14 +199,10 @@ impl DurableTier for LocalFile {
     }
 }
 
-fn error(doing: &'static str, kind: TierErrorKind) -> TierError {
-    TierError::new(NAME, doing, kind)
-}
-
 fn check_len(doing: &'static str, value: &Bytes) -> Result<(), TierError> {
     let (size, limit) = (value.len(), MAX_VALUE_LEN);
     if size > limit {
-        return Err(error(doing, TierErrorKind::TooLarge { size, limit }));
+        return Err(tier_error(doing, TierErrorKind::TooLarge { size, limit }));
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub(super) const FORMAT: u64 = 1;
 
 /// What a writer can be asked to do.
 #[derive(Clone)]
-pub(in crate::tier::embedded) enum Change {
+pub(super) enum Change {
     Insert {
         key: String,
         value: Bytes,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
-use super::error;
-use super::open::{Fault, Store};
+use super::error::{Fault, tier_error};
+use super::open::Store;
 use super::table::{self, Change, Changes, Outcome};
 use crate::tier::{TierError, TierErrorKind, Write};
 
@@ -63,7 +63,7 @@ impl Request {
     }
 
     fn fail(self, kind: TierErrorKind, cause: &Arc<Fault>) {
-        let error = error(self.doing, kind).with_source(Arc::clone(cause));
+        let error = tier_error(self.doing, kind).with_source(Arc::clone(cause));
         self.answer(Err(error));
     }
 }
@@ -104,7 +104,7 @@ fn write(store: &Store, batch: &mut Vec<Request>) -> bool {
     batch.retain(|request| request.change.is_some());
     let now = Instant::now();
     for late in batch.extract_if(.., |request| now.duration_since(request.asked) > APPLY_WITHIN) {
-        let error = error(late.doing, TierErrorKind::Unavailable).with_source("it waited too long for the disk");
+        let error = tier_error(late.doing, TierErrorKind::Unavailable).with_source("it waited too long for the disk");
         late.answer(Err(error));
     }
     if batch.is_empty() {
