@@ -1,14 +1,14 @@
 //! The names of the tiers, as bits.
 
 bitflags::bitflags! {
-    /// The tiers that a session lives in, as bits that can be OR-ed.
+    /// The tiers that a session is stored in, as bits that can be OR-ed.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub struct Tiers: u8 {
-        /// Memory of the one request: a second look within the request is free, and nothing leaves the process.
+        /// The memory of the one request: a second access within the request is free, and nothing is sent anywhere.
         const REQUEST = 0b001;
         /// memcached, or a cache inside the process: fast, and may forget at any moment.
         const MEMCACHE = 0b010;
-        /// Google Cloud Datastore, or a file when alone: durable, the authority.
+        /// Google Cloud Datastore, or a file of a single process: durable, the authority.
         const DATASTORE = 0b100;
         /// The tiers that outlive a request.
         const DISTRIBUTED = Self::MEMCACHE.bits() | Self::DATASTORE.bits();

@@ -1,8 +1,8 @@
-//! Where records live: the bits that name the tiers, and the two traits that a tier implements.
+//! The tiers that store records: the bits that name them, and the two traits that they implement.
 //!
-//! A [`CacheTier`] may forget at any moment; a [`DurableTier`] may not, and its compare-and-swap is what orders the
-//! writers of a session. Both carry bytes that they need not understand. What they must promise is checked by the
-//! crate's conformance suite, which runs on a tier of anyone's making.
+//! A [`CacheTier`] may forget at any moment; a [`DurableTier`] may not, and its compare-and-swap orders the writers of a
+//! session. To both, a value is opaque bytes. The crate's [conformance suite](crate::conformance) checks any
+//! implementation of them.
 
 mod bits;
 #[cfg(feature = "datastore")]

@@ -1,4 +1,4 @@
-//! The two traits that a tier implements, and the values that they exchange.
+//! The two traits that a tier implements, and their value types.
 
 use std::future::Future;
 use std::time::{Duration, SystemTime};
@@ -7,16 +7,16 @@ use bytes::Bytes;
 
 use super::error::TierError;
 
-/// What a cache knows about one stored value, so that a later [`CacheTier::swap`] can tell whether it is still there.
+/// Identifies one stored value of a cache, so that a later [`CacheTier::swap`] can tell whether it is still there.
 ///
-/// Opaque: a token is only good for the tier, and the key, that gave it. It must change whenever the value does, even
-/// when a value is replaced by an equal one.
+/// Opaque: a token is valid only for the tier and the key that it came from. It must change with every write, even when a
+/// value is replaced by an equal one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(pub u64);
 
-/// The version that a durable tier gave a record: it grows with every write of that key that changes anything, and is
-/// never given to anything else. A write of the very bytes that are there may leave it as it is, as Google Cloud
-/// Datastore does; the cascade never does that, since every commit puts a nonce of its own into the record.
+/// The version of a record in a durable tier: it grows with every write of that key that changes anything, and is never
+/// used again for that key. A write of the same bytes may leave it unchanged, as Google Cloud Datastore does; the cascade
+/// never writes the same bytes, since every commit puts a new nonce into the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(pub u64);
 
@@ -25,7 +25,7 @@ pub struct Version(pub u64);
 pub struct Cached {
     /// The bytes as they were stored.
     pub value: Bytes,
-    /// To replace exactly this value.
+    /// Identifies this value, to replace exactly it.
     pub token: Token,
 }
 
@@ -34,18 +34,18 @@ pub struct Cached {
 pub struct Stored {
     /// The bytes as they were stored.
     pub value: Bytes,
-    /// To replace exactly this record.
+    /// Identifies this version of the record, to replace exactly it.
     pub version: Version,
 }
 
 /// How a conditional change of a cached value ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Swap {
-    /// Done: the value was the one that the token names.
+    /// Done: the value was the one that the token identifies.
     Done,
-    /// Nothing was changed: another value lies under the key.
+    /// Nothing was changed: the key has another value.
     Changed,
-    /// Nothing was changed: no value lies under the key.
+    /// Nothing was changed: the key has no value.
     Missing,
 }
 
@@ -62,14 +62,14 @@ pub enum Write {
 
 /// A tier that may forget, such as memcached.
 ///
-/// Keys are at most 250 bytes of printable ASCII without spaces. Every call must end within a bounded time of the
-/// tier's own choosing. A future that is dropped at any point must leave the tier fit for the next call.
+/// Keys are at most 250 bytes of printable ASCII without spaces (memcached's limit). Every call must end within a bounded
+/// time, which the tier chooses. Dropping a future at any point must not affect later calls.
 ///
 /// # Errors
 /// An error of kind [`Unknown`](crate::tier::TierErrorKind::Unknown) means that a write may have been applied, or may yet be;
 /// every other kind means that it was not and will not be.
 pub trait CacheTier: Send + Sync + 'static {
-    /// What to call this tier in `Server-Timing`, spans and errors, such as `memcache`.
+    /// The name of this tier in `Server-Timing`, spans and errors, such as `memcache`.
     fn name(&self) -> &'static str;
 
     /// The largest value that may be stored, in bytes.
@@ -77,17 +77,17 @@ pub trait CacheTier: Send + Sync + 'static {
         usize::MAX
     }
 
-    /// The value under `key`, with its token; `None` where there is none or it has outlived its `ttl`.
+    /// The value of `key`, with its token; `None` if there is none or it has outlived its `ttl`.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Cached>, TierError>> + Send;
 
-    /// Stores `value` if nothing lies under `key`; tells whether it did.
+    /// Stores `value` if `key` has no value; returns whether it did.
     fn add(&self, key: &str, value: Bytes, ttl: Duration) -> impl Future<Output = Result<bool, TierError>> + Send;
 
-    /// Stores `value` over whatever lies under `key`. `Ok` means that no later [`get`](Self::get) sees what was there
-    /// before; the new value itself may be forgotten at once.
+    /// Stores `value`, replacing any value of `key`. `Ok` means that no later [`get`](Self::get) returns an older value; the
+    /// new value itself may be forgotten at once.
     fn set(&self, key: &str, value: Bytes, ttl: Duration) -> impl Future<Output = Result<(), TierError>> + Send;
 
-    /// Stores `value` if exactly the value named by `token` still lies under `key`.
+    /// Stores `value` if `key` still has exactly the value that `token` identifies.
     fn swap(
         &self,
         key: &str,
@@ -96,20 +96,20 @@ pub trait CacheTier: Send + Sync + 'static {
         ttl: Duration,
     ) -> impl Future<Output = Result<Swap, TierError>> + Send;
 
-    /// Removes the value under `key` if it is still exactly the one named by `token`.
+    /// Removes the value of `key` if it is still exactly the one that `token` identifies.
     fn remove(&self, key: &str, token: Token) -> impl Future<Output = Result<Swap, TierError>> + Send;
 }
 
 /// A tier that does not forget, such as Google Cloud Datastore: the authority that orders the writers of a record.
 ///
-/// `expires_at` is a hint that lets the tier drop a record some time after that moment, never before it; the caller
-/// checks a record's own deadlines. Every call must end within a bounded time of the tier's own choosing, and a write
-/// must not be applied later than [`max_write_delay`](Self::max_write_delay) after it was asked for.
+/// `expires_at` allows the tier to delete a record some time after that moment, never before it; the caller checks a
+/// record's own deadlines. Every call must end within a bounded time, which the tier chooses, and a write must not be
+/// applied later than [`max_write_delay`](Self::max_write_delay) after the call.
 ///
 /// # Errors
 /// As for [`CacheTier`]: only [`Unknown`](crate::tier::TierErrorKind::Unknown) leaves it open whether a write was applied.
 pub trait DurableTier: Send + Sync + 'static {
-    /// What to call this tier in `Server-Timing`, spans and errors, such as `datastore`.
+    /// The name of this tier in `Server-Timing`, spans and errors, such as `datastore`.
     fn name(&self) -> &'static str;
 
     /// The largest value that may be stored, in bytes.
@@ -117,8 +117,8 @@ pub trait DurableTier: Send + Sync + 'static {
         usize::MAX
     }
 
-    /// The longest time between a call and the moment at which a write of it can still be applied, even one whose
-    /// caller was told nothing. A fence in the cache outlives it.
+    /// The longest time between a call and the moment at which its write is applied, even if the caller got no answer. The
+    /// lifetime of a fence in the cache is longer than this. Default: 60 seconds.
     fn max_write_delay(&self) -> Duration {
         Duration::from_secs(60)
     }
@@ -146,6 +146,6 @@ pub trait DurableTier: Send + Sync + 'static {
     /// Deletes the record if it still has the version `base`.
     fn delete(&self, key: &str, base: Version) -> impl Future<Output = Result<Write, TierError>> + Send;
 
-    /// Deletes at most `limit` records whose `expires_at` has passed at `now`; tells how many.
+    /// Deletes at most `limit` records whose `expires_at` has passed at `now`; returns how many.
     fn purge_expired(&self, now: SystemTime, limit: usize) -> impl Future<Output = Result<usize, TierError>> + Send;
 }

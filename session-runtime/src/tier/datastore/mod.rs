@@ -2,10 +2,10 @@
 
 mod builder;
 mod entity;
-mod fault;
 mod probe;
 mod purge;
 mod rpc;
+mod rpc_error;
 mod setup_error;
 mod tier;
 

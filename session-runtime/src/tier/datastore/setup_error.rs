@@ -8,30 +8,30 @@ use crate::tier::TierError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// No project was named, and none could be found out.
+    /// No project was set, and none could be detected.
     #[error(
         "no Google Cloud project: set DATASTORE_PROJECT_ID or GOOGLE_CLOUD_PROJECT, or call `DatastoreBuilder::project`"
     )]
     NoProject,
-    /// The project's or database's name is nothing that Google gives out.
-    #[error("not the name of a project or database: {0:?}")]
+    /// The name of the project or database is not valid.
+    #[error("not a valid name of a Google Cloud project or Datastore database: {0:?}; check both")]
     BadName(String),
     /// The address is no `host:port`, or TLS could not be set up.
     #[error(
         "cannot connect to {address}: give DATASTORE_EMULATOR_HOST as host:port, without it the machine needs CA certificates"
     )]
     Connection {
-        /// What was to be connected to.
+        /// The address.
         address: String,
-        /// What was wrong with it.
+        /// Why the connection could not be set up.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The timeouts leave room for a write later than any fence in the cache lives.
+    /// With these timeouts a write could be applied after its fence in the cache has expired.
     #[error(
-        "timeouts too long: one attempt and a whole call must be longer than nothing, and together shorter than {limit:?}"
+        "invalid Datastore timeouts: those of an attempt and of a call must be above zero, and together at most {limit:?}"
     )]
     Timeouts {
-        /// What they must stay under, together.
+        /// The longest that the two may be together.
         limit: Duration,
     },
     /// There are no application default credentials, or they are malformed.
@@ -40,7 +40,7 @@ pub enum SetupError {
          or DATASTORE_EMULATOR_HOST for an emulator"
     )]
     Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The probe could not be run: the service is away, or refused.
+    /// The probe failed: the service cannot be reached, or rejected a call.
     #[error(
         "the start-up probe of Datastore failed: check that the service or emulator runs, that project and database \
          exist, and that the credentials may read and write entities (role roles/datastore.user)"
@@ -48,7 +48,7 @@ pub enum SetupError {
     Probe(#[source] TierError),
     /// The backend applied a write whose `base_version` was stale.
     #[error(
-        "this backend of Datastore ignores base_version, so that two writers of a session would overwrite each other: \
+        "this backend of Datastore ignores base_version, so two writers of a session would overwrite each other: \
          use the Datastore service, or a current emulator"
     )]
     IgnoresBaseVersion,

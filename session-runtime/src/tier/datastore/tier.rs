@@ -1,4 +1,4 @@
-//! The tier itself: what each operation asks of the service, and what an answer makes of it.
+//! The tier: what each operation sends to the service, and how the answer is interpreted.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -6,14 +6,14 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use gcloud_sdk::google::datastore::v1::MutationResult;
 
-use super::entity::{self, Act, Change, Found};
-use super::fault::{Fate, Fault, NAME};
+use super::entity::{self, Change, FoundEntity, Operation};
 use super::purge;
 use super::rpc::{Budget, Rpc};
+use super::rpc_error::{NAME, RpcError, WriteStatus};
 use crate::clock::Clock;
 use crate::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
 
-/// The longest time between a call and the last moment at which a write of it can be applied; see the module.
+/// The longest time between a call and the moment at which its write is applied; see "Deadlines" in the README.
 pub(super) const MAX_WRITE_DELAY: Duration = Duration::from_mins(1);
 
 /// Google Cloud Datastore as a [`DurableTier`]. Clones share one connection.
@@ -28,84 +28,89 @@ impl Datastore {
         Self { rpc, clock }
     }
 
-    /// The time by the tier's own clock.
+    /// The current time of the tier's clock.
     pub(super) fn now(&self) -> SystemTime {
         self.clock.now()
     }
 
-    /// Looks until the service answers or the budget is spent.
-    async fn look(&self, doing: &'static str, budget: &mut Budget, key: &str) -> Result<Option<Found>, TierError> {
+    /// Reads a record, with retries until the service answers or the budget is exhausted.
+    async fn lookup(
+        &self,
+        operation: &'static str,
+        budget: &mut Budget,
+        key: &str,
+    ) -> Result<Option<FoundEntity>, TierError> {
         loop {
-            let fault = match self.rpc.lookup(budget.attempt(), key).await {
+            let error = match self.rpc.lookup(budget.attempt_deadline(), key).await {
                 Ok(found) => return Ok(found),
-                Err(fault) => fault,
+                Err(error) => error,
             };
-            if !fault.is_transient() {
-                return Err(fault.into_error(doing, TierErrorKind::Refused));
+            if !error.is_transient() {
+                return Err(error.into_error(operation, TierErrorKind::Refused));
             }
-            if !budget.pause().await {
-                return Err(fault.into_error(doing, TierErrorKind::Unavailable));
+            if !budget.wait_to_retry().await {
+                return Err(error.into_error(operation, TierErrorKind::Unavailable));
             }
         }
     }
 
-    /// Applies `change`, and tries again only after an attempt that certainly was not applied. So no attempt follows
-    /// one that may have been, and a refusal is never the echo of this call's own success.
+    /// Applies `change`, and retries only after an attempt that was certainly not applied. So a conflict is never caused
+    /// by an earlier attempt of the same call.
     async fn write(&self, change: Change<'_>) -> Result<Write, TierError> {
-        let doing = change.doing();
+        let operation = change.operation_name();
         let size = change.value_len();
         if size > entity::MAX_VALUE_LEN {
             let limit = entity::MAX_VALUE_LEN;
-            return Err(TierError::new(NAME, doing, TierErrorKind::TooLarge { size, limit }));
+            return Err(TierError::new(NAME, operation, TierErrorKind::TooLarge { size, limit }));
         }
         let mut budget = self.rpc.budget();
         loop {
-            let fault = match self.rpc.commit(budget.attempt(), &change).await {
-                Ok(result) => return self.applied(&change, &mut budget, result).await,
-                Err(fault) => fault,
+            let error = match self.rpc.commit(budget.attempt_deadline(), &change).await {
+                Ok(result) => return self.interpret_result(&change, &mut budget, result).await,
+                Err(error) => error,
             };
-            match fault.fate {
-                Fate::Lost => return Err(fault.into_error(doing, TierErrorKind::Unknown)),
-                Fate::Refused => return Err(fault.into_error(doing, TierErrorKind::Refused)),
-                Fate::Exists => return Ok(Write::Conflict),
-                Fate::Precondition | Fate::Aborted => {
-                    if let Some(write) = self.why_not(&change, &mut budget).await? {
+            match error.write_status {
+                WriteStatus::Unknown => return Err(error.into_error(operation, TierErrorKind::Unknown)),
+                WriteStatus::Refused => return Err(error.into_error(operation, TierErrorKind::Refused)),
+                WriteStatus::AlreadyExists => return Ok(Write::Conflict),
+                WriteStatus::FailedPrecondition | WriteStatus::Aborted => {
+                    if let Some(write) = self.explain_rejection(&change, &mut budget).await? {
                         return Ok(write);
                     }
-                    // The record is as the change wants it: the service minded something else.
-                    if fault.fate == Fate::Precondition {
-                        return Err(fault.into_error(doing, TierErrorKind::Refused));
+                    // The record is in the state that the change requires: the service rejected it for another reason.
+                    if error.write_status == WriteStatus::FailedPrecondition {
+                        return Err(error.into_error(operation, TierErrorKind::Refused));
                     }
                 }
-                Fate::NotApplied => {}
+                WriteStatus::NotApplied => {}
             }
-            if !budget.pause().await {
-                return Err(fault.into_error(doing, TierErrorKind::Unavailable));
+            if !budget.wait_to_retry().await {
+                return Err(error.into_error(operation, TierErrorKind::Unavailable));
             }
         }
     }
 
-    /// What an answer without an error means.
-    async fn applied(
+    /// The outcome of a commit that was answered without an error.
+    async fn interpret_result(
         &self,
         change: &Change<'_>,
         budget: &mut Budget,
         result: Option<MutationResult>,
     ) -> Result<Write, TierError> {
-        // A backend that ignores FAIL keeps the record and marks the mutation instead.
+        // A backend that ignores the strategy FAIL keeps the record and sets `conflict_detected`.
         if result.as_ref().is_some_and(|result| result.conflict_detected) {
-            return Ok(self.why_not(change, budget).await?.unwrap_or(Write::Conflict));
+            return Ok(self.explain_rejection(change, budget).await?.unwrap_or(Write::Conflict));
         }
         match result.and_then(|result| entity::version(result.version)) {
             Some(version) => Ok(Write::Done(version)),
-            None => Err(TierError::new(NAME, change.doing(), TierErrorKind::Unknown)
-                .with_source("the answer holds no version of the record")),
+            None => Err(TierError::new(NAME, change.operation_name(), TierErrorKind::Unknown)
+                .with_source("the answer has no version of the record")),
         }
     }
 
-    /// Why a change that was not applied was not; `None` where the record is as the change wants it.
-    async fn why_not(&self, change: &Change<'_>, budget: &mut Budget) -> Result<Option<Write>, TierError> {
-        let found = self.look(change.doing(), budget, change.key).await?;
+    /// Why a change was not applied; `None` if the record is in the state that the change requires.
+    async fn explain_rejection(&self, change: &Change<'_>, budget: &mut Budget) -> Result<Option<Write>, TierError> {
+        let found = self.lookup(change.operation_name(), budget, change.key).await?;
         let version = found.map(|found| found.stored.version);
         Ok(match (change.base(), version) {
             (None, None) => None,
@@ -115,18 +120,28 @@ impl Datastore {
         })
     }
 
-    /// Deletes `found`, which has expired; `Some` where it turned out to be alive, or could not be deleted.
-    async fn bury(&self, key: &str, budget: &mut Budget, found: Found) -> Result<Option<Stored>, TierError> {
-        let act = Act::Delete(found.stored.version);
-        match self.rpc.commit(budget.attempt(), &Change { key, act }).await {
+    /// Deletes `found`, which has expired. Returns the record that a read should return: none if it was deleted, the
+    /// current one if it was renewed, and `found` if the deletion failed.
+    async fn delete_expired(
+        &self,
+        key: &str,
+        budget: &mut Budget,
+        found: FoundEntity,
+    ) -> Result<Option<Stored>, TierError> {
+        let operation = Operation::Delete(found.stored.version);
+        match self
+            .rpc
+            .commit(budget.attempt_deadline(), &Change { key, operation })
+            .await
+        {
             Ok(Some(result)) if !result.conflict_detected => Ok(None),
             // Renewed or deleted in between.
             Ok(_)
-            | Err(Fault {
-                fate: Fate::Precondition | Fate::Aborted,
+            | Err(RpcError {
+                write_status: WriteStatus::FailedPrecondition | WriteStatus::Aborted,
                 ..
-            }) => Ok(self.look("read", budget, key).await?.map(|found| found.stored)),
-            // The caller sees for itself that it has expired; the next one to meet it deletes it.
+            }) => Ok(self.lookup("read", budget, key).await?.map(|found| found.stored)),
+            // The caller checks the deadlines itself; a later read tries the deletion again.
             Err(_) => Ok(Some(found.stored)),
         }
     }
@@ -134,11 +149,11 @@ impl Datastore {
 
 impl std::fmt::Debug for Datastore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let place = &self.rpc.place;
+        let location = &self.rpc.location;
         f.debug_struct("Datastore")
-            .field("project", &place.project)
-            .field("database", &place.database)
-            .field("namespace", &place.namespace)
+            .field("project", &location.project)
+            .field("database", &location.database)
+            .field("namespace", &location.namespace)
             .finish_non_exhaustive()
     }
 }
@@ -158,25 +173,25 @@ impl DurableTier for Datastore {
 
     async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {
         let mut budget = self.rpc.budget();
-        match self.look("read", &mut budget, key).await? {
-            Some(found) if found.is_expired(self.now()) => self.bury(key, &mut budget, found).await,
+        match self.lookup("read", &mut budget, key).await? {
+            Some(found) if found.is_expired(self.now()) => self.delete_expired(key, &mut budget, found).await,
             found => Ok(found.map(|found| found.stored)),
         }
     }
 
     async fn insert(&self, key: &str, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
-        let act = Act::Insert(value, expires_at);
-        self.write(Change { key, act }).await
+        let operation = Operation::Insert(value, expires_at);
+        self.write(Change { key, operation }).await
     }
 
     async fn update(&self, key: &str, base: Version, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
-        let act = Act::Update(base, value, expires_at);
-        self.write(Change { key, act }).await
+        let operation = Operation::Update(base, value, expires_at);
+        self.write(Change { key, operation }).await
     }
 
     async fn delete(&self, key: &str, base: Version) -> Result<Write, TierError> {
-        let act = Act::Delete(base);
-        self.write(Change { key, act }).await
+        let operation = Operation::Delete(base);
+        self.write(Change { key, operation }).await
     }
 
     async fn purge_expired(&self, now: SystemTime, limit: usize) -> Result<usize, TierError> {

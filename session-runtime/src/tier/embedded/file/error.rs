@@ -1,4 +1,4 @@
-//! What can go wrong with the file: when it is opened, and later.
+//! The errors of the file: when it is opened, and later.
 
 use std::error::Error;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::tier::{TierError, TierErrorKind};
 
-/// What the tier is called.
+/// The name of the tier.
 pub(super) const NAME: &str = "local-file";
 
 type Cause = Box<dyn Error + Send + Sync>;
@@ -14,7 +14,7 @@ type Cause = Box<dyn Error + Send + Sync>;
 /// Why a file could not be opened, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OpenError {
+pub enum LocalFileError {
     /// Another process, or another `LocalFile` of this one, has it open.
     #[error(
         "{} is open already: one process at a time may use it. Stop the other one, give this one a file of its own, \
@@ -25,12 +25,12 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// There is no directory to put it into.
+    /// Its directory does not exist.
     #[error("there is no directory for {}: create it first, writable by this process", path.display())]
     NoDirectory {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// This process may not read and write it.
@@ -38,28 +38,28 @@ pub enum OpenError {
     NotAllowed {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file holds something else, and still does.
-    #[error("{} is no session store: name another file, or move this one away", path.display())]
+    /// The file is something else. It was not changed.
+    #[error("{} is not a session store: name another file, or move this one away", path.display())]
     NotAStore {
         /// The file.
         path: PathBuf,
-        /// What was found instead, where the storage layer told.
+        /// What was found instead, if that is known.
         source: Option<Cause>,
     },
-    /// A version of this crate wrote it that this one does not understand.
+    /// It was written by another version of this crate, in a format that this one does not know.
     #[error("{} was written by another version of this crate (format {format}): use that version", path.display())]
     OtherFormat {
         /// The file.
         path: PathBuf,
-        /// The format it is in.
+        /// The version of its format.
         format: u64,
     },
-    /// It is a session store, but damaged.
+    /// It is a damaged session store.
     #[error(
-        "{} is damaged: put a copy back, or move it away to begin anew, without the sessions in it",
+        "{} is damaged: restore a backup, or move it away to start with an empty store",
         path.display()
     )]
     Damaged {
@@ -68,17 +68,17 @@ pub enum OpenError {
         /// What is wrong with it.
         source: Cause,
     },
-    /// Anything else the system would not do, such as on a full disk.
+    /// Any other error of the operating system, such as a full disk.
     #[error("cannot open {}: see the cause, then try again", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-impl OpenError {
+impl LocalFileError {
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
@@ -102,20 +102,20 @@ impl OpenError {
     }
 }
 
-/// Why the file could not be used.
+/// Why the open file could not be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
-    #[error("the file is closed after an I/O error, and could not be opened again yet")]
+pub(super) enum StoreError {
+    #[error("the file is closed after an I/O error, and could not be opened again yet: see the log")]
     Closed,
-    #[error("writes are refused for a moment after the disk refused one")]
-    Resting,
+    #[error("writes are refused for a few seconds after a failed one: check the disk")]
+    BackingOff,
     #[error(transparent)]
     Storage(#[from] redb::Error),
     #[error("the storage layer panicked")]
     Panicked,
 }
 
-/// An error of this tier while `doing` something.
-pub(super) fn tier_error(doing: &'static str, kind: TierErrorKind) -> TierError {
-    TierError::new(NAME, doing, kind)
+/// An error of this tier in `operation`.
+pub(super) fn tier_error(operation: &'static str, kind: TierErrorKind) -> TierError {
+    TierError::new(NAME, operation, kind)
 }
