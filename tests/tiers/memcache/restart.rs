@@ -4,7 +4,7 @@ use session_runtime::tier::{CacheTier, Swap, TierErrorKind};
 use session_tests::proxy::Proxy;
 use session_tests::services::memcached::Memcached;
 
-use super::{TTL, join_all, tier, token, value};
+use super::{TTL, full_report, join_all, tier, token, value};
 
 #[tokio::test]
 async fn a_restart_is_not_noticed_by_the_next_operation() {
@@ -42,7 +42,9 @@ async fn a_dead_server_is_unavailable_and_recovers_with_the_first_write() {
             TierErrorKind::Unavailable,
             "nothing was sent, so nothing was applied"
         );
-        assert!(std::error::Error::source(&error).is_some());
+        let report = full_report(&error);
+        assert!(report.contains(&server.address().to_string()), "{report}");
+        assert_eq!(report.matches("onnection refused").count(), 1, "{report}");
     }
     server.restart();
     assert!(tier.add("k", "w".into(), TTL).await.unwrap());

@@ -1,6 +1,7 @@
 //! What is known about a write whose call failed: the table in the README of this module, as code.
 
 use std::error::Error;
+use std::fmt;
 
 use tonic::{Code, ConnectError, Status};
 
@@ -60,7 +61,7 @@ impl From<Status> for RpcError {
             Some(cause) => status_of_transport_error(cause),
             None => status_of_code(status.code()),
         };
-        Self::new(write_status, status)
+        Self::new(write_status, CallError(status))
     }
 }
 
@@ -110,6 +111,29 @@ fn find_connect_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Connec
     causes.find_map(|error| error.downcast_ref())
 }
 
+/// A status without its source in its text: `Status` and `ConnectError` print theirs, and an error report would show it
+/// twice.
+#[derive(Debug)]
+struct CallError(Status);
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = self.0.source();
+        match source.map(find_connect_error) {
+            Some(Some(_)) => f.write_str("cannot connect to the service"),
+            Some(None) => f.write_str("the connection to the service failed"),
+            None => write!(f, "the service answered {:?}: {}", self.0.code(), self.0.message()),
+        }
+    }
+}
+
+impl Error for CallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let source = self.0.source()?;
+        find_connect_error(source).map_or(Some(source), Error::source)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;
@@ -146,5 +170,26 @@ mod tests {
         let mut broken = Status::resource_exhausted("enhance your calm");
         broken.set_source(Arc::new(io::Error::other("reset")));
         assert_eq!(RpcError::from(broken).write_status, WriteStatus::Unknown);
+    }
+
+    #[test]
+    fn an_error_report_shows_every_cause_once() {
+        let refused = io::Error::other("connection refused");
+        let connect = Status::from_error(Box::new(ConnectError(refused.into())));
+        let mut reset = Status::unavailable("reset by peer");
+        reset.set_source(Arc::new(io::Error::other("reset by peer")));
+        for (status, expected) in [
+            (connect, "cannot connect to the service: connection refused"),
+            (reset, "the connection to the service failed: reset by peer"),
+            (
+                Status::aborted("contention"),
+                "the service answered Aborted: contention",
+            ),
+        ] {
+            let error = RpcError::from(status).into_error("read", TierErrorKind::Unavailable);
+            let causes = std::iter::successors(error.source(), |&error| error.source());
+            let report: Vec<_> = causes.map(ToString::to_string).collect();
+            assert_eq!(report.join(": "), expected);
+        }
     }
 }

@@ -18,6 +18,14 @@ use super::stream::{CheckedStream, Stream};
 /// 350 s, and then silently discard what is sent on it.
 const MAX_IDLE: Duration = Duration::from_mins(4);
 
+/// No connection to a server could be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot connect to the memcached server {server}: check that it runs and can be reached from here")]
+pub(super) struct ConnectError {
+    server: Address,
+    source: io::Error,
+}
+
 /// A server and the connections to it.
 pub(super) struct Server {
     pub(super) breaker: Breaker,
@@ -49,12 +57,19 @@ impl Server {
     }
 
     /// A connection that is in sync; waits for one while all are in use. The caller bounds the wait.
-    pub(super) async fn connection(&self, connect_timeout: Duration) -> Result<Object<Connector>, PoolError<io::Error>> {
+    pub(super) async fn connection(&self, connect_timeout: Duration) -> Result<Object<Connector>, ConnectError> {
         let timeouts = Timeouts {
             create: Some(connect_timeout),
             ..Timeouts::new()
         };
-        self.pool.timeout_get(&timeouts).await
+        self.pool.timeout_get(&timeouts).await.map_err(|error| ConnectError {
+            server: self.pool.manager().address.clone(),
+            // The pool's own error prints its source, so it is taken out.
+            source: match error {
+                PoolError::Backend(source) => source,
+                other => io::Error::other(other),
+            },
+        })
     }
 
     /// Closes the connections that are not in use, so that the next one is new.
