@@ -1,4 +1,5 @@
-//! A TCP proxy that does to a connection what networks do: refuse, cut, freeze, delay, corrupt, fragment, add.
+//! A TCP proxy that injects faults of networks and servers: it refuses, cuts, freezes, delays, corrupts, fragments and
+//! inserts.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,42 +15,40 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// What happens to the bytes of one direction of a connection.
 ///
-/// Positions are counted on each connection by itself, from the moment at which the fault was set or, later, from the
-/// connection's start.
+/// Positions are counted separately on each connection, from the moment at which the fault was set, or from the start of
+/// a connection that is opened later.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     #[default]
     Pass,
-    /// Passes so many bytes, then closes the connection on both sides.
+    /// Passes this many bytes, then closes the connection on both sides.
     CutAfter(u64),
-    /// Passes so many bytes, then holds back all that follows, though the connection stays open, until the next fault is
-    /// set.
+    /// Passes this many bytes, then holds back the rest until the next fault is set. The connection stays open.
     FreezeAfter(u64),
     /// XORs the byte at this position with a mask.
     Corrupt(u64, u8),
-    /// Sends bytes of its own in front of the byte at this position; with position 0, and a connection that is already
-    /// open, at once.
+    /// Inserts bytes before the byte at this position; with position 0, on an open connection, at once.
     Inject(u64, Vec<u8>),
     /// Passes one byte at a time, each as a segment of its own.
     Drip,
-    /// Holds what is read for so long before it passes it on; connections do not wait for each other.
+    /// Delays each chunk that is read by this time; connections do not wait for each other.
     Delay(Duration),
 }
 
-/// What went through one direction.
+/// What was passed on in one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// The bytes that were passed on, injected ones included.
     pub bytes: u64,
-    /// The reads that brought them; a command that its sender wrote at once, and that fits 64 KiB, is nearly always one.
+    /// The reads by which they arrived; a command of at most 64 KiB that was sent in one write is nearly always one read.
     pub reads: u64,
 }
 
 /// One direction of a [`Proxy`].
 #[derive(Debug)]
 pub struct Direction {
-    /// The fault, whether it is over once it has struck, and a number that grows with every change.
+    /// The current fault.
     plan: watch::Sender<Plan>,
     bytes: AtomicU64,
     reads: AtomicU64,
@@ -59,7 +58,9 @@ pub struct Direction {
 #[derive(Clone, Debug, Default)]
 struct Plan {
     fault: Fault,
+    /// Whether it applies to one connection only.
     is_once: bool,
+    /// Grows with every change.
     generation: u64,
 }
 
@@ -73,12 +74,12 @@ impl Direction {
         }
     }
 
-    /// Does this to every connection from now on.
+    /// Applies `fault` to every connection from now on.
     pub fn always(&self, fault: Fault) {
         self.change(fault, false);
     }
 
-    /// Does this to the first connection that gets to it; all others pass.
+    /// Applies `fault` to the first connection that reaches its position, and to no other.
     pub fn once(&self, fault: Fault) {
         self.change(fault, true);
     }
@@ -94,7 +95,7 @@ impl Direction {
         });
     }
 
-    /// What has gone through so far.
+    /// What was passed on so far.
     pub fn counts(&self) -> Counts {
         Counts {
             bytes: self.bytes.load(Ordering::SeqCst),
@@ -114,8 +115,8 @@ impl Direction {
         let _never_closed = frozen.wait_for(|frozen| *frozen >= count).await;
     }
 
-    /// Claims a fault that strikes: the plan's generation from then on, or `None` if another connection has had it.
-    fn strike(&self, generation: u64) -> Option<u64> {
+    /// Claims the fault for a connection: the plan's generation from then on, or `None` if another connection has it.
+    fn claim(&self, generation: u64) -> Option<u64> {
         let mut claimed = None;
         self.plan.send_if_modified(|plan| {
             if plan.generation != generation {
@@ -185,12 +186,12 @@ impl Proxy {
         self.address
     }
 
-    /// What clients send.
+    /// The direction from clients to the server.
     pub fn to_server(&self) -> &Direction {
         &self.shared.to_server
     }
 
-    /// What the server sends.
+    /// The direction from the server to clients.
     pub fn to_client(&self) -> &Direction {
         &self.shared.to_client
     }
@@ -200,7 +201,7 @@ impl Proxy {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// Refuses new connections; those that are open go on.
+    /// Refuses new connections; open ones go on.
     pub async fn refuse(&mut self) {
         if let Some(listening) = self.listening.take() {
             listening.abort();
@@ -247,7 +248,7 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
         let mut open = lock(&shared.open);
         while open.try_join_next().is_some() {}
         open.spawn(async move {
-            // A connection that breaks is what the proxy is for.
+            // Connections are expected to break here.
             let _broken = relay.await;
         });
     }
@@ -274,7 +275,7 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, direction: &Direc
     loop {
         if let Fault::Inject(0, bytes) = &plan.fault
             && position == 0
-            && direction.strike(plan.generation).is_some()
+            && direction.claim(plan.generation).is_some()
         {
             direction.send(&mut to, bytes).await?;
             position = 1;
@@ -311,7 +312,7 @@ async fn pass(
     match &plan.fault {
         Fault::CutAfter(at) | Fault::FreezeAfter(at) if *at <= position + bytes.len() as u64 => {
             let at = here(*at).unwrap_or(0).min(bytes.len());
-            let Some(generation) = direction.strike(plan.generation) else {
+            let Some(generation) = direction.claim(plan.generation) else {
                 return direction.send(to, bytes).await;
             };
             let (before, after) = bytes.split_at(at);
@@ -327,7 +328,7 @@ async fn pass(
         }
         Fault::Corrupt(at, mask) => {
             if let Some(byte) = here(*at).and_then(|at| bytes.get_mut(at))
-                && direction.strike(plan.generation).is_some()
+                && direction.claim(plan.generation).is_some()
             {
                 *byte ^= mask;
             }
@@ -337,7 +338,7 @@ async fn pass(
             let Some((before, after)) = here(*at).and_then(|at| bytes.split_at_checked(at)) else {
                 return direction.send(to, bytes).await;
             };
-            if after.is_empty() || direction.strike(plan.generation).is_none() {
+            if after.is_empty() || direction.claim(plan.generation).is_none() {
                 return direction.send(to, bytes).await;
             }
             // One write, so that the peer sees it as one reply.

@@ -1,5 +1,5 @@
 //! The embedded tiers.
-// The helpers of tests are tests as well, which the lint cannot see.
+// clippy.toml allows these in functions marked `#[test]`, not in the functions that they call.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod broken;

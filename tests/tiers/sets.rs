@@ -1,4 +1,4 @@
-//! The whole suite, on every pair of tiers that the project has.
+//! The whole conformance suite, on pairs of the project's tiers.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod broken;
@@ -15,9 +15,9 @@ use session_tests::services::memcached::Memcached;
 use tempfile::TempDir;
 
 /// Longer than a busy machine takes for anything here.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn keeps_all_rules<C: CacheTier, D: DurableTier>(cache: C, durable: D) {
+async fn check_conformance<C: CacheTier, D: DurableTier>(cache: C, durable: D) {
     let (cache, durable) = (Arc::new(cache), Arc::new(durable));
     let options = Options::new();
     conformance::cache_tier(&cache, &options).await.unwrap();
@@ -25,38 +25,38 @@ async fn keeps_all_rules<C: CacheTier, D: DurableTier>(cache: C, durable: D) {
     conformance::store(&cache, &durable, &options).await.unwrap();
 }
 
-/// memcached counts key and header within its limit of 1 MiB, and the tier's limit is that of the value alone.
+/// With a limit above the tier's: memcached counts key and header too.
 fn start() -> Option<Memcached> {
     Memcached::start_with(&["-I", "2m"])
 }
 
 fn memcached(server: &Memcached) -> Memcache {
     let tier = Memcache::connect([server.address().to_string()]).unwrap();
-    tier.with_timeout(PATIENCE).with_connect_timeout(PATIENCE)
+    tier.with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn in_memory() {
-    keeps_all_rules(MemoryCache::default(), MemoryStore::default()).await;
+    check_conformance(MemoryCache::default(), MemoryStore::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn embedded() {
     let dir = TempDir::new().unwrap();
     let file = LocalFile::open(dir.path().join("s.redb")).unwrap();
-    keeps_all_rules(LocalCache::new(), file).await;
+    check_conformance(LocalCache::new(), file).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn on_memcached() {
     let Some(server) = start() else { return };
-    keeps_all_rules(memcached(&server), MemoryStore::default()).await;
+    check_conformance(memcached(&server), MemoryStore::default()).await;
 }
 
-/// One thread is a different schedule, and what many services run on.
+/// A runtime of one thread schedules differently, and many services use one.
 #[tokio::test]
 async fn on_one_thread() {
-    keeps_all_rules(MemoryCache::default(), MemoryStore::default()).await;
+    check_conformance(MemoryCache::default(), MemoryStore::default()).await;
 }
 
 #[cfg(feature = "datastore")]
@@ -73,7 +73,7 @@ mod on_google {
             .project(PROJECT)
             .namespace(format!("sets-{}", std::process::id()))
             .emulator(emulator.address());
-        Box::pin(keeps_all_rules(memcached(&server), tier.connect().await.unwrap())).await;
+        Box::pin(check_conformance(memcached(&server), tier.connect().await.unwrap())).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

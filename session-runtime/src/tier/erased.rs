@@ -1,4 +1,4 @@
-//! The tier traits behind a pointer, so that a store has one type whatever its tiers.
+//! The tier traits as trait objects, so that a store has one type whatever its tiers.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,16 +8,16 @@ use bytes::Bytes;
 
 use super::{CacheTier, Cached, DurableTier, Stored, Swap, TierError, Token, Version, Write};
 
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, TierError>> + Send + 'a>>;
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TierError>> + Send + 'a>>;
 
-/// [`CacheTier`], object-safe.
+/// [`CacheTier`] as an object-safe trait.
 pub(crate) trait AnyCache: Send + Sync {
     fn name(&self) -> &'static str;
-    fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Cached>>;
-    fn add<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Answer<'a, bool>;
-    fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Answer<'a, ()>;
-    fn swap<'a>(&'a self, key: &'a str, token: Token, value: Bytes, ttl: Duration) -> Answer<'a, Swap>;
-    fn remove<'a>(&'a self, key: &'a str, token: Token) -> Answer<'a, Swap>;
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Cached>>;
+    fn add<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, bool>;
+    fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, ()>;
+    fn swap<'a>(&'a self, key: &'a str, token: Token, value: Bytes, ttl: Duration) -> BoxFuture<'a, Swap>;
+    fn remove<'a>(&'a self, key: &'a str, token: Token) -> BoxFuture<'a, Swap>;
 }
 
 impl<T: CacheTier> AnyCache for T {
@@ -25,36 +25,36 @@ impl<T: CacheTier> AnyCache for T {
         CacheTier::name(self)
     }
 
-    fn get<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Cached>> {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Cached>> {
         Box::pin(CacheTier::get(self, key))
     }
 
-    fn add<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Answer<'a, bool> {
+    fn add<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, bool> {
         Box::pin(CacheTier::add(self, key, value, ttl))
     }
 
-    fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Answer<'a, ()> {
+    fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, ()> {
         Box::pin(CacheTier::set(self, key, value, ttl))
     }
 
-    fn swap<'a>(&'a self, key: &'a str, token: Token, value: Bytes, ttl: Duration) -> Answer<'a, Swap> {
+    fn swap<'a>(&'a self, key: &'a str, token: Token, value: Bytes, ttl: Duration) -> BoxFuture<'a, Swap> {
         Box::pin(CacheTier::swap(self, key, token, value, ttl))
     }
 
-    fn remove<'a>(&'a self, key: &'a str, token: Token) -> Answer<'a, Swap> {
+    fn remove<'a>(&'a self, key: &'a str, token: Token) -> BoxFuture<'a, Swap> {
         Box::pin(CacheTier::remove(self, key, token))
     }
 }
 
-/// [`DurableTier`], object-safe.
+/// [`DurableTier`] as an object-safe trait.
 pub(crate) trait AnyDurable: Send + Sync {
     fn name(&self) -> &'static str;
     fn max_write_delay(&self) -> Duration;
-    fn read<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Stored>>;
-    fn insert<'a>(&'a self, key: &'a str, value: Bytes, expires_at: SystemTime) -> Answer<'a, Write>;
-    fn update<'a>(&'a self, key: &'a str, base: Version, value: Bytes, expires_at: SystemTime) -> Answer<'a, Write>;
-    fn delete<'a>(&'a self, key: &'a str, base: Version) -> Answer<'a, Write>;
-    fn purge_expired(&self, now: SystemTime, limit: usize) -> Answer<'_, usize>;
+    fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Stored>>;
+    fn insert<'a>(&'a self, key: &'a str, value: Bytes, expires_at: SystemTime) -> BoxFuture<'a, Write>;
+    fn update<'a>(&'a self, key: &'a str, base: Version, value: Bytes, expires_at: SystemTime) -> BoxFuture<'a, Write>;
+    fn delete<'a>(&'a self, key: &'a str, base: Version) -> BoxFuture<'a, Write>;
+    fn purge_expired(&self, now: SystemTime, limit: usize) -> BoxFuture<'_, usize>;
 }
 
 impl<T: DurableTier> AnyDurable for T {
@@ -66,23 +66,23 @@ impl<T: DurableTier> AnyDurable for T {
         DurableTier::max_write_delay(self)
     }
 
-    fn read<'a>(&'a self, key: &'a str) -> Answer<'a, Option<Stored>> {
+    fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Stored>> {
         Box::pin(DurableTier::read(self, key))
     }
 
-    fn insert<'a>(&'a self, key: &'a str, value: Bytes, expires_at: SystemTime) -> Answer<'a, Write> {
+    fn insert<'a>(&'a self, key: &'a str, value: Bytes, expires_at: SystemTime) -> BoxFuture<'a, Write> {
         Box::pin(DurableTier::insert(self, key, value, expires_at))
     }
 
-    fn update<'a>(&'a self, key: &'a str, base: Version, value: Bytes, expires_at: SystemTime) -> Answer<'a, Write> {
+    fn update<'a>(&'a self, key: &'a str, base: Version, value: Bytes, expires_at: SystemTime) -> BoxFuture<'a, Write> {
         Box::pin(DurableTier::update(self, key, base, value, expires_at))
     }
 
-    fn delete<'a>(&'a self, key: &'a str, base: Version) -> Answer<'a, Write> {
+    fn delete<'a>(&'a self, key: &'a str, base: Version) -> BoxFuture<'a, Write> {
         Box::pin(DurableTier::delete(self, key, base))
     }
 
-    fn purge_expired(&self, now: SystemTime, limit: usize) -> Answer<'_, usize> {
+    fn purge_expired(&self, now: SystemTime, limit: usize) -> BoxFuture<'_, usize> {
         Box::pin(DurableTier::purge_expired(self, now, limit))
     }
 }

@@ -1,13 +1,15 @@
+//! The error of every tier.
+
 use std::error::Error;
 use std::fmt;
 
-/// Why a tier could not do what it was asked to.
+/// Why a tier could not carry out an operation.
 ///
-/// Names the tier, says what was being done, and keeps the cause as its [`source`](Error::source).
+/// Names the tier and the operation, and keeps the cause as its [`source`](Error::source).
 #[derive(Debug)]
 pub struct TierError {
     tier: &'static str,
-    doing: &'static str,
+    operation: &'static str,
     kind: TierErrorKind,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -16,33 +18,33 @@ pub struct TierError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TierErrorKind {
-    /// The tier could not be asked, or refused for now; nothing was applied, nor will be. Trying again may help.
+    /// The tier could not be reached, or refused for now; nothing was applied, nor will be. A retry may succeed.
     Unavailable,
-    /// No answer to a write: it may have been applied, or may yet be.
+    /// A write without an answer: it may have been applied, or may yet be.
     Unknown,
-    /// The value is larger than the tier takes; nothing was applied. Sizes in bytes.
+    /// The value is larger than the tier accepts; nothing was applied. Sizes in bytes.
     TooLarge {
         /// The size of the value.
         size: usize,
-        /// The largest size that the tier takes.
+        /// The largest size that the tier accepts.
         limit: usize,
     },
-    /// The tier said no, and will say no again: bad credentials, a missing database, a malformed answer.
+    /// The tier refused, and will refuse again: bad credentials, a missing database, a malformed answer.
     Refused,
 }
 
 impl TierError {
-    /// An error of `tier` (its [`name`](super::CacheTier::name)) while `doing` something, such as `"get"`.
-    pub fn new(tier: &'static str, doing: &'static str, kind: TierErrorKind) -> Self {
+    /// An error of `tier` (its [`name`](crate::tier::CacheTier::name)) in `operation`, such as `"get"`.
+    pub fn new(tier: &'static str, operation: &'static str, kind: TierErrorKind) -> Self {
         Self {
             tier,
-            doing,
+            operation,
             kind,
             source: None,
         }
     }
 
-    /// Adds what caused it.
+    /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -62,14 +64,19 @@ impl TierError {
 
 impl fmt::Display for TierError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tier, doing, kind, .. } = self;
+        let Self {
+            tier, operation, kind, ..
+        } = self;
         match kind {
-            TierErrorKind::Unavailable => write!(f, "{tier} is unavailable ({doing})"),
-            TierErrorKind::Unknown => write!(f, "{tier} did not answer ({doing}): the outcome is unknown"),
+            TierErrorKind::Unavailable => write!(f, "{tier} is unavailable ({operation})"),
+            TierErrorKind::Unknown => write!(f, "{tier} did not answer ({operation}): the outcome is unknown"),
             TierErrorKind::TooLarge { size, limit } => {
-                write!(f, "{tier} takes at most {limit} bytes, the value has {size} ({doing})")
+                write!(
+                    f,
+                    "{tier} accepts at most {limit} bytes, the value has {size} ({operation})"
+                )
             }
-            TierErrorKind::Refused => write!(f, "{tier} refused ({doing})"),
+            TierErrorKind::Refused => write!(f, "{tier} refused ({operation})"),
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Where records live: the bits that name the tiers, and the two traits that a tier implements.
+//! The tiers that store records: the bits that name them, and the two traits that they implement.
 //!
-//! A [`CacheTier`] may forget at any moment; a [`DurableTier`] may not, and its compare-and-swap is what orders the
-//! writers of a session. Both carry bytes that they need not understand. What they must promise is checked by the
-//! crate's conformance suite, which runs on a tier of anyone's making.
+//! A [`CacheTier`] may forget at any moment; a [`DurableTier`] may not, and its compare-and-swap orders the writers of a
+//! session. To both, a value is opaque bytes. The crate's [conformance suite](crate::conformance) checks any
+//! implementation of them.
 
+mod bits;
 #[cfg(feature = "datastore")]
 pub mod datastore;
 #[cfg(feature = "embedded")]
@@ -12,170 +13,8 @@ pub(crate) mod erased;
 mod error;
 #[cfg(feature = "memcache")]
 pub mod memcache;
+mod traits;
 
-use std::future::Future;
-use std::time::{Duration, SystemTime};
-
-use bytes::Bytes;
-
+pub use bits::Tiers;
 pub use error::{TierError, TierErrorKind};
-
-bitflags::bitflags! {
-    /// The tiers that a session lives in, as bits that can be OR-ed.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct Tiers: u8 {
-        /// Memory of the one request: a second look within the request is free, and nothing leaves the process.
-        const REQUEST = 0b001;
-        /// memcached, or a cache inside the process: fast, and may forget at any moment.
-        const MEMCACHE = 0b010;
-        /// Google Cloud Datastore, or a file when alone: durable, the authority.
-        const DATASTORE = 0b100;
-        /// The tiers that outlive a request.
-        const DISTRIBUTED = Self::MEMCACHE.bits() | Self::DATASTORE.bits();
-        /// Every tier.
-        const ALL = Self::REQUEST.bits() | Self::DISTRIBUTED.bits();
-    }
-}
-
-/// What a cache knows about one stored value, so that a later [`CacheTier::swap`] can tell whether it is still there.
-///
-/// Opaque: a token is only good for the tier, and the key, that gave it. It must change whenever the value does, even
-/// when a value is replaced by an equal one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Token(pub u64);
-
-/// The version that a durable tier gave a record: it grows with every write of that key that changes anything, and is
-/// never given to anything else. A write of the very bytes that are there may leave it as it is, as Google Cloud
-/// Datastore does; the cascade never does that, since every commit puts a nonce of its own into the record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Version(pub u64);
-
-/// A value found in a cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cached {
-    /// The bytes as they were stored.
-    pub value: Bytes,
-    /// To replace exactly this value.
-    pub token: Token,
-}
-
-/// A record found in a durable tier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// The bytes as they were stored.
-    pub value: Bytes,
-    /// To replace exactly this record.
-    pub version: Version,
-}
-
-/// How a conditional change of a cached value ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Swap {
-    /// Done: the value was the one that the token names.
-    Done,
-    /// Nothing was changed: another value lies under the key.
-    Changed,
-    /// Nothing was changed: no value lies under the key.
-    Missing,
-}
-
-/// How a conditional change of a durable record ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Write {
-    /// Done; the record now has this version. After a delete: the version that was deleted, or a later one.
-    Done(Version),
-    /// Nothing was changed: the record has another version, or, for an insert, exists.
-    Conflict,
-    /// Nothing was changed: there is no such record.
-    Missing,
-}
-
-/// A tier that may forget, such as memcached.
-///
-/// Keys are at most 250 bytes of printable ASCII without spaces. Every call must end within a bounded time of the
-/// tier's own choosing. A future that is dropped at any point must leave the tier fit for the next call.
-///
-/// # Errors
-/// An error of kind [`Unknown`](TierErrorKind::Unknown) means that a write may have been applied, or may yet be;
-/// every other kind means that it was not and will not be.
-pub trait CacheTier: Send + Sync + 'static {
-    /// What to call this tier in `Server-Timing`, spans and errors, such as `memcache`.
-    fn name(&self) -> &'static str;
-
-    /// The largest value that may be stored, in bytes.
-    fn max_value_len(&self) -> usize {
-        usize::MAX
-    }
-
-    /// The value under `key`, with its token; `None` where there is none or it has outlived its `ttl`.
-    fn get(&self, key: &str) -> impl Future<Output = Result<Option<Cached>, TierError>> + Send;
-
-    /// Stores `value` if nothing lies under `key`; tells whether it did.
-    fn add(&self, key: &str, value: Bytes, ttl: Duration) -> impl Future<Output = Result<bool, TierError>> + Send;
-
-    /// Stores `value` over whatever lies under `key`. `Ok` means that no later [`get`](Self::get) sees what was there
-    /// before; the new value itself may be forgotten at once.
-    fn set(&self, key: &str, value: Bytes, ttl: Duration) -> impl Future<Output = Result<(), TierError>> + Send;
-
-    /// Stores `value` if exactly the value named by `token` still lies under `key`.
-    fn swap(
-        &self,
-        key: &str,
-        token: Token,
-        value: Bytes,
-        ttl: Duration,
-    ) -> impl Future<Output = Result<Swap, TierError>> + Send;
-
-    /// Removes the value under `key` if it is still exactly the one named by `token`.
-    fn remove(&self, key: &str, token: Token) -> impl Future<Output = Result<Swap, TierError>> + Send;
-}
-
-/// A tier that does not forget, such as Google Cloud Datastore: the authority that orders the writers of a record.
-///
-/// `expires_at` is a hint that lets the tier drop a record some time after that moment, never before it; the caller
-/// checks a record's own deadlines. Every call must end within a bounded time of the tier's own choosing, and a write
-/// must not be applied later than [`max_write_delay`](Self::max_write_delay) after it was asked for.
-///
-/// # Errors
-/// As for [`CacheTier`]: only [`Unknown`](TierErrorKind::Unknown) leaves it open whether a write was applied.
-pub trait DurableTier: Send + Sync + 'static {
-    /// What to call this tier in `Server-Timing`, spans and errors, such as `datastore`.
-    fn name(&self) -> &'static str;
-
-    /// The largest value that may be stored, in bytes.
-    fn max_value_len(&self) -> usize {
-        usize::MAX
-    }
-
-    /// The longest time between a call and the moment at which a write of it can still be applied, even one whose
-    /// caller was told nothing. A fence in the cache outlives it.
-    fn max_write_delay(&self) -> Duration {
-        Duration::from_secs(60)
-    }
-
-    /// The record under `key`, as of the latest write that was acknowledged to anyone (a strongly consistent read).
-    fn read(&self, key: &str) -> impl Future<Output = Result<Option<Stored>, TierError>> + Send;
-
-    /// Creates the record; [`Write::Conflict`] if one exists, even an expired one.
-    fn insert(
-        &self,
-        key: &str,
-        value: Bytes,
-        expires_at: SystemTime,
-    ) -> impl Future<Output = Result<Write, TierError>> + Send;
-
-    /// Replaces the record if it still has the version `base`.
-    fn update(
-        &self,
-        key: &str,
-        base: Version,
-        value: Bytes,
-        expires_at: SystemTime,
-    ) -> impl Future<Output = Result<Write, TierError>> + Send;
-
-    /// Deletes the record if it still has the version `base`.
-    fn delete(&self, key: &str, base: Version) -> impl Future<Output = Result<Write, TierError>> + Send;
-
-    /// Deletes at most `limit` records whose `expires_at` has passed at `now`; tells how many.
-    fn purge_expired(&self, now: SystemTime, limit: usize) -> impl Future<Output = Result<usize, TierError>> + Send;
-}
+pub use traits::{CacheTier, Cached, DurableTier, Stored, Swap, Token, Version, Write};

@@ -20,20 +20,20 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// One byte of flags and four of length before a message (gRPC over HTTP/2, "Length-Prefixed-Message").
 const FRAME_HEAD: usize = 5;
 
-/// What becomes of one call.
+/// What happens to one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing: it is passed on.
+    /// It is passed on.
     None,
-    /// It fails with this code, and the emulator never sees it.
+    /// It fails with this code, and is not passed on.
     Before(Code),
     /// The emulator applies it, and then it fails with this code.
     After(Code),
-    /// The emulator never sees it, and nobody answers.
+    /// It is not passed on, and not answered.
     LostBefore,
-    /// The emulator applies it, and nobody answers.
+    /// The emulator applies it, and it is not answered.
     LostAfter,
-    /// It is passed on without its `base_version`, as by a backend that knows no such thing.
+    /// It is passed on without its `base_version`, as if the backend ignored that.
     WithoutBase,
 }
 
@@ -48,7 +48,7 @@ pub enum Method {
     RunQuery,
 }
 
-/// The proxy; it ends with the runtime that it was started in. Clones are the same proxy.
+/// The proxy; it ends with the runtime that it was started in. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -60,7 +60,7 @@ pub struct Proxy {
 struct Plan {
     next: VecDeque<(Method, Fault)>,
     always: Option<(Method, Fault)>,
-    seen: Vec<Method>,
+    calls: Vec<Method>,
 }
 
 impl Proxy {
@@ -81,25 +81,25 @@ impl Proxy {
         proxy
     }
 
-    /// `host:port`, as `DATASTORE_EMULATOR_HOST` wants it.
+    /// `host:port`, as for `DATASTORE_EMULATOR_HOST`.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// What becomes of the next calls of `method`, in turn; later ones are passed on.
+    /// Sets the faults of the next calls of `method`, in order; later ones are passed on.
     pub fn next(&self, method: Method, faults: impl IntoIterator<Item = Fault>) {
         let faults = faults.into_iter().map(|fault| (method, fault));
         self.with(|plan| plan.next.extend(faults));
     }
 
-    /// What becomes of every call of `method` for which nothing else is planned.
+    /// Sets the fault of every call of `method` that has no other.
     pub fn always(&self, method: Method, fault: Fault) {
         self.with(|plan| plan.always = Some((method, fault)));
     }
 
-    /// The calls since the last time that this was asked.
-    pub fn seen(&self) -> Vec<Method> {
-        self.with(|plan| std::mem::take(&mut plan.seen))
+    /// Takes the list of the calls since it was last taken.
+    pub fn take_calls(&self) -> Vec<Method> {
+        self.with(|plan| std::mem::take(&mut plan.calls))
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Plan) -> T) -> T {
@@ -108,7 +108,7 @@ impl Proxy {
 
     fn fault(&self, method: Method) -> Fault {
         self.with(|plan| {
-            plan.seen.push(method);
+            plan.calls.push(method);
             let planned = plan.next.iter().position(|(planned, _)| *planned == method);
             let fault = planned.and_then(|at| plan.next.remove(at)).or(plan.always);
             fault

@@ -1,10 +1,10 @@
 //! Google's emulators of Datastore, started through gcloud.
 //!
-//! [`datastore`] and [`firestore`] are shared by all tests of a binary, which keep apart by namespace. A test that stops,
-//! freezes or kills an emulator [starts](Emulator::start) one of its own.
+//! [`datastore`] and [`firestore`] are shared by all tests of a binary, each with a namespace of its own. A test that
+//! freezes or kills an emulator [starts](Emulator::start) its own.
 //!
-//! gcloud is a Python program that runs a shell script that runs Java. All of them are one process group, and a watchdog
-//! shell waits for the end of a pipe that the test process holds: whichever way that process ends, the group is killed.
+//! gcloud is a Python program that runs a shell script that runs Java. All of them are one process group. A watchdog
+//! shell kills the group when a pipe from the test process is closed, that is, however that process ends.
 
 use std::env;
 use std::fs;
@@ -16,14 +16,14 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long an emulator may take to come up, on a machine that is busy compiling.
+/// How long an emulator may take to start on a machine that is busy compiling.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The project that the tests use; an emulator takes any.
+/// The project of the tests; an emulator accepts any.
 pub const PROJECT: &str = "session-tests";
 
 /// Runs `"$@"` as a process group of its own, prints the group's id, and kills it when its standard input ends.
-/// Ignores the signals of a terminal, which end the test process and with it the pipe.
+/// Ignores the signals of a terminal; those end the test process, which closes the pipe.
 const WATCHDOG: &str = r#"
 trap '' INT TERM HUP
 setsid "$@" </dev/null >"$EMULATOR_LOG" 2>&1 &
@@ -53,18 +53,18 @@ pub struct Emulator {
 #[derive(Debug)]
 struct Running {
     watchdog: Child,
-    /// Its end is the watchdog's sign to kill.
+    /// Closing this makes the watchdog kill the group.
     lifeline: Option<ChildStdin>,
     group: String,
 }
 
-/// The Datastore emulator of this test binary; `None` (and a line that says so) where it cannot be had.
+/// The Datastore emulator of this test binary; `None` (and a line that says so) where it is not installed.
 pub fn datastore() -> Option<&'static Emulator> {
     static SHARED: OnceLock<Option<Emulator>> = OnceLock::new();
     SHARED.get_or_init(|| Emulator::start(Flavour::Datastore)).as_ref()
 }
 
-/// The Firestore emulator in Datastore mode of this test binary; `None` (and a line that says so) where it cannot be had.
+/// The Firestore emulator in Datastore mode of this test binary; `None` (and a line that says so) where it is not installed.
 pub fn firestore() -> Option<&'static Emulator> {
     static SHARED: OnceLock<Option<Emulator>> = OnceLock::new();
     SHARED
@@ -77,7 +77,7 @@ impl Emulator {
     /// Java.
     ///
     /// # Panics
-    /// Where the emulator is installed and does not come up.
+    /// Where the emulator is installed and does not start.
     pub fn start(flavour: Flavour) -> Option<Self> {
         for (program, how) in [
             (
@@ -101,7 +101,7 @@ impl Emulator {
         Some(emulator)
     }
 
-    /// `host:port`, as `DATASTORE_EMULATOR_HOST` wants it.
+    /// `host:port`, as for `DATASTORE_EMULATOR_HOST`.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
@@ -109,7 +109,7 @@ impl Emulator {
     /// Kills the emulator where it runs, and starts it, empty, at the same address.
     ///
     /// # Panics
-    /// Where it does not come up.
+    /// Where it does not start.
     pub fn restart(&self) {
         self.kill();
         let running = Running::start(self.flavour, self.address).unwrap();
@@ -120,7 +120,7 @@ impl Emulator {
             let log = || fs::read_to_string(&log).unwrap_or_default();
             assert!(
                 started.elapsed() < START_TIMEOUT,
-                "{:?} did not come up: {}",
+                "{:?} did not start: {}",
                 self.flavour,
                 log()
             );
@@ -130,12 +130,12 @@ impl Emulator {
 
     /// Kills the emulator with all its processes, and waits until its port is closed.
     pub fn kill(&self) {
-        // Taken in a statement of its own, so that the lock is not held while waiting.
+        // In a statement of its own, so that the lock is not held while waiting.
         let running = self.running().take();
         drop(running);
     }
 
-    /// Stops the emulator's processes: connections stay up, and nobody answers.
+    /// Stops the emulator's processes (SIGSTOP): connections stay open, and calls are not answered.
     ///
     /// # Panics
     /// Where it does not run.
@@ -143,7 +143,7 @@ impl Emulator {
         self.signal("STOP");
     }
 
-    /// Lets a frozen emulator go on.
+    /// Resumes a frozen emulator (SIGCONT).
     ///
     /// # Panics
     /// Where it does not run.
@@ -222,7 +222,7 @@ fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-/// Beside the test binary, and so below the target directory.
+/// Beside the test binary, which is below the target directory.
 fn dir_of(address: SocketAddr) -> PathBuf {
     let beside = env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned()));
     beside
@@ -241,7 +241,7 @@ fn is_healthy(address: SocketAddr) -> bool {
         let mut stream = TcpStream::connect_timeout(&address, timeout)?;
         stream.set_read_timeout(Some(timeout))?;
         write!(stream, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-        // No more than this: the emulator leaves the connection open.
+        // Only the status line, since the emulator leaves the connection open.
         let mut answer = [0; 12];
         stream.read_exact(&mut answer)?;
         Ok(answer)

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::{skip, spawn_tied};
 
-/// How long a server may take to answer before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a server may take to answer before the test fails.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A memcached on a free port of 127.0.0.1. It dies with this value, and with the test process.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Memcached {
     /// Starts one; `None`, and a line that says so, where memcached is not installed.
     ///
     /// # Panics
-    /// When it does not come up, or is not installed though services [are required](super::are_required).
+    /// When it does not start, or is not installed though services [are required](super::are_required).
     pub fn start() -> Option<Self> {
         Self::start_with(&[])
     }
@@ -38,7 +38,7 @@ impl Memcached {
             return None;
         }
         let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        // Another process may take the port between the look and the start.
+        // Another process may take the port before memcached binds it.
         for _ in 0..20 {
             let address = free_address();
             if let Some(child) = launch(address, &arguments) {
@@ -69,7 +69,7 @@ impl Memcached {
     /// Starts it again, empty, on the same port; kills it first where it still runs.
     ///
     /// # Panics
-    /// When it does not come up.
+    /// When it does not start.
     pub fn restart(&mut self) {
         self.kill();
         let started = (0..20).find_map(|_| launch(self.address, &self.arguments));
@@ -83,7 +83,7 @@ impl Memcached {
     pub fn pause(&self) {
         self.signal("-STOP");
         let stat = format!("/proc/{}/stat", self.child.id());
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         // The field after the name in parentheses is the state.
         while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") T ")) {
             assert!(Instant::now() < deadline, "memcached did not stop");
@@ -91,7 +91,7 @@ impl Memcached {
         }
     }
 
-    /// Lets it go on (SIGCONT) with all that was sent to it meanwhile.
+    /// Resumes it (SIGCONT); it then handles what was sent to it meanwhile.
     ///
     /// # Panics
     /// When the signal cannot be sent.
@@ -99,19 +99,19 @@ impl Memcached {
         self.signal("-CONT");
     }
 
-    /// Forgets every item.
+    /// Deletes every item.
     ///
     /// # Panics
     /// When memcached does not answer.
     pub fn flush(&self) {
-        assert_eq!(self.ask("flush_all\r\n").expect("memcached answers"), "OK");
+        assert_eq!(self.send("flush_all\r\n").expect("memcached answers"), "OK");
     }
 
     /// Sends raw bytes on a connection of its own; the first line of the reply, without its end.
     ///
     /// # Errors
     /// When memcached does not answer.
-    pub fn ask(&self, request: &str) -> io::Result<String> {
+    pub fn send(&self, request: &str) -> io::Result<String> {
         first_line(self.address, request)
     }
 
@@ -146,18 +146,18 @@ fn launch(address: SocketAddr, arguments: &[String]) -> Option<Child> {
             "-U",
             "0",
         ]);
-        // As root, memcached wants a name; with another user's, the system would untie it from this process.
+        // As root, memcached requires a user name; changing to another user would clear the parent-death signal.
         command.args(["-u", "root", "-t", "2", "-m", "64"]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     });
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while child
         .try_wait()
         .expect("memcached is a child of this process")
         .is_none()
     {
         assert!(Instant::now() < deadline, "memcached does not answer");
-        // Not just any server on that port: this one.
+        // Checks the pid, since another server may listen on that port.
         if first_line(address, "stats\r\n").is_ok_and(|line| line == format!("STAT pid {}", child.id())) {
             return Some(child);
         }
@@ -167,8 +167,8 @@ fn launch(address: SocketAddr, arguments: &[String]) -> Option<Child> {
 }
 
 fn first_line(address: SocketAddr, request: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     stream.write_all(request.as_bytes())?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line)?;

@@ -14,7 +14,7 @@ pub fn are_required() -> bool {
     std::env::var_os("SESSION_REQUIRE_SERVICES").is_some_and(|value| value == "1")
 }
 
-/// Says in one line what is skipped for want of `program`, and how to get it.
+/// Prints one line: that the test is skipped, since `program` is missing, and how to install it.
 ///
 /// # Panics
 /// Where services [are required](are_required).
@@ -29,7 +29,7 @@ pub fn skip(program: &str, how_to_get_it: &str) {
 
 /// Starts `program`, as `configure` has it, so that it is killed when this process dies, however it dies.
 ///
-/// `setpriv` (util-linux) asks the system for that; without it, the program outlives a test process that is killed.
+/// `setpriv` (util-linux) sets a parent-death signal; without it, the program outlives a test process that is killed.
 ///
 /// # Panics
 /// When it cannot be started.
@@ -45,14 +45,14 @@ pub fn spawn_tied(program: &str, configure: impl FnOnce(&mut Command)) -> Child 
         _ => Command::new(program),
     };
     configure(&mut command);
-    // The system ties a child to the thread that started it, and a test's thread ends with the test; so one thread,
-    // which ends with the process, starts them all.
+    // The signal is sent when the thread that started the child ends, and a test's thread ends with the test. So one
+    // thread, which ends with the process, starts all children.
     let spawner = SPAWNER.get_or_init(|| {
         let (sender, receiver) = channel::<Request>();
         std::thread::spawn(move || {
             while let Ok((mut command, reply)) = receiver.recv() {
                 if let Ok(child) = command.spawn() {
-                    let _the_test_is_gone = reply.send(child);
+                    let _test_has_ended = reply.send(child);
                 }
             }
         });

@@ -1,4 +1,4 @@
-//! What each answer of the service, or the lack of one, is taken for.
+//! The outcome of each answer of the service, and of none.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use session_tests::services::emulator;
 
 use super::{builder, bytes, done, soon, stored};
 
-/// A tier behind a proxy, and the version of its record `k`, which holds `one`.
+/// A tier behind a proxy, and the version of its record `k`, whose value is `one`.
 async fn behind_proxy() -> Option<(Datastore, Proxy, Version)> {
     let emulator = emulator::datastore()?;
     let proxy = Proxy::start(&emulator.address()).await;
     let tier = builder(emulator).emulator(proxy.address()).connect().await.unwrap();
     let version = done(tier.insert("k", bytes("one"), soon()).await);
-    proxy.seen();
+    proxy.take_calls();
     Some((tier, proxy, version))
 }
 
 #[tokio::test]
-async fn an_aborted_write_is_tried_again() {
+async fn an_aborted_write_is_retried() {
     let Some((tier, proxy, version)) = behind_proxy().await else {
         return;
     };
@@ -32,20 +32,27 @@ async fn an_aborted_write_is_tried_again() {
     let version = done(tier.update("k", version, bytes("two"), soon()).await);
     proxy.next(Method::Commit, aborted);
     done(tier.delete("k", version).await);
-    assert_eq!(proxy.seen().iter().filter(|seen| **seen == Method::Commit).count(), 9);
+    assert_eq!(
+        proxy
+            .take_calls()
+            .iter()
+            .filter(|call| **call == Method::Commit)
+            .count(),
+        9
+    );
 }
 
 #[tokio::test]
-async fn an_aborted_write_whose_record_moved_on_is_a_conflict() {
+async fn an_aborted_write_whose_record_changed_is_a_conflict() {
     let Some((tier, proxy, version)) = behind_proxy().await else {
         return;
     };
     done(tier.update("k", version, bytes("two"), soon()).await);
-    proxy.seen();
+    proxy.take_calls();
     proxy.next(Method::Commit, [Fault::Before(Code::Aborted)]);
     let write = tier.update("k", version, bytes("three"), soon()).await.unwrap();
     assert_eq!(write, Write::Conflict);
-    assert_eq!(proxy.seen(), [Method::Commit, Method::Lookup]);
+    assert_eq!(proxy.take_calls(), [Method::Commit, Method::Lookup]);
 }
 
 #[tokio::test]
@@ -91,7 +98,11 @@ async fn a_write_that_failed_before_or_after_it_was_applied_is_unknown_and_sent_
         assert_eq!(found.value, bytes(&value));
         version = found.version;
 
-        let commits = proxy.seen().iter().filter(|seen| **seen == Method::Commit).count();
+        let commits = proxy
+            .take_calls()
+            .iter()
+            .filter(|call| **call == Method::Commit)
+            .count();
         assert_eq!(commits, 4, "{code:?}");
     }
     proxy.next(Method::Commit, [Fault::After(Code::Unavailable)]);
@@ -104,7 +115,7 @@ async fn a_write_that_failed_before_or_after_it_was_applied_is_unknown_and_sent_
 async fn a_write_without_an_answer_is_unknown_applied_or_not() {
     let Some(emulator) = emulator::datastore() else { return };
     let proxy = Proxy::start(&emulator.address()).await;
-    // Behind a warm emulator; the attempt is long enough for it and short enough to wait for.
+    // The emulator is warm, so it answers within this time; two attempts wait for all of it.
     let tier = builder(emulator)
         .emulator(proxy.address())
         .attempt_timeout(Duration::from_secs(2))
@@ -122,7 +133,7 @@ async fn a_write_without_an_answer_is_unknown_applied_or_not() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_from_a_conflict_by_looking() {
+async fn a_lookup_tells_a_refusal_from_a_conflict() {
     let Some((tier, proxy, version)) = behind_proxy().await else {
         return;
     };
@@ -136,7 +147,7 @@ async fn a_refusal_is_told_from_a_conflict_by_looking() {
         let error = tier.update("k", version, bytes("two"), soon()).await.unwrap_err();
         assert_eq!(error.kind(), TierErrorKind::Refused, "{code:?}");
     }
-    // Not applied, and no way to say why: the error is the lookup's.
+    // Not applied, and the reason is unknown: the error of the lookup is returned.
     proxy.next(Method::Lookup, [Fault::Before(Code::PermissionDenied)]);
     let stale = Version(version.0 - 1);
     let error = tier.update("k", stale, bytes("two"), soon()).await.unwrap_err();
@@ -147,22 +158,22 @@ async fn a_refusal_is_told_from_a_conflict_by_looking() {
 }
 
 #[tokio::test]
-async fn a_read_is_tried_again_and_in_the_end_unavailable() {
+async fn a_read_is_retried_and_finally_unavailable() {
     let Some((tier, proxy, version)) = behind_proxy().await else {
         return;
     };
-    let passing = [Code::Unavailable, Code::Aborted, Code::DeadlineExceeded, Code::Internal];
-    proxy.next(Method::Lookup, passing.map(Fault::Before));
+    let transient = [Code::Unavailable, Code::Aborted, Code::DeadlineExceeded, Code::Internal];
+    proxy.next(Method::Lookup, transient.map(Fault::Before));
     assert_eq!(tier.read("k").await.unwrap(), Some(stored("one", version)));
-    assert_eq!(proxy.seen().len(), 5);
+    assert_eq!(proxy.take_calls().len(), 5);
 
     proxy.next(Method::Lookup, [Fault::Before(Code::PermissionDenied)]);
     assert_eq!(tier.read("k").await.unwrap_err().kind(), TierErrorKind::Refused);
-    assert_eq!(proxy.seen().len(), 1);
+    assert_eq!(proxy.take_calls().len(), 1);
 
     proxy.always(Method::Lookup, Fault::Before(Code::Unavailable));
     assert_eq!(tier.read("k").await.unwrap_err().kind(), TierErrorKind::Unavailable);
-    assert_eq!(proxy.seen().len(), 5);
+    assert_eq!(proxy.take_calls().len(), 5);
 }
 
 #[tokio::test]
@@ -171,10 +182,10 @@ async fn a_record_renewed_between_query_and_delete_survives_a_purge() {
         return;
     };
     let now = soon() + Duration::from_hours(1);
-    // Nobody else's delete: the purge's own is refused as if the record had been renewed.
+    // The delete of the purge is refused as if the record had been renewed.
     proxy.next(Method::Commit, [Fault::Before(Code::FailedPrecondition)]);
     assert_eq!(tier.purge_expired(now, 10).await.unwrap(), 0);
-    assert_eq!(proxy.seen(), [Method::RunQuery, Method::Lookup, Method::Commit]);
+    assert_eq!(proxy.take_calls(), [Method::RunQuery, Method::Lookup, Method::Commit]);
     assert_eq!(tier.read("k").await.unwrap(), Some(stored("one", version)));
     assert_eq!(tier.purge_expired(now, 10).await.unwrap(), 1);
 }

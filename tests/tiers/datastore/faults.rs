@@ -1,4 +1,4 @@
-//! Servers that are away, silent, or back again.
+//! Servers that are down, do not answer, or restart.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use super::{builder, bytes, done, soon, stored};
 
 const ATTEMPT: Duration = Duration::from_secs(1);
 const CALL: Duration = Duration::from_millis(1_500);
-/// What a busy machine may add to a deadline.
+/// How late a deadline may be noticed on a busy machine.
 const SLACK: Duration = Duration::from_secs(3);
 
 #[tokio::test]
-async fn a_dead_server_is_unavailable_until_it_is_back() {
+async fn a_dead_server_is_unavailable_until_it_restarts() {
     let Some(emulator) = Emulator::start(Flavour::Datastore) else {
         return;
     };
@@ -40,11 +40,11 @@ async fn a_dead_server_is_unavailable_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_silent_server_leaves_writes_unknown_and_reads_unavailable() {
+async fn a_frozen_server_leaves_writes_unknown_and_reads_unavailable() {
     let Some(emulator) = Emulator::start(Flavour::Datastore) else {
         return;
     };
-    // The first calls of a fresh emulator are slow; they are not to meet the short timeouts.
+    // The first calls of a new emulator are slow, so they are made without the short timeouts.
     builder(&emulator).connect().await.unwrap();
     let tier = builder(&emulator)
         .attempt_timeout(ATTEMPT)
@@ -70,7 +70,7 @@ async fn a_silent_server_leaves_writes_unknown_and_reads_unavailable() {
     }
 
     emulator.thaw();
-    // Whichever of the lost writes landed, the tier serves again, and at most one of the two on `version` did.
+    // The tier works again, and at most one of the two writes based on `version` was applied.
     match tier.read("k").await.unwrap() {
         Some(found) if found.version == version => assert_eq!(found, stored("one", version)),
         Some(found) => {
@@ -86,7 +86,7 @@ async fn a_silent_server_leaves_writes_unknown_and_reads_unavailable() {
 
 #[tokio::test]
 async fn setting_up_without_a_server_says_what_to_do() {
-    // Port 1 of this machine: nobody listens there, and nobody may without being asked.
+    // Nothing listens on port 1 of this machine.
     let error = Datastore::builder()
         .project(PROJECT)
         .emulator("127.0.0.1:1")

@@ -1,5 +1,5 @@
 //! The Datastore tier, on Google's two emulators.
-// The allowances of clippy.toml reach functions marked `#[test]`, not what they call.
+// clippy.toml allows these in functions marked `#[test]`, not in the functions that they call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,8 +73,8 @@ on_both_emulators! {
     one_of_many_writers_wins
     the_largest_value_fits_under_the_longest_key
     namespaces_and_databases_are_apart
-    an_expired_record_is_deleted_when_met
-    purge_takes_what_has_expired_and_no_more
+    an_expired_record_is_deleted_when_read
+    purge_deletes_only_expired_records
     purge_goes_on_beyond_a_batch
     an_unindexed_expiry_is_kept_but_not_purged
     python_reads_what_was_written
@@ -211,7 +211,7 @@ async fn namespaces_and_databases_are_apart(builder: DatastoreBuilder, _: &Emula
     }
 }
 
-async fn an_expired_record_is_deleted_when_met(builder: DatastoreBuilder, _: &Emulator) {
+async fn an_expired_record_is_deleted_when_read(builder: DatastoreBuilder, _: &Emulator) {
     let clock = ManualClock::default();
     let tier = builder.clone().clock(clock.clone()).connect().await.unwrap();
     let expires_at = clock.now() + HOUR;
@@ -219,12 +219,12 @@ async fn an_expired_record_is_deleted_when_met(builder: DatastoreBuilder, _: &Em
     assert_eq!(tier.read("k").await.unwrap(), Some(stored("one", version)));
     clock.advance(HOUR);
     assert_eq!(tier.read("k").await.unwrap(), None);
-    // Not hidden but gone: a clock of the past does not find it either.
+    // Deleted, not hidden: a tier with an earlier clock does not find it either.
     let past = builder.clock(ManualClock::default()).connect().await.unwrap();
     assert_eq!(past.read("k").await.unwrap(), None);
 }
 
-async fn purge_takes_what_has_expired_and_no_more(builder: DatastoreBuilder, _: &Emulator) {
+async fn purge_deletes_only_expired_records(builder: DatastoreBuilder, _: &Emulator) {
     let clock = ManualClock::default();
     let tier = builder.clock(clock.clone()).connect().await.unwrap();
     for key in ["old 1", "old 2", "old 3"] {
@@ -268,6 +268,6 @@ async fn an_unindexed_expiry_is_kept_but_not_purged(builder: DatastoreBuilder, _
     done(tier.insert("k", bytes("old"), SystemTime::UNIX_EPOCH).await);
     assert_eq!(tier.purge_expired(SystemTime::now(), 10).await.unwrap(), 0);
     assert_eq!(tier.insert("k", bytes("new"), soon()).await.unwrap(), Write::Conflict);
-    // The time is still there, for a TTL policy as for a read.
+    // The expiry is still stored, and a read or a TTL policy deletes the record.
     assert_eq!(tier.read("k").await.unwrap(), None);
 }

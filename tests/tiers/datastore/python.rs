@@ -1,4 +1,4 @@
-//! What the tier wrote, read by Google's own client for Python.
+//! Records of the tier, read by Google's client for Python.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,8 +16,8 @@ use tower::ServiceExt;
 
 use super::done;
 
-/// Runs a program of `tests/python` with the interpreter that `SESSION_PYTHON` names; false where none is named.
-async fn python_agrees(program: &str, arguments: &[&str], emulator: &Emulator) -> bool {
+/// Runs a program of `tests/python` with the interpreter in `SESSION_PYTHON`; false if that is not set.
+async fn run_python(program: &str, arguments: &[&str], emulator: &Emulator) -> bool {
     let Some(python) = std::env::var_os("SESSION_PYTHON") else {
         services::skip(
             "google-cloud-datastore",
@@ -33,8 +33,8 @@ async fn python_agrees(program: &str, arguments: &[&str], emulator: &Emulator) -
         .output()
         .await
         .unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{complaint}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     true
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn python_reads_what_was_written(builder: DatastoreBuilder, emu
             .await,
     );
     let arguments = [&namespace, "session.k", "00d9f7ff", "1900000000123456"];
-    python_agrees("read_entity.py", &arguments, emulator).await;
+    run_python("read_entity.py", &arguments, emulator).await;
 }
 
 #[derive(Session)]
@@ -58,7 +58,7 @@ struct Opened {
     note: Option<String>,
 }
 
-/// A session as the whole stack writes it, opened by a CBOR library that knows nothing of it.
+/// A session as the whole stack writes it, decoded by an independent CBOR library.
 pub(super) async fn python_opens_a_session(builder: DatastoreBuilder, emulator: &Emulator) {
     let namespace = format!("cbor-{}-{:p}", std::process::id(), &raw const builder);
     let tier = builder.namespace(&namespace).connect().await.unwrap();
@@ -74,5 +74,5 @@ pub(super) async fn python_opens_a_session(builder: DatastoreBuilder, emulator: 
     let app: Router = Router::new().route("/", get(write)).sessions(store);
     let response = app.oneshot(Request::new(Body::empty())).await.unwrap();
     assert!(response.status().is_success(), "{response:?}");
-    python_agrees("read_session.py", &[&namespace], emulator).await;
+    run_python("read_session.py", &[&namespace], emulator).await;
 }

@@ -1,4 +1,4 @@
-//! The suite must be able to fail: tiers with one fault each, and the rule that finds it.
+//! The rules for tiers can fail: tiers with one fault each, and the rule that detects it.
 
 mod cache;
 mod durable;
@@ -8,7 +8,7 @@ use session_runtime::tier::{TierError, TierErrorKind};
 
 const LIMIT: usize = 100_000;
 
-fn too_large(value: &Bytes) -> Result<(), TierError> {
+fn check_len(value: &Bytes) -> Result<(), TierError> {
     let (size, limit) = (value.len(), LIMIT);
     if size > limit {
         return Err(TierError::new(

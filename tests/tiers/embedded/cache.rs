@@ -12,7 +12,7 @@ use session_runtime::tier::{CacheTier, TierErrorKind};
 const TTL: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn keeps_the_rules() {
+async fn conforms() {
     let clock = ManualClock::default();
     let tier = Arc::new(LocalCache::new().with_clock(clock.clone()));
     let options = Options::new().with_passing_time(move |by| clock.advance(by));
@@ -31,14 +31,14 @@ async fn stays_within_its_capacity_and_keeps_the_newest() {
     for n in 0..1000 {
         kept.extend(tier.get(&format!("k{n}")).await.unwrap().map(|_| n));
     }
-    // An entry costs more than its 1024 bytes. What the cache has not yet tidied up may be there for a moment.
+    // An entry takes more than its 1024 bytes, and evicted entries may remain for a moment.
     assert!(kept.len() < 250, "{} of 1000 are there", kept.len());
     assert!(kept.contains(&999), "the newest is gone: {kept:?}");
     assert!(!kept.contains(&0), "the oldest is there");
 }
 
 #[tokio::test]
-async fn refuses_what_could_never_stay() {
+async fn refuses_a_value_larger_than_the_capacity() {
     let tier = LocalCache::new().with_capacity(8 << 10);
     let limit = tier.max_value_len();
     assert!(limit < 8 << 10);
@@ -58,7 +58,7 @@ async fn clones_share_the_contents() {
 }
 
 #[tokio::test]
-async fn a_lifetime_beyond_the_calendar_never_ends() {
+async fn a_ttl_beyond_the_range_of_system_time_never_ends() {
     let tier = LocalCache::new();
     tier.set("k", Bytes::from_static(b"v"), Duration::MAX).await.unwrap();
     assert!(tier.get("k").await.unwrap().is_some());

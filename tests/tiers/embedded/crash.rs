@@ -1,7 +1,6 @@
-//! What survives a process that is killed.
+//! Acknowledged writes survive when the process is killed.
 //!
-//! Each test runs this test binary once more, for itself alone, as the process that dies; a variable tells it which of
-//! the two it is.
+//! Each test runs this test binary again as a child that is killed; in the child, the variable [`PATH`] is set.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,13 +8,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use session_runtime::tier::embedded::{LocalFile, OpenError};
+use session_runtime::tier::embedded::{LocalFile, LocalFileError};
 use session_runtime::tier::{DurableTier, Version, Write};
 use tempfile::TempDir;
 
+/// The variable with the path of the file, set in a child.
 pub(super) const PATH: &str = "SESSION_TESTS_CHILD_PATH";
 
-/// What the process that dies says before each acknowledged write.
+/// The child prints this before each acknowledged write.
 pub(super) const MARK: &str = "acknowledged ";
 
 pub(super) fn later() -> SystemTime {
@@ -29,13 +29,13 @@ pub(super) fn version(write: Write) -> Version {
     }
 }
 
-/// The path that a parent has named, in the process that dies.
+/// The path of the file, in a child.
 pub(super) fn child_path() -> Option<PathBuf> {
     std::env::var_os(PATH).map(PathBuf::from)
 }
 
-/// This binary once more, for `test` alone.
-fn again(test: &str, path: &Path) -> Child {
+/// Runs this binary again, for `test` only.
+fn spawn_child(test: &str, path: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(PATH, path)
@@ -48,13 +48,13 @@ fn again(test: &str, path: &Path) -> Child {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_killed_process_loses_no_acknowledged_write() {
     if let Some(path) = child_path() {
-        return write_and_tell(&path).await;
+        return write_and_print(&path).await;
     }
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("s.redb");
     let mut last = Version(0);
     for round in 1..=3 {
-        let mut child = again("embedded::crash::a_killed_process_loses_no_acknowledged_write", &path);
+        let mut child = spawn_child("embedded::crash::a_killed_process_loses_no_acknowledged_write", &path);
         let mut acknowledged = Vec::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
@@ -62,22 +62,22 @@ async fn a_killed_process_loses_no_acknowledged_write() {
                 let (key, version) = write.split_once(' ').unwrap();
                 acknowledged.push((key.to_owned(), Version(version.parse().unwrap())));
             }
-            // Killed in the middle of its writes; what it had already said is read to the end all the same.
+            // Killed during its writes; what it printed before is still read to the end.
             if acknowledged.len() == 150 * round {
                 child.kill().unwrap();
             }
         }
-        assert!(!child.wait().unwrap().success(), "it was not killed");
+        assert!(!child.wait().unwrap().success(), "the child was not killed");
         assert!(
             acknowledged.len() >= 150 * round,
-            "it wrote {} only",
+            "the child wrote only {}",
             acknowledged.len()
         );
 
         let tier = LocalFile::open(&path).unwrap();
         for (key, version) in &acknowledged {
             let found = tier.read(key).await.unwrap();
-            let found = found.unwrap_or_else(|| panic!("round {round}: {key} was acknowledged and is gone"));
+            let found = found.unwrap_or_else(|| panic!("round {round}: {key} was acknowledged and is lost"));
             assert!(
                 found.version >= *version,
                 "round {round}: {key} is older than was acknowledged"
@@ -91,8 +91,8 @@ async fn a_killed_process_loses_no_acknowledged_write() {
     }
 }
 
-/// Eight writers, until the process is killed; each write is told when it was acknowledged, and not before.
-async fn write_and_tell(path: &Path) {
+/// Eight writers, until the process is killed; each write is printed after it was acknowledged.
+async fn write_and_print(path: &Path) {
     let tier = LocalFile::open(path).unwrap();
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..8 {
@@ -105,39 +105,39 @@ async fn write_and_tell(path: &Path) {
                         .await
                         .unwrap(),
                 );
-                tell(&key, inserted);
+                print_acknowledged(&key, inserted);
                 let updated = tier
                     .update(&key, inserted, Bytes::from(vec![writer; 500]), later())
                     .await;
-                tell(&key, version(updated.unwrap()));
+                print_acknowledged(&key, version(updated.unwrap()));
             }
         });
     }
     writers.join_all().await;
 }
 
-fn tell(key: &str, version: Version) {
+fn print_acknowledged(key: &str, version: Version) {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{MARK}{key} {}", version.0).unwrap();
 }
 
 #[tokio::test]
-async fn a_second_process_is_told_that_the_file_is_in_use() {
+async fn a_second_process_gets_an_error_that_the_file_is_in_use() {
     if let Some(path) = child_path() {
         let error = LocalFile::open(path).unwrap_err();
-        assert!(matches!(error, OpenError::InUse { .. }), "{error:?}");
+        assert!(matches!(error, LocalFileError::InUse { .. }), "{error:?}");
         println!("{MARK}{error}");
         return;
     }
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("s.redb");
     let _tier = LocalFile::open(&path).unwrap();
-    let child = again(
-        "embedded::crash::a_second_process_is_told_that_the_file_is_in_use",
+    let child = spawn_child(
+        "embedded::crash::a_second_process_gets_an_error_that_the_file_is_in_use",
         &path,
     );
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("one process at a time"), "{said}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.contains("one process at a time"), "{printed}");
 }

@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use session_runtime::conformance::{self, Options};
-use session_runtime::tier::embedded::{LocalFile, OpenError};
+use session_runtime::tier::embedded::{LocalFile, LocalFileError};
 use session_runtime::tier::{DurableTier, Version, Write};
 use tempfile::TempDir;
 
 use super::crash::{later, version};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn keeps_the_rules() {
+async fn conforms() {
     let dir = TempDir::new().unwrap();
     let tier = Arc::new(LocalFile::open(dir.path().join("s.redb")).unwrap());
     conformance::durable_tier(&tier, &Options::new()).await.unwrap();
@@ -40,17 +40,17 @@ async fn versions_grow_across_restarts_and_deletes() {
 }
 
 #[tokio::test]
-async fn a_second_handle_is_told_that_the_file_is_in_use_and_the_drop_frees_it() {
+async fn a_second_handle_is_refused_until_the_first_is_dropped() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("s.redb");
     let first = LocalFile::open(&path).unwrap();
     let clone = first.clone();
     let error = LocalFile::open(&path).unwrap_err();
-    assert!(matches!(error, OpenError::InUse { .. }), "{error:?}");
+    assert!(matches!(error, LocalFileError::InUse { .. }), "{error:?}");
     assert!(error.to_string().contains("one process at a time"), "{error}");
     drop(first);
     assert!(
-        matches!(LocalFile::open(&path), Err(OpenError::InUse { .. })),
+        matches!(LocalFile::open(&path), Err(LocalFileError::InUse { .. })),
         "a clone keeps it open"
     );
     drop(clone);
@@ -58,19 +58,19 @@ async fn a_second_handle_is_told_that_the_file_is_in_use_and_the_drop_frees_it()
 }
 
 #[tokio::test]
-async fn a_drop_ends_the_writer_and_what_was_asked_for_is_written() {
+async fn a_drop_ends_the_writer_after_queued_writes() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("s.redb");
     let tier = LocalFile::open(&path).unwrap();
-    let asked: Vec<_> = (0..50)
+    let queued: Vec<_> = (0..50)
         .map(|n| {
             let tier = tier.clone();
             let key = format!("k{n}");
             Box::pin(async move { tier.insert(&key, Bytes::from_static(b"v"), later()).await })
         })
         .collect();
-    // Each is asked for once, and its caller goes away before there is an answer.
-    for mut insert in asked {
+    // Each is polled once, which queues it, and dropped before the result.
+    for mut insert in queued {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(insert.as_mut().poll(&mut context).is_pending());
     }
@@ -85,7 +85,7 @@ async fn a_drop_ends_the_writer_and_what_was_asked_for_is_written() {
 }
 
 #[tokio::test]
-async fn purges_more_than_one_transaction_takes() {
+async fn purges_more_than_fits_into_one_transaction() {
     let dir = TempDir::new().unwrap();
     let tier = LocalFile::open(dir.path().join("s.redb")).unwrap();
     let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
@@ -100,7 +100,7 @@ async fn purges_more_than_one_transaction_takes() {
     assert_eq!(
         tier.purge_expired(at(1000), 600).await.unwrap(),
         0,
-        "an expiry at this very moment is not over"
+        "an expiry at exactly this time has not passed"
     );
     assert_eq!(tier.purge_expired(at(1500), 400).await.unwrap(), 400);
     assert!(tier.read("k399").await.unwrap().is_none(), "the oldest go first");
@@ -109,7 +109,7 @@ async fn purges_more_than_one_transaction_takes() {
 }
 
 #[tokio::test]
-async fn a_moved_expiry_leaves_nothing_behind_that_counts_against_the_limit() {
+async fn a_changed_expiry_leaves_no_index_entry_that_counts_against_the_limit() {
     let dir = TempDir::new().unwrap();
     let tier = LocalFile::open(dir.path().join("s.redb")).unwrap();
     let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
@@ -129,7 +129,7 @@ async fn a_moved_expiry_leaves_nothing_behind_that_counts_against_the_limit() {
 }
 
 #[tokio::test]
-async fn what_never_expires_is_never_purged() {
+async fn a_record_that_never_expires_is_never_purged() {
     let dir = TempDir::new().unwrap();
     let tier = LocalFile::open(dir.path().join("s.redb")).unwrap();
     let far = SystemTime::UNIX_EPOCH + Duration::from_secs(200_000_000_000);
@@ -139,7 +139,7 @@ async fn what_never_expires_is_never_purged() {
 }
 
 #[test]
-fn the_file_is_its_owners_alone() {
+fn only_the_owner_can_read_the_file() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("s.redb");
     let _tier = LocalFile::open(&path).unwrap();
@@ -150,12 +150,12 @@ fn the_file_is_its_owners_alone() {
 fn a_missing_directory_is_named() {
     let dir = TempDir::new().unwrap();
     let error = LocalFile::open(dir.path().join("none/s.redb")).unwrap_err();
-    assert!(matches!(error, OpenError::NoDirectory { .. }), "{error:?}");
+    assert!(matches!(error, LocalFileError::NoDirectory { .. }), "{error:?}");
     assert!(error.to_string().contains("none/s.redb"), "{error}");
 }
 
 #[test]
-fn a_foreign_file_is_refused_and_left_alone() {
+fn another_kind_of_file_is_refused_and_not_changed() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("notes.txt");
     for text in [
@@ -165,14 +165,14 @@ fn a_foreign_file_is_refused_and_left_alone() {
     ] {
         fs::write(&path, text).unwrap();
         let error = LocalFile::open(&path).unwrap_err();
-        assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
+        assert!(matches!(error, LocalFileError::NotAStore { .. }), "{error:?}");
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
-    assert!(LocalFile::open(dir.path()).is_err(), "a directory is no file");
+    assert!(LocalFile::open(dir.path()).is_err(), "a directory is not a file");
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_an_error_at_the_start_and_never_a_panic_or_a_wrong_value() {
+async fn a_damaged_file_is_refused_and_never_a_panic_or_a_wrong_value() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("s.redb");
     let tier = LocalFile::open(&path).unwrap();
@@ -183,7 +183,7 @@ async fn a_damaged_file_is_an_error_at_the_start_and_never_a_panic_or_a_wrong_va
     drop(tier);
     let good = fs::read(&path).unwrap();
     let mut refused = 0;
-    // Truncated, and damaged in one place after the other.
+    // Truncated files, and files that are damaged in one place each.
     let mut damaged: Vec<Vec<u8>> = [9, 100, 4096, good.len() / 2].map(|len| good[..len].to_vec()).into();
     damaged.extend((10..good.len()).step_by(good.len() / 60).map(|at| {
         let mut bytes = good.clone();
@@ -196,7 +196,7 @@ async fn a_damaged_file_is_an_error_at_the_start_and_never_a_panic_or_a_wrong_va
             Ok(tier) => tier,
             Err(error) => {
                 assert!(
-                    matches!(error, OpenError::Damaged { .. } | OpenError::NotAStore { .. }),
+                    matches!(error, LocalFileError::Damaged { .. } | LocalFileError::NotAStore { .. }),
                     "{error:?}"
                 );
                 refused += 1;
@@ -208,11 +208,11 @@ async fn a_damaged_file_is_an_error_at_the_start_and_never_a_panic_or_a_wrong_va
             assert_eq!(found.value, n.to_be_bytes().repeat(100));
         }
     }
-    assert!(refused > 10, "only {refused} were found out");
+    assert!(refused > 10, "only {refused} were refused");
 }
 
 #[tokio::test]
-async fn conflicts_wait_for_no_disk_and_hold() {
+async fn a_conflict_changes_nothing() {
     let dir = TempDir::new().unwrap();
     let tier = LocalFile::open(dir.path().join("s.redb")).unwrap();
     let first = version(tier.insert("k", Bytes::from_static(b"1"), later()).await.unwrap());

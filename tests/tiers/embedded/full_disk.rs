@@ -1,4 +1,4 @@
-//! A disk that fills up, and has room again.
+//! A disk that fills up, and then has free space again.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
@@ -12,12 +12,12 @@ use tempfile::TempDir;
 
 use super::crash::{MARK, PATH, child_path, later, version};
 
-const TEST: &str = "embedded::full_disk::reads_go_on_and_writes_return_with_the_room";
+const TEST: &str = "embedded::full_disk::reads_continue_and_writes_recover_with_free_space";
 
-/// A limit on the size of files stands in for a full disk: the file system refuses to let the file grow. The process
-/// meets it for real, and its parent lifts it.
+/// A limit on the size of files takes the place of a full disk: writes beyond it fail in a child process, until its
+/// parent raises the limit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reads_go_on_and_writes_return_with_the_room() {
+async fn reads_continue_and_writes_recover_with_free_space() {
     if let Some(path) = child_path() {
         return fill(&path).await;
     }
@@ -38,11 +38,16 @@ async fn reads_go_on_and_writes_return_with_the_room() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let full = lines.any(|line| line.unwrap().contains(MARK));
     assert!(full, "the disk never filled up");
-    let lifted = Command::new("prlimit")
+    let raised = Command::new("prlimit")
         .args(["--pid", &child.id().to_string(), "--fsize=unlimited:"])
         .status();
-    assert!(lifted.unwrap().success());
-    child.stdin.take().unwrap().write_all(b"there is room\n").unwrap();
+    assert!(raised.unwrap().success());
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"the limit was raised\n")
+        .unwrap();
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     assert!(child.wait().unwrap().success(), "{rest:#?}");
 }
@@ -65,7 +70,7 @@ async fn fill(path: &Path) {
     let (lost, error) = refused.expect("the disk never filled up");
     assert_eq!(error.kind(), TierErrorKind::Unavailable, "{error:?}");
     assert!(!kept.is_empty());
-    // Writes are refused, at once, and reads go on.
+    // Writes are refused at once, and reads continue.
     let error = tier.insert("another", value.clone(), later()).await.unwrap_err();
     assert_eq!(error.kind(), TierErrorKind::Unavailable, "{error:?}");
     check(&tier, &kept, &lost).await;
@@ -73,7 +78,7 @@ async fn fill(path: &Path) {
     println!("{MARK}full");
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line).unwrap();
-    // The disk is not asked again for a moment; that is what is waited for, and nothing else.
+    // The tier backs off for a moment after a failed write; nothing else is waited for.
     let written = loop {
         match tier.insert(&lost, value.clone(), later()).await {
             Ok(written) => break written,
@@ -83,7 +88,7 @@ async fn fill(path: &Path) {
     };
     assert!(
         matches!(written, Write::Done(_)),
-        "{written:?}: what was refused was applied after all"
+        "{written:?}: the refused write was applied"
     );
     drop(tier);
     let tier = LocalFile::open(path).unwrap();

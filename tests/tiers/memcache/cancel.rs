@@ -1,7 +1,7 @@
-//! A request that is cancelled never lets another one see its reply.
+//! The reply to a cancelled request is never read by another request.
 //!
-//! memcached's replies carry no request's name. A connection on which a reply is still due would hand one visitor's
-//! session, or the outcome of one visitor's write, to the next.
+//! memcached's replies carry no request identifier. A reused connection with an unread reply would give one user's
+//! session, or the outcome of one user's write, to the next.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -13,12 +13,12 @@ use session_tests::services::memcached::Memcached;
 
 use super::{TTL, tier, token, value};
 
-/// The operations that are cancelled, all on a key of another visitor.
+/// The operations that are cancelled, all on a key of another user.
 const OPERATIONS: [&str; 6] = ["hit", "miss", "add", "set", "swap", "remove"];
 
 async fn operate(tier: &Memcache, operation: &str, theirs: Token) {
     let value = || "their session".into();
-    // How it ends is not what these tests are about.
+    // The result does not matter here.
     match operation {
         "hit" => drop(tier.get("theirs").await),
         "miss" => drop(tier.get("absent").await),
@@ -29,7 +29,7 @@ async fn operate(tier: &Memcache, operation: &str, theirs: Token) {
     }
 }
 
-/// What lies in the cache before each cancelled operation: both visitors' sessions, and a token of ours that is stale.
+/// Stores both users' sessions before each cancelled operation; returns their token, and a stale one of ours.
 async fn prepare(tier: &Memcache) -> (Token, Token) {
     tier.set("theirs", "their session".into(), TTL).await.unwrap();
     tier.set("mine", "old".into(), TTL).await.unwrap();
@@ -43,22 +43,22 @@ async fn prepare(tier: &Memcache) -> (Token, Token) {
 
 /// Does one more operation on the same pool of one connection. Each answer differs from the one that a reply to any
 /// of the cancelled operations would give.
-async fn check_own_answers(tier: &Memcache, next: usize, stale: Token, told: &str) {
+async fn check_own_answers(tier: &Memcache, next: usize, stale: Token, case: &str) {
     match next % 4 {
-        0 => assert!(!tier.add("mine", "x".into(), TTL).await.unwrap(), "{told}"),
+        0 => assert!(!tier.add("mine", "x".into(), TTL).await.unwrap(), "{case}"),
         1 => assert_eq!(
             tier.swap("mine", stale, "x".into(), TTL).await.unwrap(),
             Swap::Changed,
-            "{told}"
+            "{case}"
         ),
         2 => tier.set("mine", "my session".into(), TTL).await.unwrap(),
         _ => {}
     }
-    assert_eq!(value(tier, "mine").await.unwrap(), "my session", "{told}");
-    assert_eq!(tier.get("nobody's").await.unwrap(), None, "{told}");
+    assert_eq!(value(tier, "mine").await.unwrap(), "my session", "{case}");
+    assert_eq!(tier.get("nobody's").await.unwrap(), None, "{case}");
 }
 
-/// Polls `future` until it has been pending so many times, and drops it; whether it ended before.
+/// Polls `future` until it was pending `polls` times, and drops it; returns whether it ended before that.
 async fn cancel_after(polls: usize, future: impl Future) -> bool {
     let mut future = pin!(future);
     let mut pending = 0;
@@ -81,12 +81,12 @@ async fn cancelled_at_every_await() {
     let Some(server) = Memcached::start() else { return };
     let proxy = Proxy::start(server.address()).await;
     for operation in OPERATIONS {
-        // A connection that exists, and one that has to be made.
+        // With an open connection, and with one that must be opened.
         for is_warm in [true, false] {
             let mut polls = 0;
             loop {
                 polls += 1;
-                let told = format!("{operation} cancelled at await {polls}, warm: {is_warm}");
+                let case = format!("{operation} cancelled at await {polls}, warm: {is_warm}");
                 let tier = tier(proxy.address()).with_pool_size(1);
                 let (theirs, stale) = prepare(&tier).await;
                 if !is_warm {
@@ -95,7 +95,7 @@ async fn cancelled_at_every_await() {
                 proxy.to_client().always(Fault::Drip);
                 let is_over = cancel_after(polls, operate(&tier, operation, theirs)).await;
                 proxy.to_client().always(Fault::Pass);
-                check_own_answers(&tier, polls, stale, &told).await;
+                check_own_answers(&tier, polls, stale, &case).await;
                 if is_over {
                     break;
                 }
@@ -118,23 +118,23 @@ async fn cancelled_after_every_byte_of_the_reply() {
         assert!(reply >= 5, "{operation} had a reply of {reply} bytes");
         for passed in 0..reply {
             for next in 0..4 {
-                let told = format!("{operation} cancelled after {passed} bytes, then {next}");
+                let case = format!("{operation} cancelled after {passed} bytes, then {next}");
                 let (theirs, stale) = prepare(&tier).await;
                 let frozen = proxy.to_client().frozen();
                 proxy.to_client().once(Fault::FreezeAfter(passed));
                 tokio::select! {
-                    () = operate(&tier, operation, theirs) => panic!("{told}: it ended"),
+                    () = operate(&tier, operation, theirs) => panic!("{case}: it ended"),
                     () = async {
                         proxy.to_client().wait_frozen(frozen + 1).await;
-                        // The client gets to see what was passed.
+                        // The client reads the bytes that were passed.
                         for _ in 0..4 {
                             tokio::task::yield_now().await;
                         }
                     } => {}
                 }
-                // The rest of the reply goes out, to whoever holds the connection now.
+                // The rest of the reply is sent, to whichever request uses the connection now.
                 proxy.to_client().always(Fault::Pass);
-                check_own_answers(&tier, next, stale, &told).await;
+                check_own_answers(&tier, next, stale, &case).await;
             }
         }
     }
@@ -151,16 +151,16 @@ async fn cancelled_while_the_command_is_sent() {
         operate(&tier, operation, theirs).await;
         let command = proxy.to_server().counts().bytes - before;
         for passed in (0..command).step_by(3) {
-            let told = format!("{operation} cancelled with {passed} bytes sent");
+            let case = format!("{operation} cancelled with {passed} bytes sent");
             let (theirs, stale) = prepare(&tier).await;
             let frozen = proxy.to_server().frozen();
             proxy.to_server().once(Fault::FreezeAfter(passed));
             tokio::select! {
-                () = operate(&tier, operation, theirs) => panic!("{told}: it ended"),
+                () = operate(&tier, operation, theirs) => panic!("{case}: it ended"),
                 () = proxy.to_server().wait_frozen(frozen + 1) => {}
             }
             proxy.to_server().always(Fault::Pass);
-            check_own_answers(&tier, usize::try_from(passed).unwrap(), stale, &told).await;
+            check_own_answers(&tier, usize::try_from(passed).unwrap(), stale, &case).await;
         }
     }
 }

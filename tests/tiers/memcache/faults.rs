@@ -1,4 +1,4 @@
-//! Replies that are cut, broken into bytes or corrupted on their way.
+//! Replies that are cut off, fragmented or corrupted.
 
 use session_runtime::tier::{CacheTier, Swap, TierErrorKind};
 use session_tests::proxy::{Fault, Proxy};
@@ -6,7 +6,7 @@ use session_tests::services::memcached::Memcached;
 
 use super::{TTL, tier, token, value};
 
-/// `VALUE k 0 5 <cas>\r\nhello\r\nEND\r\n`, and how long it is.
+/// Stores `hello` under `k`; returns the length of the reply to a `get`, `VALUE k 0 5 <cas>\r\nhello\r\nEND\r\n`.
 async fn reply_to_get(proxy: &Proxy, tier: &impl CacheTier) -> u64 {
     tier.set("k", "hello".into(), TTL).await.unwrap();
     let before = proxy.to_client().counts().bytes;
@@ -15,7 +15,7 @@ async fn reply_to_get(proxy: &Proxy, tier: &impl CacheTier) -> u64 {
 }
 
 #[tokio::test]
-async fn a_reply_in_single_bytes_is_a_reply() {
+async fn a_reply_in_single_bytes_is_understood() {
     let Some(server) = Memcached::start() else { return };
     let proxy = Proxy::start(server.address()).await;
     let tier = tier(proxy.address());
@@ -36,7 +36,7 @@ async fn a_reply_in_single_bytes_is_a_reply() {
 }
 
 #[tokio::test]
-async fn a_read_that_is_cut_anywhere_is_tried_once_more() {
+async fn a_read_that_is_cut_off_anywhere_is_retried_once() {
     let Some(server) = Memcached::start() else { return };
     let proxy = Proxy::start(server.address()).await;
     let tier = tier(proxy.address());
@@ -48,13 +48,13 @@ async fn a_read_that_is_cut_anywhere_is_tried_once_more() {
         proxy.to_client().always(Fault::CutAfter(passed));
         let error = tier.get("k").await.unwrap_err();
         assert_eq!(error.kind(), TierErrorKind::Unavailable, "cut after {passed} bytes");
-        assert_eq!(proxy.to_client().counts().reads - before, 2, "twice, and no more");
+        assert_eq!(proxy.to_client().counts().reads - before, 2, "exactly two attempts");
         proxy.to_client().always(Fault::Pass);
     }
 }
 
 #[tokio::test]
-async fn a_write_whose_reply_is_cut_is_unknown_and_not_repeated() {
+async fn a_write_whose_reply_is_cut_off_is_unknown_and_not_retried() {
     let Some(server) = Memcached::start() else { return };
     let proxy = Proxy::start(server.address()).await;
     let tier = tier(proxy.address());
@@ -64,11 +64,7 @@ async fn a_write_whose_reply_is_cut_is_unknown_and_not_repeated() {
         proxy.to_client().once(Fault::CutAfter(passed));
         let error = tier.swap("k", token, "after".into(), TTL).await.unwrap_err();
         assert_eq!(error.kind(), TierErrorKind::Unknown, "cut after {passed} bytes");
-        assert_eq!(
-            value(&tier, "k").await.unwrap(),
-            "after",
-            "memcached had carried it out"
-        );
+        assert_eq!(value(&tier, "k").await.unwrap(), "after", "memcached had applied it");
 
         proxy.to_client().once(Fault::CutAfter(passed));
         let error = tier.set("k", "after".into(), TTL).await.unwrap_err();
@@ -80,7 +76,7 @@ async fn a_write_whose_reply_is_cut_is_unknown_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn half_a_command_changes_nothing() {
+async fn an_incomplete_command_changes_nothing() {
     let Some(server) = Memcached::start() else { return };
     let proxy = Proxy::start(server.address()).await;
     let tier = tier(proxy.address());
@@ -96,7 +92,7 @@ async fn half_a_command_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_corrupt_byte_is_never_another_answer() {
+async fn a_corrupt_byte_is_never_taken_for_another_reply() {
     let Some(server) = Memcached::start() else { return };
     let proxy = Proxy::start(server.address()).await;
     let tier = tier(proxy.address());

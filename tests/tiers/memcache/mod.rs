@@ -25,12 +25,12 @@ use session_tests::services::memcached::Memcached;
 
 const TTL: Duration = Duration::from_secs(60);
 /// Longer than a busy machine takes for anything here.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A tier on one server, patient enough for a busy machine.
+/// A tier on one server, with timeouts for a busy machine.
 fn tier(address: SocketAddr) -> Memcache {
     let tier = Memcache::connect([address.to_string()]).unwrap();
-    tier.with_timeout(PATIENCE).with_connect_timeout(PATIENCE)
+    tier.with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT)
 }
 
 async fn value(tier: &Memcache, key: &str) -> Option<Bytes> {
@@ -38,11 +38,11 @@ async fn value(tier: &Memcache, key: &str) -> Option<Bytes> {
 }
 
 async fn token(tier: &Memcache, key: &str) -> Token {
-    tier.get(key).await.unwrap().expect("it is there").token
+    tier.get(key).await.unwrap().expect("the key has a value").token
 }
 
 /// The error and all its sources, as a log would show them.
-fn whole_text(error: &TierError) -> String {
+fn full_report(error: &TierError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -87,7 +87,7 @@ async fn a_value_is_added_found_replaced_and_removed() {
     );
     assert!(
         tier.add("k", "again".into(), TTL).await.unwrap(),
-        "what was removed is not in the way"
+        "a removed value does not prevent an add"
     );
 }
 
@@ -104,7 +104,7 @@ async fn a_token_changes_with_every_write() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_on_every_connection_of_the_pool() {
+async fn a_token_is_valid_on_every_connection_of_the_pool() {
     let Some(server) = Memcached::start() else { return };
     let tier = tier(server.address());
     tier.set("k", "v".into(), TTL).await.unwrap();
@@ -114,10 +114,10 @@ async fn a_token_is_good_on_every_connection_of_the_pool() {
     for swap in join_all(swaps).await {
         done += u32::from(swap.unwrap() == Swap::Done);
     }
-    assert_eq!(done, 1, "exactly one of those who hold it wins");
+    assert_eq!(done, 1, "exactly one swap succeeds");
 }
 
-/// Polls all of them, side by side, to their ends.
+/// Polls all of them concurrently until all are ready.
 async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut futures: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|cx| {
@@ -174,7 +174,7 @@ async fn a_key_that_memcached_would_misread_is_refused() {
 }
 
 #[tokio::test]
-async fn a_ttl_reaches_memcached_in_its_own_terms() {
+async fn a_ttl_is_sent_as_an_exptime() {
     let Some(server) = Memcached::start() else { return };
     let tier = tier(server.address());
     let cases = [
@@ -184,7 +184,7 @@ async fn a_ttl_reaches_memcached_in_its_own_terms() {
     ];
     for (ttl, expected) in cases {
         let left = || {
-            let line = server.ask("mg k t\r\n").unwrap();
+            let line = server.send("mg k t\r\n").unwrap();
             line.strip_prefix("HD t").unwrap().parse::<i64>().unwrap()
         };
         tier.set("k", "v".into(), ttl).await.unwrap();
@@ -194,7 +194,11 @@ async fn a_ttl_reaches_memcached_in_its_own_terms() {
         assert!(expected.contains(&left()), "swap for {ttl:?}: {}", left());
     }
     tier.set("k", "v".into(), Duration::ZERO).await.unwrap();
-    assert_ne!(server.ask("mg k t\r\n").unwrap(), "HD t-1", "no time is not for ever");
+    assert_ne!(
+        server.send("mg k t\r\n").unwrap(),
+        "HD t-1",
+        "a ttl of zero must not mean forever"
+    );
 }
 
 #[tokio::test]
@@ -204,25 +208,25 @@ async fn every_operation_is_one_round_trip() {
     let tier = tier(proxy.address());
     tier.set("k", "v".into(), TTL).await.unwrap();
     let token = token(&tier, "k").await;
-    let trips = || (proxy.to_server().counts().reads, proxy.to_client().counts().reads);
-    let mut before = trips();
-    let mut took_one = |what| {
-        let after = trips();
+    let round_trips = || (proxy.to_server().counts().reads, proxy.to_client().counts().reads);
+    let mut before = round_trips();
+    let mut assert_one_round_trip = |what| {
+        let after = round_trips();
         assert_eq!((after.0 - before.0, after.1 - before.1), (1, 1), "{what}");
         before = after;
     };
     tier.get("k").await.unwrap();
-    took_one("a hit");
+    assert_one_round_trip("a hit");
     tier.get("absent").await.unwrap();
-    took_one("a miss");
+    assert_one_round_trip("a miss");
     tier.add("k", "v".into(), TTL).await.unwrap();
-    took_one("an add");
+    assert_one_round_trip("an add");
     tier.swap("k", token, "w".into(), TTL).await.unwrap();
-    took_one("a swap");
+    assert_one_round_trip("a swap");
     tier.set("k", "x".into(), TTL).await.unwrap();
-    took_one("a set");
+    assert_one_round_trip("a set");
     tier.remove("k", token).await.unwrap();
-    took_one("a remove");
+    assert_one_round_trip("a remove");
     assert_eq!(proxy.connections(), 1);
 }
 

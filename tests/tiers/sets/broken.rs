@@ -1,4 +1,4 @@
-//! The part about stores must be able to fail: tiers with one fault each, and the rule that finds it.
+//! The rules for stores can fail: tiers with one fault each, and the rule that detects it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use session_tests::pair::{MemoryCache, MemoryStore};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,
-    /// A cache shows what was there before the last write, as a replica that lags behind does.
+    /// A cache returns the value from before the last write, as a lagging replica does.
     CacheLags,
     CacheIgnoresTokens,
     CacheForgetsAtOnce,
@@ -91,7 +91,7 @@ struct BrokenStore {
 }
 
 impl BrokenStore {
-    /// The base that a tier which does not look at it would write on.
+    /// The base version, or the current one if the given one is ignored.
     async fn base(&self, key: &str, base: Version, is_ignored: bool) -> Result<Version, TierError> {
         let found = self.tier.read(key).await?;
         Ok(found.filter(|_| is_ignored).map_or(base, |stored| stored.version))
@@ -150,7 +150,7 @@ async fn check(fault: Fault) -> Result<(), Violation> {
 }
 
 #[tokio::test]
-async fn every_fault_is_found_by_its_rule_and_named_with_its_set() {
+async fn every_fault_is_detected_by_its_rule_and_reported_with_its_tiers() {
     check(Fault::None).await.unwrap();
     for (fault, set, rule) in [
         (
@@ -189,7 +189,7 @@ async fn every_fault_is_found_by_its_rule_and_named_with_its_set() {
             "a destroyed session is gone for every node, and stays so",
         ),
     ] {
-        let violation = check(fault).await.expect_err(&format!("{fault:?} went unnoticed"));
+        let violation = check(fault).await.expect_err(&format!("{fault:?} was not detected"));
         assert_eq!(violation.rule(), rule, "{fault:?}: {violation}");
         let tier = format!("{set} on broken-cache and broken-store");
         assert_eq!(violation.tier(), tier, "{fault:?}: {violation}");

@@ -1,4 +1,4 @@
-//! Where the records live, and how long a call may take.
+//! Configures and connects the tier.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use gcloud_sdk::{GoogleAuthHeaders, GoogleEnvironment};
 
-use super::entity::Place;
+use super::entity::Location;
+use super::probe;
 use super::rpc::{self, Rpc, Timeouts, UNSENT_TIMEOUT};
-use super::{Datastore, MAX_WRITE_DELAY, probe};
+use super::setup_error::SetupError;
+use super::tier::{Datastore, MAX_WRITE_DELAY};
 use crate::clock::{Clock, SystemClock};
-use crate::tier::TierError;
 
-/// The service's address (its reference, "service endpoint").
+/// The service's address (Cloud Datastore API reference, "Service endpoint").
 const SERVICE: &str = "https://datastore.googleapis.com";
-/// The scope of Datastore's own API (its reference, "authorization scopes").
+/// The scope of the API (Cloud Datastore API reference, "Authorization scopes").
 const SCOPE: &str = "https://www.googleapis.com/auth/datastore";
 
-/// Names the project, database, namespace and timeouts of a [`Datastore`].
+/// Sets the project, database, namespace and timeouts of a [`Datastore`].
 #[derive(Clone)]
 pub struct DatastoreBuilder {
     project: Option<String>,
@@ -29,54 +30,23 @@ pub struct DatastoreBuilder {
     clock: Arc<dyn Clock>,
 }
 
-/// Why a [`Datastore`] could not be set up. Its text says what to do.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SetupError {
-    /// No project was named, and none could be found out.
-    #[error(
-        "no Google Cloud project: set DATASTORE_PROJECT_ID or GOOGLE_CLOUD_PROJECT, or call `DatastoreBuilder::project`"
-    )]
-    NoProject,
-    /// The project's or database's name is nothing that Google gives out.
-    #[error("not the name of a project or database: {0:?}")]
-    BadName(String),
-    /// The address is no `host:port`, or TLS could not be set up.
-    #[error(
-        "cannot connect to {address}: give DATASTORE_EMULATOR_HOST as host:port, without it the machine needs CA certificates"
-    )]
-    Connection {
-        /// What was to be connected to.
-        address: String,
-        /// What was wrong with it.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The timeouts leave room for a write later than any fence in the cache lives.
-    #[error(
-        "timeouts too long: one attempt and a whole call must be longer than nothing, and together shorter than {limit:?}"
-    )]
-    Timeouts {
-        /// What they must stay under, together.
-        limit: Duration,
-    },
-    /// There are no application default credentials, or they are malformed.
-    #[error(
-        "no Google credentials: run `gcloud auth application-default login`, set GOOGLE_APPLICATION_CREDENTIALS, \
-         or DATASTORE_EMULATOR_HOST for an emulator"
-    )]
-    Credentials(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The probe could not be run: the service is away, or refused.
-    #[error(
-        "the start-up probe of Datastore failed: check that the service or emulator runs, that project and database \
-         exist, and that the credentials may read and write entities (role roles/datastore.user)"
-    )]
-    Probe(#[source] TierError),
-    /// The backend applied a write whose `base_version` was stale.
-    #[error(
-        "this backend of Datastore ignores base_version, so that two writers of a session would overwrite each other: \
-         use the Datastore service, or a current emulator"
-    )]
-    IgnoresBaseVersion,
+impl Datastore {
+    /// Connects as the environment says, and probes the backend.
+    ///
+    /// `DATASTORE_EMULATOR_HOST` (`host:port`) is an emulator, reached without TLS and without credentials. The project
+    /// is `DATASTORE_PROJECT_ID`, else `GOOGLE_CLOUD_PROJECT`, else, away from an emulator, that of the application
+    /// default credentials or of the machine. For anything else there is [`builder`](Self::builder).
+    ///
+    /// # Errors
+    /// As [`DatastoreBuilder::connect`].
+    pub async fn from_env() -> Result<Self, SetupError> {
+        DatastoreBuilder::from_env().connect().await
+    }
+
+    /// A builder, to set the project, database, namespace and timeouts.
+    pub fn builder() -> DatastoreBuilder {
+        DatastoreBuilder::default()
+    }
 }
 
 impl Default for DatastoreBuilder {
@@ -97,7 +67,7 @@ impl Default for DatastoreBuilder {
 }
 
 impl DatastoreBuilder {
-    /// What the environment names; see [`Datastore::from_env`].
+    /// A builder with the settings of the environment; see [`Datastore::from_env`].
     pub fn from_env() -> Self {
         let var = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
@@ -142,21 +112,21 @@ impl DatastoreBuilder {
         self
     }
 
-    /// How long one attempt may take, which the service is told too. Default: 5 seconds.
+    /// How long one attempt may take; the service gets the same deadline. Default: 5 seconds.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.attempt = timeout;
         self
     }
 
-    /// How long a call may take with all its attempts and the pauses between them. Default: 15 seconds.
+    /// How long a call may take with all its attempts and the delays between them. Default: 15 seconds.
     #[must_use]
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.call = timeout;
         self
     }
 
-    /// The clock that says whether a record that was met has expired. Default: the machine's.
+    /// The clock by which a record that is read has expired. Default: the machine's.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -174,7 +144,7 @@ impl DatastoreBuilder {
             None if self.emulator.is_some() => None,
             None => GoogleEnvironment::detect_google_project_id().await,
         };
-        let place = Place {
+        let location = Location {
             project: project
                 .filter(|project| !project.is_empty())
                 .ok_or(SetupError::NoProject)?,
@@ -195,14 +165,14 @@ impl DatastoreBuilder {
                     .map_err(|source| SetupError::Credentials(source.into()))?,
             )),
         };
-        let rpc = Rpc::new(channel, credentials, place, self.timeouts)?;
-        let datastore = Datastore { rpc, clock: self.clock };
+        let rpc = Rpc::new(channel, credentials, location, self.timeouts)?;
+        let datastore = Datastore::new(rpc, self.clock);
         probe::probe(&datastore).await?;
         Ok(datastore)
     }
 
-    /// A write is sent within the call's time, may lie in the socket's buffer for [`UNSENT_TIMEOUT`], and is worked on
-    /// for no longer than one attempt.
+    /// A write is sent within the call's time, may stay in the socket's buffer for [`UNSENT_TIMEOUT`], and is processed
+    /// for no longer than one attempt: together no more than [`MAX_WRITE_DELAY`].
     fn check_timeouts(&self) -> Result<(), SetupError> {
         let Timeouts { attempt, call } = self.timeouts;
         let limit = MAX_WRITE_DELAY.saturating_sub(UNSENT_TIMEOUT);

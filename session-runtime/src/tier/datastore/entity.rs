@@ -1,4 +1,4 @@
-//! Records as entities: key, properties, sizes and times.
+//! A record as an entity: its key, properties, size and times.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -6,21 +6,25 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use gcloud_sdk::google::datastore::v1::key::PathElement;
 use gcloud_sdk::google::datastore::v1::key::path_element::IdType;
-use gcloud_sdk::google::datastore::v1::mutation::{ConflictDetectionStrategy, ConflictResolutionStrategy, Operation};
+use gcloud_sdk::google::datastore::v1::mutation::{self, ConflictDetectionStrategy, ConflictResolutionStrategy};
 use gcloud_sdk::google::datastore::v1::value::ValueType;
 use gcloud_sdk::google::datastore::v1::{Entity, EntityResult, Key, Mutation, PartitionId, Value};
 use gcloud_sdk::prost_types::Timestamp;
 
 use crate::tier::{Stored, Version};
 
+/// The kind of every entity.
 pub(super) const KIND: &str = "Session";
+/// The property with the bytes of the record.
 pub(super) const VALUE: &str = "Value";
+/// The property with the time after which the record may be deleted.
 pub(super) const EXPIRES_AT: &str = "ExpiresAt";
 
 /// The largest entity, in bytes (Datastore's quotas and limits, "maximum size for an entity").
 const MAX_ENTITY_LEN: usize = 1_048_572;
-/// The longest name in a key, and the longest namespace, in bytes (the same page).
+/// The longest name in a key, in bytes (the same page).
 const MAX_KEY_NAME_LEN: usize = 1_500;
+/// The longest namespace, in bytes (the same page).
 const MAX_NAMESPACE_LEN: usize = 100;
 
 /// The largest value that fits into an entity under any key, by the rules of Datastore's "storage size" page: a string
@@ -31,20 +35,21 @@ pub(super) const MAX_VALUE_LEN: usize = MAX_ENTITY_LEN
     - (EXPIRES_AT.len() + 1 + 8)
     - (VALUE.len() + 1 + 1);
 
-/// Seconds since 1970 of 0001-01-01T00:00:00Z and of 9999-12-31T23:59:59Z, the range of a timestamp.
+/// The first second of a timestamp, 0001-01-01T00:00:00Z, in seconds since 1970 (protobuf's `google.protobuf.Timestamp`).
 const FIRST_SECOND: i64 = -62_135_596_800;
+/// The last second of a timestamp, 9999-12-31T23:59:59Z, in seconds since 1970 (the same).
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// Where records live, and how they lie there. Of databases and namespaces, `""` is the default one.
+/// Where the entities are stored, and whether their expiry is indexed. `""` is the default database and namespace.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub(super) project: String,
     pub(super) database: String,
     pub(super) namespace: String,
     pub(super) index_expires_at: bool,
 }
 
-impl Place {
+impl Location {
     pub(super) fn partition(&self) -> PartitionId {
         PartitionId {
             project_id: self.project.clone(),
@@ -89,56 +94,60 @@ pub(super) fn name_of(key: Key) -> Option<String> {
     }
 }
 
-/// One conditional change of one record.
+/// A conditional change of one record.
 #[derive(Clone, Debug)]
 pub(super) struct Change<'a> {
     pub(super) key: &'a str,
-    pub(super) act: Act,
+    pub(super) operation: Operation,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Act {
+pub(super) enum Operation {
     Insert(Bytes, SystemTime),
     Update(Version, Bytes, SystemTime),
     Delete(Version),
 }
 
 impl Change<'_> {
-    pub(super) fn doing(&self) -> &'static str {
-        match self.act {
-            Act::Insert(..) => "insert",
-            Act::Update(..) => "update",
-            Act::Delete(..) => "delete",
+    pub(super) fn operation_name(&self) -> &'static str {
+        match self.operation {
+            Operation::Insert(..) => "insert",
+            Operation::Update(..) => "update",
+            Operation::Delete(..) => "delete",
         }
     }
 
     pub(super) fn base(&self) -> Option<Version> {
-        match self.act {
-            Act::Insert(..) => None,
-            Act::Update(base, ..) | Act::Delete(base) => Some(base),
+        match self.operation {
+            Operation::Insert(..) => None,
+            Operation::Update(base, ..) | Operation::Delete(base) => Some(base),
         }
     }
 
     pub(super) fn value_len(&self) -> usize {
-        match &self.act {
-            Act::Insert(value, _) | Act::Update(_, value, _) => value.len(),
-            Act::Delete(_) => 0,
+        match &self.operation {
+            Operation::Insert(value, _) | Operation::Update(_, value, _) => value.len(),
+            Operation::Delete(_) => 0,
         }
     }
 
-    /// The mutation; `None` for a base that no entity of Datastore can have.
-    pub(super) fn mutation(&self, place: &Place) -> Option<Mutation> {
-        let key = place.key(self.key);
-        let operation = match &self.act {
-            Act::Insert(value, expires_at) => Operation::Insert(place.entity(key, value, *expires_at)),
-            Act::Update(_, value, expires_at) => Operation::Update(place.entity(key, value, *expires_at)),
-            Act::Delete(_) => Operation::Delete(key),
+    /// The mutation; `None` for a base version that no entity can have.
+    pub(super) fn mutation(&self, location: &Location) -> Option<Mutation> {
+        let key = location.key(self.key);
+        let operation = match &self.operation {
+            Operation::Insert(value, expires_at) => {
+                mutation::Operation::Insert(location.entity(key, value, *expires_at))
+            }
+            Operation::Update(_, value, expires_at) => {
+                mutation::Operation::Update(location.entity(key, value, *expires_at))
+            }
+            Operation::Delete(_) => mutation::Operation::Delete(key),
         };
         let base = match self.base() {
             Some(Version(base)) => Some(i64::try_from(base).ok().filter(|base| *base > 0)?),
             None => None,
         };
-        // The two go together: the service wants no strategy without a condition.
+        // The service accepts a resolution strategy only together with a condition.
         let resolution = match base {
             Some(_) => ConflictResolutionStrategy::Fail,
             None => ConflictResolutionStrategy::StrategyUnspecified,
@@ -152,15 +161,15 @@ impl Change<'_> {
     }
 }
 
-/// An entity as it was found.
+/// An entity that was read.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(super) struct FoundEntity {
     pub(super) stored: Stored,
-    /// `None` where the property is missing or no timestamp, as another program may have left it: kept for ever.
+    /// `None` if another program has removed the property or changed its type: such a record never expires.
     pub(super) expires_at: Option<SystemTime>,
 }
 
-impl Found {
+impl FoundEntity {
     /// `None` for an entity without a `Value` of bytes or without a version.
     pub(super) fn from_result(result: EntityResult) -> Option<Self> {
         let version = version(result.version)?;
@@ -184,13 +193,13 @@ impl Found {
     }
 }
 
-/// Versions are strictly positive; anything else is a malformed answer.
+/// The version; `None` where it is not positive, which means that the answer is malformed.
 pub(super) fn version(version: i64) -> Option<Version> {
     u64::try_from(version).ok().filter(|version| *version > 0).map(Version)
 }
 
-/// The time rounded up to the microseconds that Datastore keeps, so that no TTL policy comes early, and clamped to the
-/// years that it knows.
+/// The time, rounded up to the microseconds that Datastore keeps, so that a TTL policy never deletes early, and clamped
+/// to the range of a timestamp.
 pub(super) fn timestamp(time: SystemTime) -> Timestamp {
     let (seconds, nanos) = match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos()),

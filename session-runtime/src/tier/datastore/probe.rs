@@ -1,4 +1,4 @@
-//! The question asked once, at start-up: does this backend compare before it swaps?
+//! Checks once, at start-up, that the backend honours `base_version`.
 
 use std::time::Duration;
 
@@ -6,16 +6,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 
-use super::builder::SetupError;
-use super::{Datastore, NAME};
+use super::rpc_error::NAME;
+use super::setup_error::SetupError;
+use super::tier::Datastore;
 use crate::tier::{DurableTier, TierError, TierErrorKind, Version, Write};
 
-/// A probe that could not be cleaned up is expired after this long, for a TTL policy or a purge to take.
-const LIFE: Duration = Duration::from_hours(1);
+/// A probe entity that could not be deleted expires after this time, so that a TTL policy or a purge deletes it.
+const PROBE_TTL: Duration = Duration::from_hours(1);
 
-/// Writes an entity under a random key of the kind `Session`, and then updates and deletes it on a stale version.
+/// Writes an entity under a random key, and then updates and deletes it with a stale version.
 ///
-/// The kind is the sessions' own, so that the same TTL policy and the same purge take what a crash leaves behind.
+/// The entity is of the kind `Session`, so that a probe left by a crash is deleted by the same TTL policy and purge.
 pub(super) async fn probe(datastore: &Datastore) -> Result<(), SetupError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|source| {
@@ -25,7 +26,7 @@ pub(super) async fn probe(datastore: &Datastore) -> Result<(), SetupError> {
     let key = format!("probe.{}", URL_SAFE_NO_PAD.encode(random));
     let outcome = probe_key(datastore, &key).await;
     if !matches!(outcome, Ok(())) {
-        // As good as it goes: what is left expires.
+        // An error is ignored: the entity expires.
         if let Ok(Some(left)) = datastore.read(&key).await {
             let _ = datastore.delete(&key, left.version).await;
         }
@@ -34,27 +35,27 @@ pub(super) async fn probe(datastore: &Datastore) -> Result<(), SetupError> {
 }
 
 async fn probe_key(datastore: &Datastore, key: &str) -> Result<(), SetupError> {
-    let expires_at = datastore.clock.now() + LIFE;
+    let expires_at = datastore.now() + PROBE_TTL;
     let update = |base, value| datastore.update(key, base, Bytes::from_static(value), expires_at);
 
-    let first = done(datastore.insert(key, Bytes::from_static(b"1"), expires_at).await)?;
-    let second = done(update(first, b"2").await)?;
-    refused(update(first, b"3").await)?;
-    refused(datastore.delete(key, first).await)?;
-    done(datastore.delete(key, second).await)?;
+    let first = expect_done(datastore.insert(key, Bytes::from_static(b"1"), expires_at).await)?;
+    let second = expect_done(update(first, b"2").await)?;
+    expect_conflict(update(first, b"3").await)?;
+    expect_conflict(datastore.delete(key, first).await)?;
+    expect_done(datastore.delete(key, second).await)?;
     Ok(())
 }
 
-/// The version of a write that nothing stands against.
-fn done(outcome: Result<Write, TierError>) -> Result<Version, SetupError> {
+/// The version of a write that must be done.
+fn expect_done(outcome: Result<Write, TierError>) -> Result<Version, SetupError> {
     match outcome.map_err(SetupError::Probe)? {
         Write::Done(version) => Ok(version),
         Write::Conflict | Write::Missing => Err(SetupError::IgnoresBaseVersion),
     }
 }
 
-/// A write on a stale version must not happen.
-fn refused(outcome: Result<Write, TierError>) -> Result<(), SetupError> {
+/// Checks that a write with a stale version was not applied.
+fn expect_conflict(outcome: Result<Write, TierError>) -> Result<(), SetupError> {
     match outcome.map_err(SetupError::Probe)? {
         Write::Conflict => Ok(()),
         Write::Done(_) | Write::Missing => Err(SetupError::IgnoresBaseVersion),

@@ -1,4 +1,4 @@
-//! Deleting what has expired, in batches.
+//! Deletes expired records, in batches.
 
 use std::time::SystemTime;
 
@@ -10,44 +10,44 @@ use gcloud_sdk::google::datastore::v1::{
 };
 use tokio::task::JoinSet;
 
-use super::entity::{self, Act, Change, EXPIRES_AT, KIND};
-use super::fault::{Fate, Fault};
-use super::rpc::Budget;
-use super::{Datastore, TierError, TierErrorKind};
+use super::entity::{self, Change, EXPIRES_AT, KIND, Operation};
+use super::rpc::{Budget, Rpc};
+use super::rpc_error::{RpcError, WriteStatus};
+use crate::tier::{TierError, TierErrorKind};
 
-/// How many keys one query returns.
-const BATCH: usize = 200;
-/// How many records are dealt with at the same time.
-const AT_ONCE: usize = 16;
+/// The most keys that one query returns.
+const BATCH_SIZE: usize = 200;
+/// The most records that are read and deleted at the same time.
+const CONCURRENCY: usize = 16;
 
-/// Deletes at most `limit` records that have expired at `now`, until the time of one call is used up.
+/// Deletes at most `limit` records that have expired at `now`, within the time of one call.
 ///
-/// The query gives keys only: an index may lag behind the records. Each record is read again, and deleted only in the
-/// very version whose time has passed, so that one renewed in between survives. A failure counts only where nothing
-/// could be deleted; what is left is there for the next purge.
-pub(super) async fn purge_expired(datastore: &Datastore, now: SystemTime, limit: usize) -> Result<usize, TierError> {
-    let mut budget = datastore.rpc.budget();
+/// The query returns keys only, since an index may lag behind the records. Each record is read again, and deleted only
+/// in the version that was seen to be expired, so that a record renewed in between is kept. An error is returned only if
+/// nothing was deleted; the rest is left to the next purge.
+pub(super) async fn purge_expired(rpc: &Rpc, now: SystemTime, limit: usize) -> Result<usize, TierError> {
+    let mut budget = rpc.budget();
     let mut purged = 0;
-    while purged < limit && !budget.is_spent() {
-        let batch = BATCH.min(limit - purged);
-        let (names, outcome) = match expired(datastore, &mut budget, now, batch).await {
-            Ok(names) => (names.len(), delete_all(datastore, &budget, names, now).await),
-            Err(fault) => (0, (0, Some(fault))),
+    while purged < limit && !budget.is_exhausted() {
+        let batch = BATCH_SIZE.min(limit - purged);
+        let (names, outcome) = match query_expired(rpc, &mut budget, now, batch).await {
+            Ok(names) => (names.len(), delete_batch(rpc, &budget, names, now).await),
+            Err(error) => (0, (0, Some(error))),
         };
-        let (deleted, fault) = outcome;
+        let (deleted, error) = outcome;
         purged += deleted;
-        if let Some(fault) = fault {
-            let kind = match fault.fate {
-                Fate::Refused | Fate::Precondition => TierErrorKind::Refused,
+        if let Some(error) = error {
+            let kind = match error.write_status {
+                WriteStatus::Refused | WriteStatus::FailedPrecondition => TierErrorKind::Refused,
                 _ => TierErrorKind::Unavailable,
             };
             return if purged == 0 {
-                Err(fault.into_error("purge", kind))
+                Err(error.into_error("purge", kind))
             } else {
                 Ok(purged)
             };
         }
-        // A short batch was the last; one of which nothing could be deleted would only come again.
+        // A short batch is the last; a batch of which nothing could be deleted would only be returned again.
         if names < batch || deleted == 0 {
             break;
         }
@@ -55,68 +55,65 @@ pub(super) async fn purge_expired(datastore: &Datastore, now: SystemTime, limit:
     Ok(purged)
 }
 
-/// The names of at most `limit` records whose time has passed.
-async fn expired(
-    datastore: &Datastore,
-    budget: &mut Budget,
-    now: SystemTime,
-    limit: usize,
-) -> Result<Vec<String>, Fault> {
+/// The names of at most `limit` records that have expired.
+async fn query_expired(rpc: &Rpc, budget: &mut Budget, now: SystemTime, limit: usize) -> Result<Vec<String>, RpcError> {
     loop {
-        match datastore.rpc.query(budget.attempt(), query(now, limit)).await {
+        match rpc.query(budget.attempt_deadline(), query(now, limit)).await {
             Ok(results) => {
                 let keys = results.into_iter().filter_map(|result| result.entity?.key);
                 return Ok(keys.filter_map(entity::name_of).take(limit).collect());
             }
-            Err(fault) if !fault.is_transient() || !budget.pause().await => return Err(fault),
+            Err(error) if !error.is_transient() || !budget.wait_to_retry().await => return Err(error),
             Err(_) => {}
         }
     }
 }
 
-/// Deletes those of `names` that have expired, and says how many, up to the first fault.
-async fn delete_all(
-    datastore: &Datastore,
-    budget: &Budget,
-    names: Vec<String>,
-    now: SystemTime,
-) -> (usize, Option<Fault>) {
+/// Deletes those of `names` that have expired; returns how many, and the error at which it stopped.
+async fn delete_batch(rpc: &Rpc, budget: &Budget, names: Vec<String>, now: SystemTime) -> (usize, Option<RpcError>) {
     let mut names = names.into_iter();
-    // Dropped with this future, and its tasks with it: each of them deletes one record or none.
+    // Dropping this future aborts the tasks; each of them deletes one record or none.
     let mut tasks = JoinSet::new();
     let mut deleted = 0;
     loop {
-        while tasks.len() < AT_ONCE && !budget.is_spent() {
+        while tasks.len() < CONCURRENCY && !budget.is_exhausted() {
             let Some(name) = names.next() else { break };
-            let (datastore, until) = (datastore.clone(), budget.attempt());
-            tasks.spawn(async move { delete_expired(&datastore, until, &name, now).await });
+            let (rpc, deadline) = (rpc.clone(), budget.attempt_deadline());
+            tasks.spawn(async move { delete_expired(&rpc, deadline, &name, now).await });
         }
         match tasks.join_next().await {
             None => return (deleted, None),
             Some(Ok(Ok(was_deleted))) => deleted += usize::from(was_deleted),
-            Some(Ok(Err(fault))) => return (deleted, Some(fault)),
-            Some(Err(broken)) => return (deleted, Some(Fault::new(Fate::Lost, broken))),
+            Some(Ok(Err(error))) => return (deleted, Some(error)),
+            Some(Err(failed)) => return (deleted, Some(RpcError::new(WriteStatus::Unknown, failed))),
         }
     }
 }
 
 async fn delete_expired(
-    datastore: &Datastore,
-    until: tokio::time::Instant,
+    rpc: &Rpc,
+    deadline: tokio::time::Instant,
     name: &str,
     now: SystemTime,
-) -> Result<bool, Fault> {
-    let Some(found) = datastore.rpc.lookup(until, name).await? else {
+) -> Result<bool, RpcError> {
+    let Some(found) = rpc.lookup(deadline, name).await? else {
         return Ok(false);
     };
     if !found.is_expired(now) {
         return Ok(false);
     }
-    let act = Act::Delete(found.stored.version);
-    match datastore.rpc.commit(until, &Change { key: name, act }).await {
+    let operation = Operation::Delete(found.stored.version);
+    match rpc.commit(deadline, &Change { key: name, operation }).await {
         Ok(result) => Ok(result.is_some_and(|result| !result.conflict_detected)),
-        Err(fault) if matches!(fault.fate, Fate::Precondition | Fate::Aborted) => Ok(false),
-        Err(fault) => Err(fault),
+        Err(error)
+            if matches!(
+                error.write_status,
+                WriteStatus::FailedPrecondition | WriteStatus::Aborted
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
     }
 }
 

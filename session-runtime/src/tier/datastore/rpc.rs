@@ -1,4 +1,4 @@
-//! Single calls of the service: one attempt each, with a deadline that the service is told too.
+//! Calls to the service: one attempt each, with a deadline that is sent to the service too.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,17 +19,19 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Extensions, Request, Response, Status};
 
-use super::builder::SetupError;
-use super::entity::{Change, Found, Place};
-use super::fault::{Fate, Fault};
+use super::entity::{Change, FoundEntity, Location};
+use super::rpc_error::{RpcError, WriteStatus};
+use super::setup_error::SetupError;
 
-/// How long bytes of a call may wait for the network before the connection is given up (`TCP_USER_TIMEOUT`). Without
-/// it a commit that its caller gave up long ago could still leave the socket's buffer when a partition heals.
+/// How long sent bytes may stay unacknowledged before the connection is closed (`TCP_USER_TIMEOUT`, tcp(7)). Without it,
+/// a commit that timed out long ago could still be sent from the socket's buffer when a network partition heals.
 pub(super) const UNSENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Enough for a lost SYN, which is sent again after a second (RFC 6298), and well within one attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Pings on a quiet connection, so that a dead one is found before a request finds it.
-const PING_EVERY: Duration = Duration::from_mins(1);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often an idle connection is checked by an HTTP/2 ping, so that a broken one is closed before a request uses it.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_mins(1);
+/// How long the answer to such a ping may take.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
@@ -40,44 +42,44 @@ pub(super) struct Timeouts {
     pub(super) call: Duration,
 }
 
-/// A client of one place. Clones share the connection.
+/// A client for one location. Clones share the connection.
 #[derive(Clone)]
 pub(super) struct Rpc {
     client: DatastoreClient<Channel>,
     /// `None` for an emulator.
     credentials: Option<Arc<GoogleAuthHeaders>>,
-    /// Which database a request is for, as the service's routing wants to read it (`x-goog-request-params`).
+    /// The value of the header `x-goog-request-params`, by which the service routes a request to its database.
     routing: MetadataValue<Ascii>,
-    pub(super) place: Place,
+    pub(super) location: Location,
     timeouts: Timeouts,
 }
 
-/// The time and the attempts that a call may still use.
+/// The time and the attempts that are left to a call.
 pub(super) struct Budget {
-    until: Instant,
-    attempt: Duration,
-    pauses: ExponentialBackoff,
+    deadline: Instant,
+    attempt_timeout: Duration,
+    delays: ExponentialBackoff,
 }
 
 impl Budget {
-    /// When the attempt that starts now must end.
-    pub(super) fn attempt(&self) -> Instant {
-        self.until.min(Instant::now() + self.attempt)
+    /// The deadline of an attempt that starts now.
+    pub(super) fn attempt_deadline(&self) -> Instant {
+        self.deadline.min(Instant::now() + self.attempt_timeout)
     }
 
-    /// Waits before another attempt; `false` where there is to be none.
-    pub(super) async fn pause(&mut self) -> bool {
-        match self.pauses.next() {
-            Some(pause) if Instant::now() + pause < self.until => {
-                tokio::time::sleep(pause).await;
+    /// Waits before the next attempt; `false` if the budget allows none.
+    pub(super) async fn wait_to_retry(&mut self) -> bool {
+        match self.delays.next() {
+            Some(delay) if Instant::now() + delay < self.deadline => {
+                tokio::time::sleep(delay).await;
                 true
             }
             _ => false,
         }
     }
 
-    pub(super) fn is_spent(&self) -> bool {
-        Instant::now() >= self.until
+    pub(super) fn is_exhausted(&self) -> bool {
+        Instant::now() >= self.deadline
     }
 }
 
@@ -90,8 +92,8 @@ pub(super) fn channel(url: &str) -> Result<Channel, tonic::transport::Error> {
     #[cfg(any(target_os = "android", target_os = "linux"))]
     connector.set_tcp_user_timeout(Some(UNSENT_TIMEOUT));
     let mut endpoint = Endpoint::from_shared(url.to_owned())?
-        .http2_keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_TIMEOUT)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true);
     if url.starts_with("https://") {
         endpoint = endpoint.tls_config(ClientTlsConfig::new().with_native_roots())?;
@@ -103,27 +105,27 @@ impl Rpc {
     pub(super) fn new(
         channel: Channel,
         credentials: Option<Arc<GoogleAuthHeaders>>,
-        place: Place,
+        location: Location,
         timeouts: Timeouts,
     ) -> Result<Self, SetupError> {
-        // The colon of a project within a domain is the one character of a name that a query string would not hold.
-        let project = place.project.replace(':', "%3A");
-        let routing = format!("project_id={project}&database_id={}", place.database);
+        // The colon of a domain-scoped project is the only character of a name that must be encoded.
+        let project = location.project.replace(':', "%3A");
+        let routing = format!("project_id={project}&database_id={}", location.database);
         let routing = routing.parse().map_err(|_| SetupError::BadName(routing))?;
         Ok(Self {
             client: DatastoreClient::new(channel),
             credentials,
             routing,
-            place,
+            location,
             timeouts,
         })
     }
 
     pub(super) fn budget(&self) -> Budget {
         Budget {
-            until: Instant::now() + self.timeouts.call,
-            attempt: self.timeouts.attempt,
-            pauses: ExponentialBuilder::default()
+            deadline: Instant::now() + self.timeouts.call,
+            attempt_timeout: self.timeouts.attempt,
+            delays: ExponentialBuilder::default()
                 .with_min_delay(Duration::from_millis(50))
                 .with_factor(3.0)
                 .with_max_delay(Duration::from_secs(1))
@@ -133,92 +135,101 @@ impl Rpc {
         }
     }
 
-    /// The entity under `key`, strongly consistent.
-    pub(super) async fn lookup(&self, until: Instant, key: &str) -> Result<Option<Found>, Fault> {
+    /// Reads the entity under `key`, strongly consistent.
+    pub(super) async fn lookup(&self, deadline: Instant, key: &str) -> Result<Option<FoundEntity>, RpcError> {
         let request = LookupRequest {
-            project_id: self.place.project.clone(),
-            database_id: self.place.database.clone(),
-            read_options: Some(strong()),
-            keys: vec![self.place.key(key)],
+            project_id: self.location.project.clone(),
+            database_id: self.location.database.clone(),
+            read_options: Some(strong_read()),
+            keys: vec![self.location.key(key)],
             ..LookupRequest::default()
         };
-        let request = self.request(until, request).await?;
+        let request = self.request(deadline, request).await?;
         let mut client = self.client.clone();
-        let answer = within(until, client.lookup(request)).await?;
+        let answer = with_deadline(deadline, client.lookup(request)).await?;
         if !answer.deferred.is_empty() {
-            return Err(Fault::new(Fate::NotApplied, "the service put the lookup off"));
+            return Err(RpcError::new(
+                WriteStatus::NotApplied,
+                "the service deferred the lookup",
+            ));
         }
         match answer.found.into_iter().next() {
             None => Ok(None),
-            Some(found) => Found::from_result(found).map(Some).ok_or_else(|| {
-                Fault::new(
-                    Fate::Refused,
-                    "not a record of this store: no `Value` of bytes, or no version",
+            Some(found) => FoundEntity::from_result(found).map(Some).ok_or_else(|| {
+                RpcError::new(
+                    WriteStatus::Refused,
+                    "the entity is not a session record: it has no blob property `Value`, or no version",
                 )
             }),
         }
     }
 
-    /// Applies one change; `Ok` means that the service answered.
-    pub(super) async fn commit(&self, until: Instant, change: &Change<'_>) -> Result<Option<MutationResult>, Fault> {
+    /// Sends one change; `Ok` means that the service answered without an error.
+    pub(super) async fn commit(
+        &self,
+        deadline: Instant,
+        change: &Change<'_>,
+    ) -> Result<Option<MutationResult>, RpcError> {
         let mutation = change
-            .mutation(&self.place)
-            .ok_or_else(|| Fault::new(Fate::Precondition, "no entity has such a version"))?;
+            .mutation(&self.location)
+            .ok_or_else(|| RpcError::new(WriteStatus::FailedPrecondition, "no entity can have this base version"))?;
         let request = CommitRequest {
-            project_id: self.place.project.clone(),
-            database_id: self.place.database.clone(),
+            project_id: self.location.project.clone(),
+            database_id: self.location.database.clone(),
             mode: Mode::NonTransactional.into(),
             mutations: vec![mutation],
             ..CommitRequest::default()
         };
-        let request = self.request(until, request).await?;
+        let request = self.request(deadline, request).await?;
         let mut client = self.client.clone();
-        let answer = within(until, client.commit(request)).await?;
+        let answer = with_deadline(deadline, client.commit(request)).await?;
         Ok(answer.mutation_results.into_iter().next())
     }
 
-    /// Runs one batch of a query.
-    pub(super) async fn query(&self, until: Instant, query: Query) -> Result<Vec<EntityResult>, Fault> {
+    /// Returns one batch of the results of `query`.
+    pub(super) async fn query(&self, deadline: Instant, query: Query) -> Result<Vec<EntityResult>, RpcError> {
         let request = RunQueryRequest {
-            project_id: self.place.project.clone(),
-            database_id: self.place.database.clone(),
-            partition_id: Some(self.place.partition()),
+            project_id: self.location.project.clone(),
+            database_id: self.location.database.clone(),
+            partition_id: Some(self.location.partition()),
             query_type: Some(QueryType::Query(query)),
             ..RunQueryRequest::default()
         };
-        let request = self.request(until, request).await?;
+        let request = self.request(deadline, request).await?;
         let mut client = self.client.clone();
-        let answer = within(until, client.run_query(request)).await?;
+        let answer = with_deadline(deadline, client.run_query(request)).await?;
         Ok(answer.batch.map(|batch| batch.entity_results).unwrap_or_default())
     }
 
-    /// The message with credentials, routing and the time that is left. Whatever fails here fails before a byte of the
-    /// call is sent.
-    async fn request<T>(&self, until: Instant, message: T) -> Result<Request<T>, Fault> {
+    /// Adds credentials, routing and the timeout to the message. An error here means that nothing was sent.
+    async fn request<T>(&self, deadline: Instant, message: T) -> Result<Request<T>, RpcError> {
         let mut metadata = MetadataMap::new();
         if let Some(credentials) = &self.credentials {
-            let headers = timeout_at(until, credentials.headers())
+            let headers = timeout_at(deadline, credentials.headers())
                 .await
-                .map_err(|late| Fault::new(Fate::NotApplied, late))??;
+                .map_err(|elapsed| RpcError::new(WriteStatus::NotApplied, elapsed))??;
             metadata = MetadataMap::from_headers(headers.as_ref().clone());
         }
         metadata.insert("x-goog-request-params", self.routing.clone());
         let mut request = Request::from_parts(metadata, Extensions::new(), message);
-        request.set_timeout(until.saturating_duration_since(Instant::now()));
+        request.set_timeout(deadline.saturating_duration_since(Instant::now()));
         Ok(request)
     }
 }
 
-/// Waits for the answer, no longer than the service was told that it would be waited for.
-async fn within<T>(until: Instant, answer: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, Fault> {
-    match timeout_at(until, answer).await {
+/// Waits for the answer deadline the deadline, which the service was sent too.
+async fn with_deadline<T>(
+    deadline: Instant,
+    answer: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, RpcError> {
+    match timeout_at(deadline, answer).await {
         Ok(Ok(answer)) => Ok(answer.into_inner()),
         Ok(Err(status)) => Err(status.into()),
-        Err(late) => Err(Fault::new(Fate::Lost, late)),
+        Err(elapsed) => Err(RpcError::new(WriteStatus::Unknown, elapsed)),
     }
 }
 
-fn strong() -> ReadOptions {
+fn strong_read() -> ReadOptions {
     ReadOptions {
         consistency_type: Some(ConsistencyType::ReadConsistency(ReadConsistency::Strong.into())),
     }
@@ -229,8 +240,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn tls_has_one_provider_and_finds_roots() {
-        // Panics where the tree holds two crypto providers and none was chosen.
+    async fn tls_has_a_single_crypto_provider_and_finds_root_certificates() {
+        // rustls panics if two crypto providers are compiled in and none is selected.
         channel("https://datastore.googleapis.com").unwrap();
     }
 }

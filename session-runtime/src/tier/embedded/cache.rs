@@ -13,24 +13,25 @@ use moka::sync::Cache;
 use crate::clock::{Clock, SystemClock};
 use crate::tier::{CacheTier, Cached, Swap, TierError, TierErrorKind, Token};
 
+/// The name of the tier.
 const NAME: &str = "local-cache";
 
-/// What the cache may hold unless told otherwise, in bytes: 64 MiB, memcached's own default (`-m 64`).
+/// The default capacity, in bytes: 64 MiB, memcached's own (`-m 64`).
 const DEFAULT_CAPACITY: u64 = 64 << 20;
 
-/// The largest value unless told otherwise, in bytes: 1 MiB, memcached's own default (`-I 1m`).
+/// The default limit of a value, in bytes: 1 MiB, memcached's own (`-I 1m`).
 const DEFAULT_MAX_VALUE_LEN: usize = 1 << 20;
 
-/// The longest key that the trait allows, in bytes.
+/// The longest key, in bytes (documented at [`CacheTier`]).
 const MAX_KEY_LEN: usize = 250;
 
-/// What an entry costs beside its key and value, in bytes: the map's node, the key's and the value's counters, the
-/// links of the recency list. Estimated from the sizes of those parts, and rounded up.
+/// The memory of an entry besides its key and value, in bytes: the map's node, the reference counts of key and value, the
+/// links of the recency list. Estimated from the sizes of these parts in moka 0.12, and rounded up.
 const ENTRY_OVERHEAD: usize = 256;
 
-/// A cache inside this process, bounded in bytes, that stands in for memcached.
+/// A cache in the memory of this process, of limited size, in place of memcached.
 ///
-/// Clones share the contents. When it is full, the values that were not used for the longest time go first.
+/// Clones share the contents. When it is full, the least recently used values are evicted first.
 #[derive(Clone)]
 pub struct LocalCache {
     entries: Cache<String, Entry>,
@@ -43,31 +44,31 @@ pub struct LocalCache {
 struct Entry {
     value: Bytes,
     token: Token,
-    /// `None` where the deadline is further away than a [`SystemTime`] can say.
-    deadline: Option<SystemTime>,
+    /// `None` if it is later than a [`SystemTime`] can represent.
+    expires_at: Option<SystemTime>,
 }
 
 impl LocalCache {
     /// An empty cache of 64 MiB, for values of at most 1 MiB, on the machine's clock.
     pub fn new() -> Self {
         Self {
-            entries: entries(DEFAULT_CAPACITY),
+            entries: build_cache(DEFAULT_CAPACITY),
             tokens: Arc::default(),
             clock: Arc::new(SystemClock),
             max_value_len: DEFAULT_MAX_VALUE_LEN,
         }
     }
 
-    /// Bounds what is held, keys and bookkeeping included, to about `bytes`. The cache starts anew, empty.
+    /// Limits the size of the contents, including keys and overhead, to about `bytes`. The cache becomes empty.
     #[must_use]
     pub fn with_capacity(self, bytes: u64) -> Self {
         Self {
-            entries: entries(bytes),
+            entries: build_cache(bytes),
             ..self
         }
     }
 
-    /// Refuses values of more than `bytes`.
+    /// Limits the size of a value to `bytes`.
     #[must_use]
     pub fn with_max_value_len(self, bytes: usize) -> Self {
         Self {
@@ -76,7 +77,7 @@ impl LocalCache {
         }
     }
 
-    /// Measures deadlines with `clock`.
+    /// Measures times to live by `clock`.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
         Self {
@@ -85,31 +86,31 @@ impl LocalCache {
         }
     }
 
-    /// An entry with a token that no other entry of this cache has or had. The value is copied, so that a small slice
-    /// of a large buffer does not keep the whole buffer, which the bound does not see.
-    fn entry(&self, value: &Bytes, ttl: Duration) -> Entry {
+    /// An entry with a token that no other entry of this cache has or had. The value is copied, since a small slice of a
+    /// large buffer would keep the whole buffer in memory, which the capacity does not count.
+    fn new_entry(&self, value: &Bytes, ttl: Duration) -> Entry {
         Entry {
             value: Bytes::copy_from_slice(value),
             token: Token(self.tokens.fetch_add(1, Ordering::Relaxed)),
-            deadline: self.clock.now().checked_add(ttl),
+            expires_at: self.clock.now().checked_add(ttl),
         }
     }
 
-    fn check_len(&self, doing: &'static str, value: &Bytes) -> Result<(), TierError> {
+    fn check_len(&self, operation: &'static str, value: &Bytes) -> Result<(), TierError> {
         let (size, limit) = (value.len(), CacheTier::max_value_len(self));
         if size > limit {
-            return Err(TierError::new(NAME, doing, TierErrorKind::TooLarge { size, limit }));
+            return Err(TierError::new(NAME, operation, TierErrorKind::TooLarge { size, limit }));
         }
         Ok(())
     }
 
-    /// Changes the entry of `key` if it is in date and has `token`, in one step that no other change of the key divides.
-    fn change(&self, key: &str, token: Token, op: Op<Entry>) -> Swap {
+    /// Applies `op` to the entry of `key` if it has not expired and has `token`, atomically for this key.
+    fn compute_if_current(&self, key: &str, token: Token, op: Op<Entry>) -> Swap {
         let now = self.clock.now();
         let mut outcome = Swap::Missing;
         self.entries.entry_by_ref(key).and_compute_with(|found| {
             match found.map(moka::Entry::into_value) {
-                Some(found) if !found.is_in_date(now) => outcome = Swap::Missing,
+                Some(found) if found.is_expired(now) => outcome = Swap::Missing,
                 None => outcome = Swap::Missing,
                 Some(found) if found.token != token => outcome = Swap::Changed,
                 Some(_) => {
@@ -123,9 +124,9 @@ impl LocalCache {
     }
 }
 
-/// Least recently used first, as memcached has it. The cache's usual policy would rather turn away a newcomer, and the
-/// session that has just begun is the one that its user will miss.
-fn entries(capacity: u64) -> Cache<String, Entry> {
+/// Evicts the least recently used first, as memcached does. moka's default policy may reject a new entry instead, but a
+/// session that has just begun must be kept.
+fn build_cache(capacity: u64) -> Cache<String, Entry> {
     Cache::builder()
         .max_capacity(capacity)
         .weigher(|key: &String, entry: &Entry| {
@@ -136,8 +137,8 @@ fn entries(capacity: u64) -> Cache<String, Entry> {
 }
 
 impl Entry {
-    fn is_in_date(&self, now: SystemTime) -> bool {
-        self.deadline.is_none_or(|deadline| now < deadline)
+    fn is_expired(&self, now: SystemTime) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
 }
 
@@ -161,7 +162,7 @@ impl CacheTier for LocalCache {
         NAME
     }
 
-    /// Never more than the whole cache could hold.
+    /// At most what fits into the capacity together with its key.
     fn max_value_len(&self) -> usize {
         let capacity = self.entries.policy().max_capacity().unwrap_or(u64::MAX);
         let room = usize::try_from(capacity).unwrap_or(usize::MAX);
@@ -171,16 +172,16 @@ impl CacheTier for LocalCache {
 
     async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {
         let now = self.clock.now();
-        let found = self.entries.get(key).filter(|entry| entry.is_in_date(now));
+        let found = self.entries.get(key).filter(|entry| !entry.is_expired(now));
         Ok(found.map(|Entry { value, token, .. }| Cached { value, token }))
     }
 
     async fn add(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool, TierError> {
         self.check_len("add", &value)?;
-        let (now, entry) = (self.clock.now(), self.entry(&value, ttl));
+        let (now, entry) = (self.clock.now(), self.new_entry(&value, ttl));
         let mut added = false;
         self.entries.entry_by_ref(key).and_compute_with(|found| {
-            added = !found.is_some_and(|found| found.value().is_in_date(now));
+            added = found.is_none_or(|found| found.value().is_expired(now));
             if added { Op::Put(entry) } else { Op::Nop }
         });
         Ok(added)
@@ -188,18 +189,18 @@ impl CacheTier for LocalCache {
 
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), TierError> {
         self.check_len("set", &value)?;
-        let entry = self.entry(&value, ttl);
-        // Not a plain insert: that would slip between the look and the put of a swap that is under way.
+        let entry = self.new_entry(&value, ttl);
+        // A plain insert would not be atomic with a concurrent swap, which reads and then writes.
         self.entries.entry_by_ref(key).and_upsert_with(|_| entry);
         Ok(())
     }
 
     async fn swap(&self, key: &str, token: Token, value: Bytes, ttl: Duration) -> Result<Swap, TierError> {
         self.check_len("swap", &value)?;
-        Ok(self.change(key, token, Op::Put(self.entry(&value, ttl))))
+        Ok(self.compute_if_current(key, token, Op::Put(self.new_entry(&value, ttl))))
     }
 
     async fn remove(&self, key: &str, token: Token) -> Result<Swap, TierError> {
-        Ok(self.change(key, token, Op::Remove))
+        Ok(self.compute_if_current(key, token, Op::Remove))
     }
 }

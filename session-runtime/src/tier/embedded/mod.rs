@@ -4,4 +4,4 @@ mod cache;
 mod file;
 
 pub use cache::LocalCache;
-pub use file::{LocalFile, OpenError};
+pub use file::{LocalFile, LocalFileError};

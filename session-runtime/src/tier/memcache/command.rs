@@ -1,16 +1,17 @@
-//! The four commands of the tier, spoken through `memcache-async`.
+//! The four memcached commands that the tier uses, sent through `memcache-async`.
 
 use std::io;
 use std::time::Duration;
 
 use memcache_async::ascii::Protocol;
 
-use super::reply::{Expected, Surprise};
-use super::stream::Guard;
+use super::reply::{Expected, ProtocolError};
+use super::stream::CheckedStream;
 
-/// The longest relative `exptime`, 30 days; memcached takes a larger one for a Unix time (doc/protocol.txt).
+/// The longest relative `exptime`, 30 days in seconds; memcached reads a larger one as a Unix time (its
+/// doc/protocol.txt, "Expiration times").
 const MAX_RELATIVE: u32 = 60 * 60 * 24 * 30;
-/// An `exptime` in the past: the smallest absolute one, on 31 January 1970.
+/// An `exptime` in the past: the smallest that is a Unix time, 31 January 1970.
 pub(super) const EXPIRED: u32 = MAX_RELATIVE + 1;
 
 /// One command, on one key.
@@ -22,21 +23,21 @@ pub(super) enum Command<'a> {
     Cas { value: &'a [u8], exptime: u32, token: u64 },
 }
 
-/// What a command led to.
+/// What memcached replied to a command.
 #[derive(Debug)]
-pub(super) enum Answer {
-    /// The value, and its cas unique.
+pub(super) enum Reply {
+    /// The value, and its token.
     Value(Vec<u8>, u64),
     /// The write was carried out.
     Done,
-    /// Another value is in the way.
+    /// Nothing was written: there is another value under the key.
     Changed,
-    /// There is no value.
-    Absent,
+    /// There is no value under the key.
+    Missing,
 }
 
 impl Command<'_> {
-    /// What to call it in errors.
+    /// Its name in errors.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -51,7 +52,7 @@ impl Command<'_> {
         !matches!(self, Self::Get)
     }
 
-    /// The size of what it stores, in bytes.
+    /// The size of the value that it stores, in bytes.
     pub(super) fn value_len(&self) -> usize {
         match self {
             Self::Get => 0,
@@ -59,7 +60,7 @@ impl Command<'_> {
         }
     }
 
-    /// The reply to expect, for a `key` whose value has at most `max_len` bytes.
+    /// The reply to expect for `key`, with a value of at most `max_len` bytes.
     pub(super) fn expected<'a>(&self, key: &'a str, max_len: usize) -> Expected<'a> {
         match self {
             Self::Get => Expected::Value { key, max_len },
@@ -69,46 +70,47 @@ impl Command<'_> {
         }
     }
 
-    /// Sends it and reads the whole reply. `salt` turns a token into a cas unique, and back.
-    pub(super) async fn perform(
+    /// Sends it and reads the whole reply. A token is a cas unique XOR `salt`.
+    pub(super) async fn run(
         &self,
-        protocol: &mut Protocol<&mut Guard<'_>>,
+        protocol: &mut Protocol<&mut CheckedStream<'_>>,
         key: &str,
         salt: u64,
-    ) -> io::Result<Answer> {
+    ) -> io::Result<Reply> {
         let outcome = match *self {
             Self::Get => {
                 let found = protocol.gets_cas(key).await;
-                found.map(|(value, cas)| Answer::Value(value, cas ^ salt))
+                found.map(|(value, cas)| Reply::Value(value, cas ^ salt))
             }
-            Self::Add { value, exptime } => protocol.add(key, value, exptime).await.map(|()| Answer::Done),
-            // The store is `noreply`: the answer to a second command on the same connection shows that it was read.
-            // One that memcached does not store (too large, out of memory) still drops what lay there.
+            Self::Add { value, exptime } => protocol.add(key, value, exptime).await.map(|()| Reply::Done),
+            // `memcache-async` sends `set` with `noreply`, so the reply to a second command on the same connection shows
+            // that memcached has read it. Even where memcached cannot store the value (too large, out of memory), it
+            // deletes the old one.
             Self::Set { value, exptime } => {
                 protocol.set(key, value, exptime).await?;
-                protocol.version().await.map(|_| Answer::Done)
+                protocol.version().await.map(|_| Reply::Done)
             }
             Self::Cas { value, exptime, token } => {
-                // 0 is no cas unique: memcached takes it for "unconditionally".
+                // 0 is not a cas unique: to memcached it means "unconditionally".
                 let Some(cas) = Some(token ^ salt).filter(|cas| *cas != 0) else {
-                    return Err(Surprise::Unexpected.into());
+                    return Err(ProtocolError::UnexpectedReply.into());
                 };
                 let is_done = protocol.cas(key, value, cas, exptime).await;
-                is_done.map(|is_done| if is_done { Answer::Done } else { Answer::Changed })
+                is_done.map(|is_done| if is_done { Reply::Done } else { Reply::Changed })
             }
         };
         outcome.or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => Ok(Answer::Absent),
-            io::ErrorKind::AlreadyExists => Ok(Answer::Changed),
-            // memcache-async 0.10 looks for `NOT FOUND` where memcached says `NOT_FOUND`. The text can only be the
-            // reply's line: the guard's own surprises are of another kind.
-            io::ErrorKind::Other if error.to_string().trim_end() == "NOT_FOUND" => Ok(Answer::Absent),
+            io::ErrorKind::NotFound => Ok(Reply::Missing),
+            io::ErrorKind::AlreadyExists => Ok(Reply::Changed),
+            // memcache-async 0.10 expects `NOT FOUND` where memcached sends `NOT_FOUND`. The text can only be the reply's
+            // line: protocol errors have another kind.
+            io::ErrorKind::Other if error.to_string().trim_end() == "NOT_FOUND" => Ok(Reply::Missing),
             _ => Err(error),
         })
     }
 }
 
-/// A time to live in memcached's terms: whole seconds rounded up, from 1 (0 would be for ever) to 30 days.
+/// A time to live as memcached's `exptime`: whole seconds, rounded up, from 1 (0 means "never expires") to 30 days.
 pub(super) fn exptime(ttl: Duration) -> u32 {
     let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0));
     u32::try_from(seconds).unwrap_or(MAX_RELATIVE).clamp(1, MAX_RELATIVE)
@@ -119,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ttl_is_rounded_up_and_never_for_ever_or_a_date() {
+    fn a_ttl_is_rounded_up_and_is_neither_endless_nor_a_unix_time() {
         let cases = [
             (Duration::ZERO, 1),
             (Duration::from_millis(1), 1),

@@ -1,4 +1,4 @@
-//! One server's connections: opened when needed, kept while in step, closed the moment that they may not be.
+//! The connections to one server: opened when needed, reused while in sync, closed as soon as they may not be.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,63 +10,78 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 
 use super::breaker::Breaker;
-use super::command::{Answer, Command};
+use super::command::{Command, Reply};
 use super::config::Address;
-use super::stream::{Guard, Stream};
+use super::stream::{CheckedStream, Stream};
 
-/// An idle connection older than this is not used again: routers forget a silent one after about 350 s (the shortest
-/// among the large clouds), and swallow what is sent on it.
+/// A connection that was idle for longer is not used again: routers forget an idle connection, AWS's NAT gateway after
+/// 350 s, and then silently discard what is sent on it.
 const MAX_IDLE: Duration = Duration::from_mins(4);
+
+/// No connection to a server could be had.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot connect to the memcached server {server}: check that it runs and can be reached from here")]
+pub(super) struct ConnectError {
+    server: Address,
+    source: io::Error,
+}
 
 /// A server and the connections to it.
 pub(super) struct Server {
     pub(super) breaker: Breaker,
-    pool: Pool<Opener>,
+    pool: Pool<Connector>,
 }
 
 impl Server {
     /// Connects to nothing yet.
     pub(super) fn new(address: Address, pool_size: usize) -> io::Result<Self> {
-        let opener = Opener {
+        let connector = Connector {
             address,
-            lookups: Arc::new(Semaphore::new(1)),
-            incarnation: Mutex::default(),
+            lookup_permits: Arc::new(Semaphore::new(1)),
+            epoch: Mutex::default(),
         };
-        let pool = Pool::builder(opener)
+        let pool = Pool::builder(connector)
             .max_size(pool_size)
             .runtime(deadpool::Runtime::Tokio1);
-        // The last one used goes first, so that a pool that grew for a peak falls idle again, and is closed.
+        // The connection used last is taken first, so that those opened for a peak stay idle until they are too old.
         let pool = pool.queue_mode(deadpool::managed::QueueMode::Lifo).build();
         let pool = pool.map_err(io::Error::other)?;
         let breaker = Breaker::default();
         Ok(Self { breaker, pool })
     }
 
-    /// The same server, with a new pool: deadpool's `resize` leaves an unused one as large as it was.
+    /// The same server with a new pool, since deadpool's `resize` does not change a pool that was not used yet.
     pub(super) fn with_pool_size(self, pool_size: usize) -> Self {
-        // The only error is a pool without a runtime, which `new` would have met.
+        // The only error is a pool without a runtime, and `new` sets one.
         Self::new(self.pool.manager().address.clone(), pool_size).unwrap_or(self)
     }
 
-    /// A connection in step, waiting for one where all are in use. The caller bounds the wait.
-    pub(super) async fn connection(&self, connect_timeout: Duration) -> Result<Object<Opener>, PoolError<io::Error>> {
+    /// A connection that is in sync; waits for one while all are in use. The caller bounds the wait.
+    pub(super) async fn connection(&self, connect_timeout: Duration) -> Result<Object<Connector>, ConnectError> {
         let timeouts = Timeouts {
             create: Some(connect_timeout),
             ..Timeouts::new()
         };
-        self.pool.timeout_get(&timeouts).await
+        self.pool.timeout_get(&timeouts).await.map_err(|error| ConnectError {
+            server: self.pool.manager().address.clone(),
+            // The pool's own error prints its source, so it is taken out.
+            source: match error {
+                PoolError::Backend(source) => source,
+                other => io::Error::other(other),
+            },
+        })
     }
 
-    /// Closes the connections that are not in use, so that the next one is fresh.
+    /// Closes the connections that are not in use, so that the next one is new.
     pub(super) fn close_idle(&self) {
         drop(self.pool.retain(|_, _| false));
     }
 }
 
-/// A connection, or what is left of one.
+/// A connection; unusable, and to be dropped, after an exchange that did not end.
 pub(super) struct Connection {
-    /// Taken out before the first byte of a command is sent and put back after the last byte of its reply was read. So
-    /// a request that is cancelled or times out in between closes the socket, and no other can see its reply.
+    /// Taken out before the first byte of a command is sent, and put back after the last byte of its reply was read. So
+    /// a request that is cancelled or times out in between closes the socket, and no other request can read its reply.
     stream: Option<Arc<Stream>>,
     salt: u64,
     has_sent: bool,
@@ -74,35 +89,36 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Sends `command` and reads the whole reply.
-    pub(super) async fn exchange(&mut self, command: Command<'_>, key: &str, max_len: usize) -> io::Result<Answer> {
+    pub(super) async fn exchange(&mut self, command: Command<'_>, key: &str, max_len: usize) -> io::Result<Reply> {
         self.has_sent = false;
         let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
-        let mut guard = Guard::new(&stream, command.expected(key, max_len), &mut self.has_sent);
-        let answer = command.perform(&mut Protocol::new(&mut guard), key, self.salt).await?;
-        guard.finish()?;
+        let mut checked = CheckedStream::new(&stream, command.expected(key, max_len), &mut self.has_sent);
+        let reply = command.run(&mut Protocol::new(&mut checked), key, self.salt).await?;
+        checked.finish()?;
         self.stream = Some(stream);
-        Ok(answer)
+        Ok(reply)
     }
 
-    /// Whether any byte of the last command may have left.
+    /// Whether any byte of the last command may have been sent.
     pub(super) fn has_sent(&self) -> bool {
         self.has_sent
     }
 }
 
 /// Opens the connections to one server.
-pub(super) struct Opener {
+pub(super) struct Connector {
     address: Address,
-    lookups: Arc<Semaphore>,
-    incarnation: Mutex<Incarnation>,
+    /// Limits the name lookups that run at the same time.
+    lookup_permits: Arc<Semaphore>,
+    epoch: Mutex<ServerEpoch>,
 }
 
-impl Opener {
-    async fn open(&self) -> io::Result<Stream> {
+impl Connector {
+    async fn connect(&self) -> io::Result<Stream> {
         let stream = match &self.address {
             Address::Ip(address) => TcpStream::connect(address).await?,
             Address::Name(name, port) => {
-                let addresses = self.look_up(name.clone(), *port).await?;
+                let addresses = self.resolve(name.clone(), *port).await?;
                 TcpStream::connect(addresses.as_slice()).await?
             }
             #[cfg(unix)]
@@ -112,10 +128,10 @@ impl Opener {
         Ok(Stream::Tcp(stream))
     }
 
-    /// A lookup blocks a thread until the resolver gives up, however short the caller's patience, so there is at most
-    /// one a server.
-    async fn look_up(&self, name: String, port: u16) -> io::Result<Vec<std::net::SocketAddr>> {
-        let permit = Arc::clone(&self.lookups).acquire_owned().await;
+    /// A lookup blocks a thread until the resolver's own timeout, even after the caller's has passed, so each server has
+    /// at most one lookup at a time.
+    async fn resolve(&self, name: String, port: u16) -> io::Result<Vec<std::net::SocketAddr>> {
+        let permit = Arc::clone(&self.lookup_permits).acquire_owned().await;
         let permit = permit.map_err(io::Error::other)?;
         let lookup = tokio::spawn(async move {
             let addresses = lookup_host((name, port)).await.map(Iterator::collect);
@@ -125,18 +141,18 @@ impl Opener {
         lookup.await?
     }
 
-    fn incarnation(&self) -> std::sync::MutexGuard<'_, Incarnation> {
-        self.incarnation.lock().unwrap_or_else(PoisonError::into_inner)
+    fn epoch(&self) -> std::sync::MutexGuard<'_, ServerEpoch> {
+        self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Manager for Opener {
+impl Manager for Connector {
     type Type = Connection;
     type Error = io::Error;
 
     async fn create(&self) -> io::Result<Connection> {
-        let stream = Arc::new(self.open().await?);
-        let salt = self.incarnation().join(&stream);
+        let stream = Arc::new(self.connect().await?);
+        let salt = self.epoch().register(&stream);
         Ok(Connection {
             stream: Some(stream),
             salt,
@@ -145,38 +161,38 @@ impl Manager for Opener {
     }
 
     async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<io::Error> {
-        let is_current = connection.salt == self.incarnation().salt;
-        let is_quiet = connection.stream.as_ref().is_some_and(|stream| stream.is_quiet());
-        if is_current && is_quiet && metrics.last_used() < MAX_IDLE {
+        let is_current = connection.salt == self.epoch().salt;
+        let is_idle = connection.stream.as_ref().is_some_and(|stream| stream.is_idle());
+        if is_current && is_idle && metrics.last_used() < MAX_IDLE {
             Ok(())
         } else {
-            Err(RecycleError::message("out of step, closed or too old"))
+            Err(RecycleError::message("out of sync, closed or too old"))
         }
     }
 }
 
-/// One life of the server, from its start to its end.
+/// The time between a start of the server and its next restart.
 ///
-/// A memcached that restarts counts its cas uniques from 1 again, so that one read before would, sooner or later, name
-/// another value after. A token is therefore the cas unique, XOR-ed with a random salt that belongs to one life: what
-/// an older token turns into is the cas unique of nothing, and memcached itself answers that the value has changed.
+/// A restarted memcached counts its cas uniques from 1 again, so one from before the restart would sooner or later name
+/// another value. A token is therefore the cas unique XOR a random salt, a new one for each epoch: under the new salt,
+/// an older token becomes a cas unique that no value has, and memcached answers that the value has changed.
 #[derive(Default)]
-struct Incarnation {
+struct ServerEpoch {
     salt: u64,
     streams: Vec<Weak<Stream>>,
 }
 
-impl Incarnation {
-    /// The salt for a connection that was just opened. The server is taken to be the same only if an earlier
-    /// connection to it is still open: a server that dies closes all of them first.
-    fn join(&mut self, stream: &Arc<Stream>) -> u64 {
+impl ServerEpoch {
+    /// Adds a connection that was just opened, and returns its salt. The epoch goes on only if an earlier connection is
+    /// still open: all connections to a server are closed before it restarts.
+    fn register(&mut self, stream: &Arc<Stream>) -> u64 {
         self.streams.retain(|stream| stream.strong_count() > 0);
-        let is_same = self
+        let is_same_epoch = self
             .streams
             .iter()
             .filter_map(Weak::upgrade)
-            .any(|stream| stream.is_quiet());
-        if !is_same {
+            .any(|stream| stream.is_idle());
+        if !is_same_epoch {
             self.salt = fastrand::u64(1..);
             self.streams.clear();
         }

@@ -1,8 +1,8 @@
 //! The memcached tier: any number of servers, each key on one of them.
 //!
-//! A server that is down costs the keys that live on it and no others; there is no second place for a key, since two
-//! places would be two caches that do not see each other's writes. For the same reason every process must name the
-//! same servers, in whatever order.
+//! A server that is down makes only its own keys unavailable. Their load is not moved to another server: two servers for
+//! one key would be two caches that do not see each other's writes. For the same reason every process must use the same
+//! servers, in any order.
 
 mod breaker;
 mod command;
@@ -18,36 +18,37 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rendezvous_hash::{KeyValueNode, RendezvousNodes};
 use tokio::time::{Instant, timeout_at};
 
-use self::command::{Answer, Command, EXPIRED, exptime};
-use self::config::{Address, Environment, Fault};
+use self::command::{Command, EXPIRED, Reply, exptime};
+use self::config::{Address, ConfigErrorKind, Environment};
 use self::connection::Server;
-use self::placement::{Servers, Weights, server_of};
-use self::reply::Surprise;
+use self::placement::{Named, server_of};
+use self::reply::ProtocolError;
 use super::{CacheTier, Cached, Swap, TierError, TierErrorKind, Token};
 
 pub use self::config::ConfigError;
 
-/// memcached's limit for an item (`-I`, 1 MiB by default). Key and header count, so the longest value is a little less.
+/// memcached's default limit for an item (`-I`), 1 MiB. Key and header count towards it, so the largest value that a
+/// server with this limit stores is a little smaller.
 const DEFAULT_MAX_VALUE_LEN: usize = 1 << 20;
-/// Many times what a healthy memcached takes, and little to a person who waits.
+/// Many times what a healthy memcached takes, and short for a user who waits.
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(250);
-/// Less than the operation's, so that a server that does not answer a SYN is told from one that is slow.
+/// Less than [`DEFAULT_TIMEOUT`], so that a lost SYN is told from a slow reply.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_millis(150);
+/// More operations than one process usually has in flight; far below memcached's limit of 1024 connections (`-c`).
 const DEFAULT_POOL_SIZE: usize = 32;
-/// The longest timeout that can be asked for.
+/// The longest timeout that can be set, so that every call ends within a bounded time.
 const MAX_TIMEOUT: Duration = Duration::from_mins(1);
-/// memcached's limit (`KEY_MAX_LENGTH`).
+/// memcached's limit, in bytes (`KEY_MAX_LENGTH` in its memcached.h).
 const MAX_KEY_LEN: usize = 250;
 
 /// A [`CacheTier`] on memcached servers.
 ///
 /// Connections are opened when they are needed. Times to live are whole seconds, rounded up, of at most 30 days.
 ///
-/// A server that leaves three operations in a row without an answer is not asked by [`get`](CacheTier::get) for a while:
-/// all but one of them a second fail at once, until it answers anything. Whatever writes is always tried.
+/// After three operations in a row without an answer from a server, [`get`](CacheTier::get)s of its keys fail at once,
+/// except for one a second, until the server answers again. Writes are always tried.
 ///
 /// ```
 /// # fn main() -> Result<(), session_runtime::tier::memcache::ConfigError> {
@@ -60,7 +61,7 @@ const MAX_KEY_LEN: usize = 250;
 /// # }
 /// ```
 pub struct Memcache {
-    servers: Servers<Server>,
+    servers: Vec<Named<Server>>,
     timeout: Duration,
     connect_timeout: Duration,
     max_value_len: usize,
@@ -79,18 +80,21 @@ impl Memcache {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let mut nodes = RendezvousNodes::new(Weights);
+        let mut named: Vec<Named<Server>> = Vec::new();
         for server in servers {
             let address = Address::parse(server.as_ref())?;
             let name = address.to_string();
-            let server = Server::new(address, DEFAULT_POOL_SIZE).map_err(Fault::Pool)?;
-            nodes.insert(KeyValueNode::new(name, server));
+            if named.iter().any(|other| other.name == name) {
+                continue;
+            }
+            let server = Server::new(address, DEFAULT_POOL_SIZE).map_err(ConfigErrorKind::Pool)?;
+            named.push(Named { name, server });
         }
-        if nodes.is_empty() {
-            return Err(Fault::NoServers.into());
+        if named.is_empty() {
+            return Err(ConfigErrorKind::NoServers.into());
         }
         Ok(Self {
-            servers: nodes,
+            servers: named,
             timeout: DEFAULT_TIMEOUT,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             max_value_len: DEFAULT_MAX_VALUE_LEN,
@@ -111,34 +115,33 @@ impl Memcache {
         })
     }
 
-    /// Bounds every operation, the wait for a connection included: 250 ms unless told, a minute at most.
+    /// Limits the time of every operation, including the wait for a connection. Default: 250 ms; at most a minute.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(MAX_TIMEOUT);
         self
     }
 
-    /// Bounds the opening of a connection, within the operation that needs it: 150 ms unless told.
+    /// Limits the time to open a connection, within that of the operation. Default: 150 ms; at most a minute.
     #[must_use]
     pub fn with_connect_timeout(mut self, connect_timeout: Duration) -> Self {
         self.connect_timeout = connect_timeout.min(MAX_TIMEOUT);
         self
     }
 
-    /// Bounds the connections to each server: 32 unless told, 1 at least. An operation that finds all in use waits.
+    /// Limits the connections to each server; an operation waits while all are in use. Default: 32; at least 1.
     #[must_use]
     pub fn with_pool_size(mut self, pool_size: usize) -> Self {
-        let old = std::mem::replace(&mut self.servers, RendezvousNodes::new(Weights));
-        let resized = |node: KeyValueNode<String, Server>| {
-            let server = node.value.with_pool_size(pool_size.max(1));
-            KeyValueNode::new(node.key, server)
+        let resized = |Named { name, server }| Named {
+            name,
+            server: Server::with_pool_size(server, pool_size.max(1)),
         };
-        self.servers.extend(old.into_iter().map(resized));
+        self.servers = self.servers.into_iter().map(resized).collect();
         self
     }
 
-    /// Bounds the values that are stored, in bytes: 1 MiB unless told. Servers that were started with a larger `-I`
-    /// take more.
+    /// Limits the size of a value, in bytes. Default: 1 MiB, memcached's own; servers started with a larger `-I` accept
+    /// larger ones.
     #[must_use]
     pub fn with_max_value_len(mut self, max_value_len: usize) -> Self {
         self.max_value_len = max_value_len;
@@ -147,11 +150,11 @@ impl Memcache {
 
     /// The canonical name of the server that `key` lives on.
     pub fn server_of(&self, key: &str) -> Option<&str> {
-        server_of(&self.servers, key).map(|server| server.key.as_str())
+        server_of(&self.servers, key).map(|named| named.name.as_str())
     }
 
-    /// Asks the key's server, unless it is a read and the server has not answered lately.
-    async fn ask(&self, key: &str, command: Command<'_>) -> Result<Answer, TierError> {
+    /// Executes `command` on the key's server, unless the breaker rejects it.
+    async fn execute(&self, key: &str, command: Command<'_>) -> Result<Reply, TierError> {
         let failure = |kind| TierError::new(self.name(), command.name(), kind);
         if key.is_empty() || key.len() > MAX_KEY_LEN || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(failure(TierErrorKind::Refused).with_source("the key is not 1 to 250 bytes of printable ASCII"));
@@ -160,43 +163,39 @@ impl Memcache {
         if size > limit {
             return Err(failure(TierErrorKind::TooLarge { size, limit }));
         }
-        let Some(KeyValueNode {
-            key: name,
-            value: server,
-        }) = server_of(&self.servers, key)
-        else {
+        let Some(Named { name, server }) = server_of(&self.servers, key) else {
             return Err(failure(TierErrorKind::Unavailable));
         };
-        let asked_at = Instant::now();
-        if !command.is_write() && !server.breaker.lets_through(asked_at) {
+        let started_at = Instant::now();
+        if !command.is_write() && !server.breaker.allow_read(started_at) {
             return Err(failure(TierErrorKind::Unavailable)
-                .with_source("the server has not answered lately and is not asked for now"));
+                .with_source("the server has not answered lately: reads are not sent to it for now"));
         }
-        let outcome = self.ask_server(server, key, command, asked_at + self.timeout).await;
-        if has_answered(&outcome) {
-            if server.breaker.answered(Instant::now()) {
+        let outcome = self.execute_on(server, key, command, started_at + self.timeout).await;
+        if has_replied(&outcome) {
+            if server.breaker.record_answer(Instant::now()) {
                 tracing::info!(server = name, "memcached answers again");
             }
-        } else if server.breaker.failed(asked_at, Instant::now()) {
+        } else if server.breaker.record_failure(started_at, Instant::now()) {
             tracing::warn!(
                 server = name,
-                "memcached does not answer: most reads go past it until it does"
+                "memcached does not answer: most reads are not sent to it until it does"
             );
         }
         outcome
     }
 
-    /// Asks once, or for a read twice where the first connection turned out to be unusable.
-    async fn ask_server(
+    /// Executes `command` once, or twice if it is a read and the first connection turned out to be broken.
+    async fn execute_on(
         &self,
         server: &Server,
         key: &str,
         command: Command<'_>,
         deadline: Instant,
-    ) -> Result<Answer, TierError> {
+    ) -> Result<Reply, TierError> {
         let failure = |kind| TierError::new(self.name(), command.name(), kind);
         let (size, limit) = (command.value_len(), self.max_value_len);
-        // A process with a larger limit of its own may have stored more than this one would.
+        // Another process with a larger limit may have stored a larger value.
         let max_len = self.max_value_len.max(DEFAULT_MAX_VALUE_LEN);
         let mut may_retry = !command.is_write();
         loop {
@@ -204,7 +203,7 @@ impl Memcache {
             let mut connection = connection
                 .map_err(|elapsed| failure(TierErrorKind::Unavailable).with_source(elapsed))?
                 .map_err(|error| failure(TierErrorKind::Unavailable).with_source(error))?;
-            // A timeout polls once even when it is over: too late to send something whose reply nobody will wait for.
+            // `timeout_at` polls once even after the deadline, and would send a command whose reply nobody waits for.
             if deadline <= Instant::now() {
                 return Err(failure(TierErrorKind::Unavailable).with_source(io::Error::from(io::ErrorKind::TimedOut)));
             }
@@ -215,13 +214,13 @@ impl Memcache {
                 TierErrorKind::Unavailable
             };
             match exchange {
-                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(_)) if may_retry => {
                     may_retry = false;
                     drop(connection);
                     server.close_idle();
                 }
-                Ok(Err(error)) => return Err(failure(refine(kind, &error, size, limit)).with_source(error)),
+                Ok(Err(error)) => return Err(failure(refine_kind(kind, &error, size, limit)).with_source(error)),
                 Err(elapsed) => return Err(failure(kind).with_source(elapsed)),
             }
         }
@@ -230,18 +229,18 @@ impl Memcache {
     async fn cas(&self, key: &str, token: Token, value: &[u8], exptime: u32) -> Result<Swap, TierError> {
         let Token(token) = token;
         let command = Command::Cas { value, exptime, token };
-        Ok(match self.ask(key, command).await? {
-            Answer::Done => Swap::Done,
-            Answer::Absent => Swap::Missing,
-            Answer::Value(..) | Answer::Changed => Swap::Changed,
+        Ok(match self.execute(key, command).await? {
+            Reply::Done => Swap::Done,
+            Reply::Missing => Swap::Missing,
+            Reply::Value(..) | Reply::Changed => Swap::Changed,
         })
     }
 }
 
-/// What a failed exchange says beyond `kind`: memcached's answer that the value is too large means that nothing was
-/// stored. Its limit is not told; it is less than `size`.
-fn refine(kind: TierErrorKind, error: &io::Error, size: usize, limit: usize) -> TierErrorKind {
-    if size > 0 && Surprise::of(error).is_some_and(Surprise::is_too_large) {
+/// The kind of a failed exchange: `kind`, unless memcached answered that the value is too large, which means that
+/// nothing was stored. memcached does not tell its limit; it is less than `size`.
+fn refine_kind(kind: TierErrorKind, error: &io::Error, size: usize, limit: usize) -> TierErrorKind {
+    if size > 0 && ProtocolError::from_io(error).is_some_and(ProtocolError::is_object_too_large) {
         let limit = limit.min(size - 1);
         TierErrorKind::TooLarge { size, limit }
     } else {
@@ -249,11 +248,11 @@ fn refine(kind: TierErrorKind, error: &io::Error, size: usize, limit: usize) -> 
     }
 }
 
-/// Whether the server said anything. An answer that is an error, or nonsense, is one: nobody had to wait for it.
-fn has_answered(outcome: &Result<Answer, TierError>) -> bool {
+/// Whether the server replied at all. An error or a malformed reply counts: nobody had to wait for a timeout.
+fn has_replied(outcome: &Result<Reply, TierError>) -> bool {
     let Err(error) = outcome else { return true };
     let cause = error.source().and_then(|source| source.downcast_ref());
-    cause.and_then(Surprise::of).is_some()
+    cause.and_then(ProtocolError::from_io).is_some()
 }
 
 impl CacheTier for Memcache {
@@ -266,33 +265,32 @@ impl CacheTier for Memcache {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {
-        Ok(match self.ask(key, Command::Get).await? {
-            Answer::Value(value, token) => Some(Cached {
+        Ok(match self.execute(key, Command::Get).await? {
+            Reply::Value(value, token) => Some(Cached {
                 value: value.into(),
                 token: Token(token),
             }),
-            Answer::Absent | Answer::Done | Answer::Changed => None,
+            Reply::Missing | Reply::Done | Reply::Changed => None,
         })
     }
 
     async fn add(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool, TierError> {
         let exptime = exptime(ttl);
         let command = Command::Add { value: &value, exptime };
-        Ok(matches!(self.ask(key, command).await?, Answer::Done))
+        Ok(matches!(self.execute(key, command).await?, Reply::Done))
     }
 
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), TierError> {
         let exptime = exptime(ttl);
         let command = Command::Set { value: &value, exptime };
-        self.ask(key, command).await.map(|_| ())
+        self.execute(key, command).await.map(|_| ())
     }
 
     async fn swap(&self, key: &str, token: Token, value: Bytes, ttl: Duration) -> Result<Swap, TierError> {
         self.cas(key, token, &value, exptime(ttl)).await
     }
 
-    /// Stores an empty value that has already expired in place of the one to remove: memcached has no conditional
-    /// delete that the client speaks.
+    /// Replaces the value by an empty one that has already expired: `memcache-async` has no conditional delete.
     async fn remove(&self, key: &str, token: Token) -> Result<Swap, TierError> {
         self.cas(key, token, b"", EXPIRED).await
     }
@@ -300,7 +298,7 @@ impl CacheTier for Memcache {
 
 impl fmt::Debug for Memcache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let servers: Vec<_> = self.servers.iter().map(|server| server.key.as_str()).collect();
+        let servers: Vec<_> = self.servers.iter().map(|named| named.name.as_str()).collect();
         f.debug_struct("Memcache")
             .field("servers", &servers)
             .field("timeout", &self.timeout)

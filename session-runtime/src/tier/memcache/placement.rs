@@ -1,59 +1,71 @@
 //! Which server a key lives on: rendezvous hashing, the same in every process, build and version.
 //!
 //! Two processes that disagree about a key's server each have a cache of their own for it, and neither sees the other's
-//! fences. So the weights are pinned here (SHA-256, of bytes that are spelled out) rather than left to a hasher whose
-//! output may change; the crate only ranks them, by weight and then by name, in integers.
+//! fences. So every part of the rule is fixed here: the weight, and who wins where two weights are equal.
 
-use std::hash::{Hash, Hasher};
-
-use rendezvous_hash::{KeyValueNode, NodeHasher, RendezvousNodes};
 use sha2::{Digest, Sha256};
 
-/// Servers (`S`) by their canonical names.
-pub(super) type Servers<S> = RendezvousNodes<KeyValueNode<String, S>, Weights>;
+/// A server (`S`) under its canonical name.
+pub(super) struct Named<S> {
+    pub(super) name: String,
+    pub(super) server: S,
+}
 
 /// The server that `key` lives on. `None` without servers.
-pub(super) fn server_of<'a, S>(servers: &'a Servers<S>, key: &str) -> Option<&'a KeyValueNode<String, S>> {
-    servers.calc_candidates(&Key(key)).next()
+pub(super) fn server_of<'a, S>(servers: &'a [Named<S>], key: &str) -> Option<&'a Named<S>> {
+    highest(servers, |name| weight(name, key))
+}
+
+/// The server of the highest weight, and of those the one whose name is the greatest. One server alone is not weighed.
+fn highest<S>(servers: &[Named<S>], weight: impl Fn(&str) -> u64) -> Option<&Named<S>> {
+    match servers {
+        [only] => Some(only),
+        _ => servers.iter().max_by_key(|&Named { name, .. }| (weight(name), name)),
+    }
 }
 
 /// The weight of a key on a server: the first 8 bytes, big-endian, of
 /// SHA-256(length of the server's name as 8 bytes big-endian, the name, the key).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Weights;
-
-impl NodeHasher<String> for Weights {
-    fn hash<T: Hash>(&self, name: &String, key: &T) -> u64 {
-        let mut sha = Sha256::new();
-        sha.update((name.len() as u64).to_be_bytes());
-        sha.update(name.as_bytes());
-        let mut hasher = ByteHasher(sha);
-        key.hash(&mut hasher);
-        hasher.finish()
-    }
+fn weight(name: &str, key: &str) -> u64 {
+    let mut hasher = Sha256::new();
+    hasher.update((name.len() as u64).to_be_bytes());
+    hasher.update(name);
+    hasher.update(key);
+    let digest = hasher.finalize();
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |weight, byte| weight << 8 | u64::from(*byte))
 }
 
-/// `str` hashes itself with a suffix that nothing promises; this writes the bytes and no more.
-struct Key<'a>(&'a str);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Hash for Key<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(self.0.as_bytes());
-    }
-}
-
-struct ByteHasher(Sha256);
-
-impl Hasher for ByteHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+    fn servers(names: &[&str]) -> Vec<Named<()>> {
+        let servers = names.iter().map(|name| Named {
+            name: (*name).to_owned(),
+            server: (),
+        });
+        servers.collect()
     }
 
-    fn finish(&self) -> u64 {
-        let digest = self.0.clone().finalize();
-        digest
-            .iter()
-            .take(8)
-            .fold(0, |weight, byte| weight << 8 | u64::from(*byte))
+    fn winner(names: &[&str], weight: impl Fn(&str) -> u64) -> Option<String> {
+        highest(&servers(names), weight).map(|named| named.name.clone())
+    }
+
+    #[test]
+    fn the_highest_weight_wins_and_of_equal_ones_the_greatest_name() {
+        let weight_of_b = |name: &str| u64::from(name == "b");
+        assert_eq!(winner(&["a", "b", "c"], weight_of_b).as_deref(), Some("b"));
+        assert_eq!(winner(&["b", "c", "a"], |_| 7).as_deref(), Some("c"));
+        assert_eq!(winner(&["c", "b", "a"], |_| 7).as_deref(), Some("c"));
+        assert_eq!(winner(&[], |_| 7), None);
+    }
+
+    #[test]
+    fn one_server_is_not_weighed() {
+        let never = |_: &str| panic!("a weight was computed");
+        assert_eq!(winner(&["a"], never).as_deref(), Some("a"));
     }
 }

@@ -1,56 +1,56 @@
-//! The shape of the one reply that a command may earn, checked before a byte of it is handed to the protocol.
+//! Checks every byte of a reply against the command that was sent, before `memcache-async` parses it.
 //!
-//! `memcache-async` allocates what a header announces, reads lines of any length and does not look at the key that a
-//! reply names. A reply that is not exactly what was asked for also means that the connection is out of step, and that
-//! the next bytes on it may be another request's session; so nothing of a surprising reply is kept in errors or logs,
-//! save memcached's own error lines.
+//! `memcache-async` allocates the length that a header announces, reads lines of any length and ignores the key that a
+//! reply names. An unexpected reply also means that the connection is out of sync: the bytes may belong to another
+//! request's session. So errors and logs hold nothing of such a reply, except memcached's own error lines.
 
 use std::io;
 
-/// The longest line of a reply: `VALUE`, a key of 250 bytes and three numbers need 310.
+/// The longest line of a reply that is read: `VALUE`, a key of 250 bytes and three numbers need 310 (memcached's
+/// doc/protocol.txt, "Retrieval commands").
 const MAX_LINE: usize = 512;
-/// How much of an error line is kept.
+/// How many characters of an error line are kept.
 const MAX_ERROR: usize = 120;
 
-/// A reply that was not what the command can earn.
+/// A reply that memcached's protocol does not allow for the command.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Surprise {
+pub(super) enum ProtocolError {
     #[error("memcached answered {0}")]
-    Error(String),
-    #[error("memcached's reply is not one that the command can earn")]
-    Unexpected,
+    ServerError(String),
+    #[error("memcached sent a reply that does not belong to the command: check that the server is a memcached")]
+    UnexpectedReply,
     #[error("memcached's reply names another key")]
-    AnotherKey,
-    #[error("memcached's reply announces {0} bytes, more than was ever stored")]
-    TooLong(u64),
-    #[error("memcached's reply has a line without end")]
-    EndlessLine,
-    #[error("memcached sent more than was asked for")]
-    Unasked,
+    WrongKey,
+    #[error("memcached's reply announces {0} bytes, more than the largest value: raise the limit if it is valid")]
+    ValueTooLarge(u64),
+    #[error("memcached's reply has a line that is too long")]
+    LineTooLong,
+    #[error("memcached sent bytes after the end of the reply")]
+    Unsolicited,
 }
 
-impl Surprise {
-    /// Finds the surprise that caused an error of the guarded stream.
-    pub(super) fn of(error: &io::Error) -> Option<&Self> {
+impl ProtocolError {
+    /// The protocol error inside an error of a `CheckedStream`.
+    pub(super) fn from_io(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
-    /// Whether the server refused a value for its size.
-    pub(super) fn is_too_large(&self) -> bool {
-        matches!(self, Self::Error(line) if line.starts_with("SERVER_ERROR object too large"))
+    /// Whether the server refused to store a value because of its size.
+    pub(super) fn is_object_too_large(&self) -> bool {
+        matches!(self, Self::ServerError(line) if line.starts_with("SERVER_ERROR object too large"))
     }
 }
 
-impl From<Surprise> for io::Error {
-    fn from(surprise: Surprise) -> Self {
-        Self::new(io::ErrorKind::InvalidData, surprise)
+impl From<ProtocolError> for io::Error {
+    fn from(error: ProtocolError) -> Self {
+        Self::new(io::ErrorKind::InvalidData, error)
     }
 }
 
-/// What a command may earn.
+/// The reply that a command allows, besides an error line.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Expected<'a> {
-    /// The value under the key, of at most so many bytes and with its cas unique, or none.
+    /// The value under `key`, with its cas unique and of at most `max_len` bytes, or none.
     Value { key: &'a str, max_len: usize },
     /// One of these lines.
     Line(&'static [&'static str]),
@@ -58,15 +58,16 @@ pub(super) enum Expected<'a> {
     Version,
 }
 
-/// Follows one reply from its first byte to its last.
+/// Checks one reply from its first byte to its last.
 #[derive(Debug)]
-pub(super) struct Reply<'a> {
+pub(super) struct ReplyChecker<'a> {
     expected: Expected<'a>,
-    at: At,
+    state: State,
 }
 
+/// The part of the reply that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+enum State {
     Header,
     Body { left: usize },
     BodyEnd,
@@ -74,107 +75,112 @@ enum At {
     Done,
 }
 
-impl<'a> Reply<'a> {
+impl<'a> ReplyChecker<'a> {
     pub(super) fn new(expected: Expected<'a>) -> Self {
-        let at = At::Header;
-        Self { expected, at }
+        let state = State::Header;
+        Self { expected, state }
     }
 
-    /// Whether the last byte was approved.
+    /// Whether the reply was checked to its last byte.
     pub(super) fn is_done(&self) -> bool {
-        self.at == At::Done
+        self.state == State::Done
     }
 
-    /// How many bytes of a value may be passed on unseen; they must be [approved](Self::approve) all the same.
+    /// How many bytes of the value are still to come. Any bytes are valid there, yet they must be
+    /// [checked](Self::check) too, since that counts them.
     pub(super) fn body_left(&self) -> usize {
-        if let At::Body { left } = self.at { left } else { 0 }
+        if let State::Body { left } = self.state { left } else { 0 }
     }
 
-    /// How many of the next bytes of the stream may be passed on: 0 asks for more of them.
-    pub(super) fn approve(&mut self, bytes: &[u8]) -> Result<usize, Surprise> {
-        match self.at {
-            At::Header => {
+    /// How many of the next bytes of the stream may be passed on; 0 means that more are needed to tell.
+    pub(super) fn check(&mut self, bytes: &[u8]) -> Result<usize, ProtocolError> {
+        match self.state {
+            State::Header => {
                 let Some(end) = bytes.iter().take(MAX_LINE).position(u8::is_ascii_control) else {
-                    let is_endless = bytes.len() >= MAX_LINE;
-                    return if is_endless { Err(Surprise::EndlessLine) } else { Ok(0) };
+                    let is_too_long = bytes.len() >= MAX_LINE;
+                    return if is_too_long {
+                        Err(ProtocolError::LineTooLong)
+                    } else {
+                        Ok(0)
+                    };
                 };
                 let (line, end_of_line) = bytes.split_at(end);
                 match end_of_line {
                     [b'\r'] => return Ok(0),
                     [b'\r', b'\n', ..] => {}
-                    _ => return Err(Surprise::Unexpected),
+                    _ => return Err(ProtocolError::UnexpectedReply),
                 }
-                self.at = self.after_header(str::from_utf8(line).map_err(|_| Surprise::Unexpected)?)?;
+                self.state = self.check_header(str::from_utf8(line).map_err(|_| ProtocolError::UnexpectedReply)?)?;
                 Ok(end + 2)
             }
-            At::Body { left } => {
+            State::Body { left } => {
                 let taken = left.min(bytes.len());
-                self.at = match left - taken {
-                    0 => At::BodyEnd,
-                    left => At::Body { left },
+                self.state = match left - taken {
+                    0 => State::BodyEnd,
+                    left => State::Body { left },
                 };
                 Ok(taken)
             }
-            At::BodyEnd => self.approve_exactly(b"\r\n", bytes, At::End),
-            At::End => self.approve_exactly(b"END\r\n", bytes, At::Done),
-            At::Done if bytes.is_empty() => Ok(0),
-            At::Done => Err(Surprise::Unasked),
+            State::BodyEnd => self.check_literal(b"\r\n", bytes, State::End),
+            State::End => self.check_literal(b"END\r\n", bytes, State::Done),
+            State::Done if bytes.is_empty() => Ok(0),
+            State::Done => Err(ProtocolError::Unsolicited),
         }
     }
 
-    fn approve_exactly(&mut self, due: &'static [u8], bytes: &[u8], then: At) -> Result<usize, Surprise> {
-        if bytes.starts_with(due) {
-            self.at = then;
-            Ok(due.len())
-        } else if due.starts_with(bytes) {
+    fn check_literal(&mut self, literal: &'static [u8], bytes: &[u8], next: State) -> Result<usize, ProtocolError> {
+        if bytes.starts_with(literal) {
+            self.state = next;
+            Ok(literal.len())
+        } else if literal.starts_with(bytes) {
             Ok(0)
         } else {
-            Err(Surprise::Unexpected)
+            Err(ProtocolError::UnexpectedReply)
         }
     }
 
-    fn after_header(&self, line: &str) -> Result<At, Surprise> {
+    fn check_header(&self, line: &str) -> Result<State, ProtocolError> {
         match self.expected {
-            Expected::Value { .. } if line == "END" => return Ok(At::Done),
+            Expected::Value { .. } if line == "END" => return Ok(State::Done),
             Expected::Value { key, max_len } => {
                 if let Some(value) = line.strip_prefix("VALUE ") {
-                    return value_header(value, key, max_len);
+                    return check_value_header(value, key, max_len);
                 }
             }
-            Expected::Line(lines) if lines.contains(&line) => return Ok(At::Done),
-            Expected::Version if line.starts_with("VERSION ") => return Ok(At::Done),
+            Expected::Line(lines) if lines.contains(&line) => return Ok(State::Done),
+            Expected::Version if line.starts_with("VERSION ") => return Ok(State::Done),
             Expected::Line(_) | Expected::Version => {}
         }
         let is_error = line == "ERROR" || line.starts_with("CLIENT_ERROR ") || line.starts_with("SERVER_ERROR ");
         if !is_error {
-            return Err(Surprise::Unexpected);
+            return Err(ProtocolError::UnexpectedReply);
         }
-        Err(Surprise::Error(line.chars().take(MAX_ERROR).collect()))
+        Err(ProtocolError::ServerError(line.chars().take(MAX_ERROR).collect()))
     }
 }
 
 /// Checks `<key> <flags> <bytes> <cas unique>`.
-fn value_header(header: &str, key: &str, max_len: usize) -> Result<At, Surprise> {
+fn check_value_header(header: &str, key: &str, max_len: usize) -> Result<State, ProtocolError> {
     let mut words = header.split(' ');
     if words.next() != Some(key) {
-        return Err(Surprise::AnotherKey);
+        return Err(ProtocolError::WrongKey);
     }
-    let mut number = || words.next().and_then(number);
+    let mut number = || words.next().and_then(parse_number);
     let (Some(_flags), Some(len), Some(_cas)) = (number(), number(), number()) else {
-        return Err(Surprise::Unexpected);
+        return Err(ProtocolError::UnexpectedReply);
     };
     if words.next().is_some() {
-        return Err(Surprise::Unexpected);
+        return Err(ProtocolError::UnexpectedReply);
     }
     match usize::try_from(len) {
-        Ok(0) => Ok(At::BodyEnd),
-        Ok(left) if left <= max_len => Ok(At::Body { left }),
-        _ => Err(Surprise::TooLong(len)),
+        Ok(0) => Ok(State::BodyEnd),
+        Ok(left) if left <= max_len => Ok(State::Body { left }),
+        _ => Err(ProtocolError::ValueTooLarge(len)),
     }
 }
 
-/// Digits only: `parse` would take a sign as well.
-fn number(word: &str) -> Option<u64> {
+/// Digits only: `parse` alone would accept a sign.
+fn parse_number(word: &str) -> Option<u64> {
     let is_digits = word.bytes().all(|byte| byte.is_ascii_digit());
     if is_digits { word.parse().ok() } else { None }
 }

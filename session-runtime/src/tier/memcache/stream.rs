@@ -1,4 +1,4 @@
-//! A socket to memcached, and the guard that stands between it and the protocol.
+//! A socket to memcached, and the stream between it and `memcache-async` that checks each reply.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use super::reply::{Expected, Reply, Surprise};
+use super::reply::{Expected, ProtocolError, ReplyChecker};
 
-/// What is read at once where the length of the rest is not known yet.
+/// The size of one read, in bytes, while the length of the reply is not known.
 const CHUNK: usize = 4096;
 
 /// A connected socket.
@@ -25,11 +25,12 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Whether the peer has neither closed nor said anything. Right after a reply, anything else means out of step.
+    /// Whether the peer has neither closed the connection nor sent anything. Between a reply and the next command,
+    /// anything else means that the connection is out of sync.
     ///
-    /// Asks the operating system: tokio's own readiness lags behind until its driver runs next, and would let a
-    /// connection through that a restarted server closed long ago.
-    pub(super) fn is_quiet(&self) -> bool {
+    /// Asks the operating system, since tokio updates its readiness only when its driver runs, and would accept a
+    /// connection that a restarted server has closed.
+    pub(super) fn is_idle(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
         let peeked = match self {
             Self::Tcp(stream) => SockRef::from(stream).peek(&mut byte),
@@ -82,46 +83,47 @@ impl Stream {
     }
 }
 
-/// The stream of one exchange: a command, and the one reply to it.
+/// The stream of one exchange: a command and its one reply.
 ///
-/// Holds the command back until its reply is waited for, so that it leaves in one write, and passes on no byte of a
-/// reply that [`Reply`] has not approved.
-pub(super) struct Guard<'a> {
+/// Buffers the command until its reply is read, so that it is sent in one write, and passes on only those bytes of a
+/// reply that a [`ReplyChecker`] has accepted.
+pub(super) struct CheckedStream<'a> {
     stream: &'a Stream,
-    outbox: Vec<u8>,
+    write_buffer: Vec<u8>,
     written: usize,
     has_sent: &'a mut bool,
-    inbox: Vec<u8>,
-    approved: usize,
-    reply: Reply<'a>,
+    read_buffer: Vec<u8>,
+    /// How many bytes at the start of `read_buffer` may be passed on.
+    checked: usize,
+    checker: ReplyChecker<'a>,
 }
 
-impl<'a> Guard<'a> {
-    /// Sets `has_sent` before the first byte of the command leaves.
+impl<'a> CheckedStream<'a> {
+    /// Sets `has_sent` to whether any byte of the command was sent.
     pub(super) fn new(stream: &'a Stream, expected: Expected<'a>, has_sent: &'a mut bool) -> Self {
         *has_sent = false;
         Self {
             stream,
-            outbox: Vec::new(),
+            write_buffer: Vec::new(),
             written: 0,
             has_sent,
-            inbox: Vec::new(),
-            approved: 0,
-            reply: Reply::new(expected),
+            read_buffer: Vec::new(),
+            checked: 0,
+            checker: ReplyChecker::new(expected),
         }
     }
 
-    /// Checks that the whole reply was read, and nothing after it.
+    /// Checks that the command was sent, and its reply read to the end with nothing after it.
     pub(super) fn finish(self) -> io::Result<()> {
-        if self.reply.is_done() && self.inbox.is_empty() && self.written == self.outbox.len() {
+        if self.checker.is_done() && self.read_buffer.is_empty() && self.written == self.write_buffer.len() {
             Ok(())
         } else {
-            Err(Surprise::Unasked.into())
+            Err(ProtocolError::Unsolicited.into())
         }
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(rest) = self.outbox.get(self.written..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self.write_buffer.get(self.written..).filter(|rest| !rest.is_empty()) {
             let written = ready!(self.stream.poll_write(cx, rest))?;
             *self.has_sent = true;
             self.written += written;
@@ -130,48 +132,49 @@ impl<'a> Guard<'a> {
     }
 }
 
-impl AsyncRead for Guard<'_> {
+impl AsyncRead for CheckedStream<'_> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.poll_send(cx))?;
         loop {
-            if this.approved == 0 && !this.inbox.is_empty() {
-                this.approved = this.reply.approve(&this.inbox)?;
+            if this.checked == 0 && !this.read_buffer.is_empty() {
+                this.checked = this.checker.check(&this.read_buffer)?;
             }
-            if this.approved > 0 {
-                let passed = this.approved.min(out.remaining());
-                out.put_slice(this.inbox.get(..passed).unwrap_or_default());
-                this.inbox.drain(..passed);
-                this.approved -= passed;
+            if this.checked > 0 {
+                let passed = this.checked.min(out.remaining());
+                out.put_slice(this.read_buffer.get(..passed).unwrap_or_default());
+                this.read_buffer.drain(..passed);
+                this.checked -= passed;
                 return Poll::Ready(Ok(()));
             }
-            if this.reply.is_done() || out.remaining() == 0 {
+            if this.checker.is_done() || out.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
-            // The inbox is empty inside a body, since all of a body is approved at sight: a large value is read into
-            // its place, not through the inbox.
-            let body = this.reply.body_left().min(out.remaining());
+            // The read buffer is empty inside a value, since any bytes of a value are accepted at once: a large value is
+            // read straight into the caller's buffer.
+            let body = this.checker.body_left().min(out.remaining());
             if body > 0 {
                 let buf = out.initialize_unfilled_to(body);
                 let read = ready!(this.stream.poll_read(cx, buf))?;
-                this.reply.approve(buf.get(..read).unwrap_or_default())?;
+                this.checker.check(buf.get(..read).unwrap_or_default())?;
                 out.advance(read);
                 return Poll::Ready(Ok(()));
             }
             let mut chunk = [0; CHUNK];
             let read = ready!(this.stream.poll_read(cx, &mut chunk))?;
-            this.inbox.extend_from_slice(chunk.get(..read).unwrap_or_default());
+            this.read_buffer
+                .extend_from_slice(chunk.get(..read).unwrap_or_default());
         }
     }
 }
 
-impl AsyncWrite for Guard<'_> {
+impl AsyncWrite for CheckedStream<'_> {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.get_mut().outbox.extend_from_slice(buf);
+        self.get_mut().write_buffer.extend_from_slice(buf);
         Poll::Ready(Ok(buf.len()))
     }
 
-    /// Does nothing: every command ends with a reply, and reading it sends what was written.
+    /// Does nothing: reading the reply sends the command.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -10,7 +10,7 @@ use session_runtime::conformance::{self, Options, Violation};
 use session_runtime::tier::{CacheTier, Cached, Swap, TierError, Token};
 use session_runtime::{Clock, ManualClock};
 
-use super::{LIMIT, too_large};
+use super::{LIMIT, check_len};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum CacheFault {
@@ -21,8 +21,8 @@ enum CacheFault {
     SwapIgnoresTheToken,
     SwapCreates,
     RemoveIgnoresTheToken,
-    SwapLooksThenPuts,
-    AddLooksThenPuts,
+    SwapIsNotAtomic,
+    AddIsNotAtomic,
     CutsAtNul,
     FoldsCase,
     CutsLongKeys,
@@ -31,7 +31,7 @@ enum CacheFault {
     NeverExpires,
     SwapKeepsTheTtl,
     AddSeesTheExpired,
-    AnswersTheLastQuestion,
+    ReturnsTheReplyToADroppedCall,
 }
 
 struct BrokenCache {
@@ -39,7 +39,7 @@ struct BrokenCache {
     entries: Mutex<BTreeMap<String, (Bytes, Token, SystemTime)>>,
     tokens: AtomicU64,
     clock: ManualClock,
-    /// The answer that a dropped call left on the connection.
+    /// The unread reply to a dropped call.
     unread: Mutex<Vec<Option<Cached>>>,
 }
 
@@ -59,8 +59,8 @@ impl BrokenCache {
     fn found(&self, key: &str) -> Option<Cached> {
         let entries = self.entries.lock().unwrap();
         let (value, token, deadline) = entries.get(&self.key(key)).cloned()?;
-        let in_date = self.clock.now() < deadline || self.is(CacheFault::NeverExpires);
-        in_date.then_some(Cached { value, token })
+        let is_live = self.clock.now() < deadline || self.is(CacheFault::NeverExpires);
+        is_live.then_some(Cached { value, token })
     }
 
     fn put(&self, key: &str, value: &Bytes, ttl: Duration) {
@@ -97,7 +97,7 @@ impl CacheTier for BrokenCache {
 
     async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {
         let found = self.found(key);
-        if self.is(CacheFault::AnswersTheLastQuestion) {
+        if self.is(CacheFault::ReturnsTheReplyToADroppedCall) {
             if let Some(unread) = self.unread.lock().unwrap().pop() {
                 return Ok(unread);
             }
@@ -109,14 +109,14 @@ impl CacheTier for BrokenCache {
     }
 
     async fn add(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool, TierError> {
-        too_large(&value)?;
-        let lies = self.entries.lock().unwrap().contains_key(&self.key(key));
+        check_len(&value)?;
+        let has_entry = self.entries.lock().unwrap().contains_key(&self.key(key));
         let is_free = if self.is(CacheFault::AddSeesTheExpired) {
-            !lies
+            !has_entry
         } else {
             self.found(key).is_none()
         };
-        if self.is(CacheFault::AddLooksThenPuts) {
+        if self.is(CacheFault::AddIsNotAtomic) {
             tokio::task::yield_now().await;
         }
         if is_free || self.is(CacheFault::AddOverwrites) {
@@ -130,7 +130,7 @@ impl CacheTier for BrokenCache {
             self.entries.lock().unwrap().remove(&self.key(key));
             return Ok(());
         }
-        too_large(&value)?;
+        check_len(&value)?;
         if !(self.is(CacheFault::SetKeepsTheOld) && self.found(key).is_some()) {
             self.put(key, &value, ttl);
         }
@@ -138,9 +138,9 @@ impl CacheTier for BrokenCache {
     }
 
     async fn swap(&self, key: &str, token: Token, value: Bytes, ttl: Duration) -> Result<Swap, TierError> {
-        too_large(&value)?;
+        check_len(&value)?;
         let found = self.found(key);
-        if self.is(CacheFault::SwapLooksThenPuts) {
+        if self.is(CacheFault::SwapIsNotAtomic) {
             tokio::task::yield_now().await;
         }
         match found {
@@ -190,7 +190,7 @@ async fn check_cache(fault: CacheFault) -> Result<(), Violation> {
 }
 
 #[tokio::test]
-async fn every_fault_of_a_cache_is_found_by_its_rule() {
+async fn every_fault_of_a_cache_is_detected_by_its_rule() {
     use CacheFault as Fault;
     check_cache(Fault::None).await.unwrap();
     for (fault, rule) in [
@@ -210,10 +210,10 @@ async fn every_fault_of_a_cache_is_found_by_its_rule() {
             "remove takes exactly the value that its token names",
         ),
         (
-            Fault::SwapLooksThenPuts,
+            Fault::SwapIsNotAtomic,
             "of swaps that race for one token, exactly one is done",
         ),
-        (Fault::AddLooksThenPuts, "of adds that race, exactly one stores"),
+        (Fault::AddIsNotAtomic, "of adds that race, exactly one stores"),
         (Fault::CutsAtNul, "values come back byte for byte"),
         (Fault::FoldsCase, "keys do not touch one another"),
         (Fault::CutsLongKeys, "keys do not touch one another"),
@@ -235,13 +235,13 @@ async fn every_fault_of_a_cache_is_found_by_its_rule() {
             "where a value has outlived its ttl, nothing lies",
         ),
         (
-            Fault::AnswersTheLastQuestion,
+            Fault::ReturnsTheReplyToADroppedCall,
             "a dropped call leaves the tier fit for the next one",
         ),
     ] {
         let violation = check_cache(fault)
             .await
-            .expect_err(&format!("{fault:?} went unnoticed"));
+            .expect_err(&format!("{fault:?} was not detected"));
         assert_eq!(violation.rule(), rule, "{fault:?}: {violation}");
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use session_runtime::conformance::{self, Options, Violation};
 use session_runtime::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
 
-use super::{LIMIT, too_large};
+use super::{LIMIT, check_len};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum DurableFault {
@@ -18,12 +18,12 @@ enum DurableFault {
     UpdateIgnoresTheBase,
     UpdateInserts,
     DeleteIgnoresTheBase,
-    DeleteLeavesAGhost,
+    DeleteKeepsTheRecord,
     SameContentSameVersion,
-    VersionsBeginAgain,
-    WriteTellsTheOldVersion,
-    UpdateLooksThenPuts,
-    InsertLooksThenPuts,
+    VersionsRestart,
+    WriteReturnsTheOldVersion,
+    UpdateIsNotAtomic,
+    InsertIsNotAtomic,
     ReadsLag,
     HidesTheExpired,
     PurgesAll,
@@ -39,7 +39,7 @@ type Record = (Bytes, Version, SystemTime, SystemTime);
 struct BrokenFile {
     fault: DurableFault,
     records: Mutex<BTreeMap<String, Record>>,
-    /// What a replica that lags behind shows.
+    /// The records that a lagging replica returns.
     before: Mutex<BTreeMap<String, Record>>,
     versions: AtomicU64,
 }
@@ -59,15 +59,15 @@ impl BrokenFile {
         let old = records.get(key);
         let old_version = old.map(|old| old.1);
         let version = match old {
-            None if self.is(DurableFault::VersionsBeginAgain) => Version(1),
-            Some(old) if self.is(DurableFault::VersionsBeginAgain) => Version(old.1.0 + 1),
+            None if self.is(DurableFault::VersionsRestart) => Version(1),
+            Some(old) if self.is(DurableFault::VersionsRestart) => Version(old.1.0 + 1),
             Some(old) if self.is(DurableFault::SameContentSameVersion) && old.0 == value => old.1,
             _ => Version(self.versions.fetch_add(1, Ordering::SeqCst) + 1),
         };
         let first = old.map_or(expires_at, |old| old.3);
         records.insert(key.to_owned(), (value, version, expires_at, first));
         match old_version {
-            Some(old) if self.is(DurableFault::WriteTellsTheOldVersion) => Write::Done(old),
+            Some(old) if self.is(DurableFault::WriteReturnsTheOldVersion) => Write::Done(old),
             _ => Write::Done(version),
         }
     }
@@ -101,9 +101,9 @@ impl DurableTier for BrokenFile {
         if self.is(DurableFault::TooLargeIsRefused) && value.len() > LIMIT {
             return Err(TierError::new("broken", "insert", TierErrorKind::Refused));
         }
-        too_large(&value)?;
+        check_len(&value)?;
         let is_free = self.found(key).is_none();
-        if self.is(DurableFault::InsertLooksThenPuts) {
+        if self.is(DurableFault::InsertIsNotAtomic) {
             tokio::task::yield_now().await;
         }
         if !is_free && !self.is(DurableFault::InsertReplaces) {
@@ -113,9 +113,9 @@ impl DurableTier for BrokenFile {
     }
 
     async fn update(&self, key: &str, base: Version, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
-        too_large(&value)?;
+        check_len(&value)?;
         let found = self.found(key);
-        if self.is(DurableFault::UpdateLooksThenPuts) {
+        if self.is(DurableFault::UpdateIsNotAtomic) {
             tokio::task::yield_now().await;
         }
         match found {
@@ -136,7 +136,7 @@ impl DurableTier for BrokenFile {
             }
             Some(_) => {}
         }
-        if !self.is(DurableFault::DeleteLeavesAGhost) {
+        if !self.is(DurableFault::DeleteKeepsTheRecord) {
             self.records.lock().unwrap().remove(key);
         }
         Ok(Write::Done(base))
@@ -182,7 +182,7 @@ async fn check_durable(fault: DurableFault) -> Result<(), Violation> {
 }
 
 #[tokio::test]
-async fn every_fault_of_a_durable_tier_is_found_by_its_rule() {
+async fn every_fault_of_a_durable_tier_is_detected_by_its_rule() {
     use DurableFault as Fault;
     check_durable(Fault::None).await.unwrap();
     for (fault, rule) in [
@@ -197,22 +197,22 @@ async fn every_fault_of_a_durable_tier_is_found_by_its_rule() {
             "delete takes exactly the version that it is based on",
         ),
         (
-            Fault::DeleteLeavesAGhost,
+            Fault::DeleteKeepsTheRecord,
             "delete takes exactly the version that it is based on",
         ),
         (
-            Fault::VersionsBeginAgain,
+            Fault::VersionsRestart,
             "a late update cannot bring a deleted record back",
         ),
         (
-            Fault::WriteTellsTheOldVersion,
+            Fault::WriteReturnsTheOldVersion,
             "update replaces exactly the version that it is based on",
         ),
         (
-            Fault::UpdateLooksThenPuts,
+            Fault::UpdateIsNotAtomic,
             "of updates that race on one base, exactly one is done",
         ),
-        (Fault::InsertLooksThenPuts, "of inserts that race, exactly one creates"),
+        (Fault::InsertIsNotAtomic, "of inserts that race, exactly one creates"),
         (
             Fault::HidesTheExpired,
             "a record past its expires_at is there or gone, never hidden",
@@ -228,19 +228,19 @@ async fn every_fault_of_a_durable_tier_is_found_by_its_rule() {
     ] {
         let violation = check_durable(fault)
             .await
-            .expect_err(&format!("{fault:?} went unnoticed"));
+            .expect_err(&format!("{fault:?} was not detected"));
         assert_eq!(violation.rule(), rule, "{fault:?}: {violation}");
     }
     // Allowed, as Google Cloud Datastore does it.
     check_durable(Fault::SameContentSameVersion).await.unwrap();
-    // A read that lags is found by whichever rule meets it first.
+    // A stale read is detected by whichever rule reads first.
     check_durable(Fault::ReadsLag)
         .await
-        .expect_err("a read that lags went unnoticed");
+        .expect_err("a stale read was not detected");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tier_that_never_answers_is_found() {
+async fn a_tier_that_never_answers_is_detected() {
     let violation = check_durable(DurableFault::Hangs).await.unwrap_err();
     assert_eq!(violation.expected(), "every call to end within a bounded time");
     assert_eq!(

@@ -1,5 +1,6 @@
 //! A durable file for one process.
 
+mod error;
 mod open;
 mod table;
 mod writer;
@@ -14,67 +15,65 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+use self::error::{NAME, tier_error};
 use self::open::{Access, Store};
-use self::writer::{Answer, Request};
+use self::table::Change;
+use self::writer::{Request, WriteResult};
 use crate::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
 
-pub use self::open::OpenError;
-pub(in crate::tier::embedded) use self::table::Change;
+pub use self::error::LocalFileError;
 
-const NAME: &str = "local-file";
-
-/// The largest value that is taken, in bytes: 16 MiB, far above any session and far below what one transaction holds.
+/// The largest value, in bytes: 16 MiB, far above any session, and half of what one commit takes.
 const MAX_VALUE_LEN: usize = 16 << 20;
 
-/// Writes that may wait for the writer; further callers wait for a place, within [`ANSWER_WITHIN`].
+/// The most requests in the writer's queue; further callers wait for room in it, within [`RESPONSE_TIMEOUT`].
 const QUEUE_LEN: usize = 1024;
 
-/// How long a caller waits for an answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long a call takes at most: what a commit on a slow disk takes, many times over.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The most records that one transaction purges, so that no writer waits for a long purge.
-const PURGE_AT_ONCE: usize = 256;
+/// The most records that one transaction purges, so that no write waits for a long purge.
+const PURGE_BATCH_LEN: usize = 256;
 
 /// A file that keeps records for one process, in place of a distributed durable tier.
 ///
-/// A write is on the disk (fsynced) before it is acknowledged; writes that arrive together share one commit. Clones
-/// share the file, and dropping the last one closes it: whatever was asked for is written first, and the file may be
-/// opened again as soon as the drop returns.
+/// A write is on the disk (fsynced) before it is acknowledged; concurrent writes share one commit. Clones share the file,
+/// and dropping the last one closes it: queued writes are written first, and the file may be opened again as soon as the
+/// drop returns.
 ///
-/// After an I/O error, such as a full disk, the file is opened again at the next call, so that the tier recovers when
-/// the disk does.
+/// After an I/O error, such as a full disk, the next call reopens the file, so that the tier recovers with the disk.
 ///
-/// Its calls want a tokio runtime with time enabled. A write that has waited for five seconds is refused rather than
-/// applied late; only a disk that hangs in the middle of one commit can delay one past that.
+/// Its calls need a tokio runtime with time enabled. A write that has waited for five seconds is refused rather than
+/// applied; only a disk that hangs during a commit can delay a write for longer.
 #[derive(Clone)]
 pub struct LocalFile {
-    // Before `writer`: the writer ends when the last sender is gone, and only then can it be waited for.
+    // Declared, and so dropped, before `_writer`: the thread ends when the last sender is dropped, and `_writer` joins it.
     requests: mpsc::Sender<Request>,
     store: Arc<Store>,
     _writer: Arc<Writer>,
 }
 
-/// Waits for the writer's thread, so that no thread outlives the tier and the file is closed when the drop returns.
+/// Joins the writer's thread when it is dropped, so that the file is closed when the drop returns.
 struct Writer(Option<JoinHandle<()>>);
 
 impl Drop for Writer {
     fn drop(&mut self) {
         if let Some(thread) = self.0.take() {
-            // An error means that the thread panicked; there is nothing left to do about it.
+            // An error means that the thread panicked, and there is nothing to clean up.
             drop(thread.join());
         }
     }
 }
 
 impl LocalFile {
-    /// Opens the file at `path`, and creates it, readable and writable by its owner alone, if there is none.
+    /// Opens the file at `path`, or creates it, readable and writable only by its owner.
     ///
-    /// Every page is checked first, so that a damaged file is found now and not by a user: the time it takes grows
-    /// with the file. The call blocks.
+    /// Blocks while every page is checked, so that a damaged file is detected now: the time grows with the size of the
+    /// file.
     ///
     /// # Errors
-    /// [`OpenError`] says what to do.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+    /// [`LocalFileError`] says what to do.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LocalFileError> {
         let path = path.as_ref();
         let store = Arc::new(Store::open(path, Access::Create)?);
         let (requests, queue) = mpsc::channel(QUEUE_LEN);
@@ -83,7 +82,7 @@ impl LocalFile {
             std::thread::Builder::new()
                 .name("session-file".to_owned())
                 .spawn(move || writer::run(queue, &store))
-                .map_err(|source| OpenError::io(path, source))?
+                .map_err(|source| LocalFileError::io(path, source))?
         };
         Ok(Self {
             requests,
@@ -92,28 +91,31 @@ impl LocalFile {
         })
     }
 
-    /// Hands `change` to the writer and waits for its answer.
+    /// Queues `change` for the writer and waits for the result.
     ///
-    /// From the moment it is queued it is carried out whether or not anyone still waits, so a dropped future cuts
-    /// nothing in half.
-    async fn change(&self, doing: &'static str, change: Change) -> Answer {
-        let until = Instant::now() + ANSWER_WITHIN;
-        let place = match timeout_at(until, self.requests.reserve()).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(_)) => return Err(error(doing, TierErrorKind::Unavailable).with_source("the writer has ended")),
-            Err(late) => return Err(error(doing, TierErrorKind::Unavailable).with_source(late)),
+    /// A queued change is applied whether or not the caller still waits, so a dropped future leaves nothing half done.
+    async fn change(&self, operation: &'static str, change: Change) -> WriteResult {
+        let deadline = Instant::now() + RESPONSE_TIMEOUT;
+        let permit = match timeout_at(deadline, self.requests.reserve()).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_)) => {
+                return Err(
+                    tier_error(operation, TierErrorKind::Unavailable).with_source("the thread that writes has ended")
+                );
+            }
+            Err(elapsed) => return Err(tier_error(operation, TierErrorKind::Unavailable).with_source(elapsed)),
         };
-        let (answer, answered) = oneshot::channel();
-        place.send(Request::new(doing, change, answer));
-        match timeout_at(until, answered).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(lost)) => Err(error(doing, TierErrorKind::Unknown).with_source(lost)),
-            Err(late) => Err(error(doing, TierErrorKind::Unknown).with_source(late)),
+        let (reply_to, reply) = oneshot::channel();
+        permit.send(Request::new(operation, change, reply_to));
+        match timeout_at(deadline, reply).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(lost)) => Err(tier_error(operation, TierErrorKind::Unknown).with_source(lost)),
+            Err(elapsed) => Err(tier_error(operation, TierErrorKind::Unknown).with_source(elapsed)),
         }
     }
 
-    async fn write(&self, doing: &'static str, change: Change) -> Result<Write, TierError> {
-        Ok(self.change(doing, change).await?.write)
+    async fn write(&self, operation: &'static str, change: Change) -> Result<Write, TierError> {
+        Ok(self.change(operation, change).await?.write)
     }
 }
 
@@ -136,20 +138,20 @@ impl DurableTier for LocalFile {
 
     async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {
         let (store, key) = (Arc::clone(&self.store), key.to_owned());
-        // Off the async threads: a page that is not in memory comes from the disk.
+        // A page that is not in memory is read from the disk, which blocks.
         let read = tokio::task::spawn_blocking(move || store.read(&key));
-        let unavailable = || error("read", TierErrorKind::Unavailable);
-        match timeout_at(Instant::now() + ANSWER_WITHIN, read).await {
+        let unavailable = || tier_error("read", TierErrorKind::Unavailable);
+        match timeout_at(Instant::now() + RESPONSE_TIMEOUT, read).await {
             Ok(Ok(Ok(found))) => Ok(found),
             Ok(Ok(Err(cause))) => {
-                // Only the writer opens the file again. A full queue means that it is about to find out by itself.
-                if let Ok(place) = self.requests.try_reserve() {
-                    place.send(Request::wake());
+                // Only the writer reopens the file. If the queue is full, it will do so without a request.
+                if let Ok(permit) = self.requests.try_reserve() {
+                    permit.send(Request::reopen());
                 }
                 Err(unavailable().with_source(cause))
             }
-            Ok(Err(cut)) => Err(unavailable().with_source(cut)),
-            Err(late) => Err(unavailable().with_source(late)),
+            Ok(Err(failed)) => Err(unavailable().with_source(failed)),
+            Err(elapsed) => Err(unavailable().with_source(elapsed)),
         }
     }
 
@@ -179,19 +181,19 @@ impl DurableTier for LocalFile {
         self.write("delete", Change::Delete { key, base }).await
     }
 
-    /// Purges in transactions of at most 256 records, and stops early, without an error, where an answer takes long.
+    /// Purges in transactions of at most 256 records, and stops early, without an error, after ten seconds.
     async fn purge_expired(&self, now: SystemTime, limit: usize) -> Result<usize, TierError> {
-        let until = Instant::now() + ANSWER_WITHIN;
+        let deadline = Instant::now() + RESPONSE_TIMEOUT;
         let mut purged = 0;
-        while purged < limit && (purged == 0 || Instant::now() < until) {
-            let at_most = PURGE_AT_ONCE.min(limit - purged);
-            let count = match self.change("purge", Change::Purge { now, limit: at_most }).await {
+        while purged < limit && (purged == 0 || Instant::now() < deadline) {
+            let batch_len = PURGE_BATCH_LEN.min(limit - purged);
+            let count = match self.change("purge", Change::Purge { now, limit: batch_len }).await {
                 Ok(outcome) => outcome.purged,
                 Err(error) if purged == 0 => return Err(error),
                 Err(_) => break,
             };
             purged += count;
-            if count < at_most {
+            if count < batch_len {
                 break;
             }
         }
@@ -199,14 +201,10 @@ impl DurableTier for LocalFile {
     }
 }
 
-fn error(doing: &'static str, kind: TierErrorKind) -> TierError {
-    TierError::new(NAME, doing, kind)
-}
-
-fn check_len(doing: &'static str, value: &Bytes) -> Result<(), TierError> {
+fn check_len(operation: &'static str, value: &Bytes) -> Result<(), TierError> {
     let (size, limit) = (value.len(), MAX_VALUE_LEN);
     if size > limit {
-        return Err(error(doing, TierErrorKind::TooLarge { size, limit }));
+        return Err(tier_error(operation, TierErrorKind::TooLarge { size, limit }));
     }
     Ok(())
 }

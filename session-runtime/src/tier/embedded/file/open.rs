@@ -1,6 +1,5 @@
-//! Opening the file, and opening it again after an I/O error.
+//! Opens the file, and reopens it after an I/O error.
 
-use std::error::Error as StdError;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,136 +9,32 @@ use std::sync::{PoisonError, RwLock};
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, StorageError};
 
+use super::error::{LocalFileError, StoreError};
 use super::table::{self, Contents};
 use crate::tier::Stored;
 
-/// What is kept of the file in memory, in bytes.
-const PAGE_CACHE: usize = 64 << 20;
+/// The size of redb's page cache, in bytes: 64 MiB, far above what the sessions of one process take. redb's own default is
+/// 1 GiB.
+const PAGE_CACHE_LEN: usize = 64 << 20;
 
-type Cause = Box<dyn StdError + Send + Sync>;
-
-/// Why a file could not be opened, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Another process, or another `LocalFile` of this one, has it open.
-    #[error(
-        "{} is open already: one process at a time may use it. Stop the other one, give this one a file of its own, \
-         or use a distributed tier",
-        path.display()
-    )]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is no directory to put it into.
-    #[error("there is no directory for {}: create it first, writable by this process", path.display())]
-    NoDirectory {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// This process may not read and write it.
-    #[error("this process may not read and write {}: change its owner or mode, or name another file", path.display())]
-    NotAllowed {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file holds something else, and still does.
-    #[error("{} is no session store: name another file, or move this one away", path.display())]
-    NotAStore {
-        /// The file.
-        path: PathBuf,
-        /// What was found instead, where the storage layer told.
-        source: Option<Cause>,
-    },
-    /// A version of this crate wrote it that this one does not understand.
-    #[error("{} was written by another version of this crate (format {format}): use that version", path.display())]
-    OtherFormat {
-        /// The file.
-        path: PathBuf,
-        /// The format it is in.
-        format: u64,
-    },
-    /// It is a session store, but damaged.
-    #[error(
-        "{} is damaged: put a copy back, or move it away to begin anew, without the sessions in it",
-        path.display()
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Cause,
-    },
-    /// Anything else the system would not do, such as on a full disk.
-    #[error("cannot open {}: see the cause, then try again", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl OpenError {
-    pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::NotFound => Self::NoDirectory { path, source },
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::NotAllowed { path, source },
-            _ => Self::Io { path, source },
-        }
-    }
-
-    fn storage(path: &Path, error: redb::Error) -> Self {
-        match error {
-            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
-                Self::InUse { path: path.to_owned() }
-            }
-            redb::Error::Io(source) => Self::io(path, source),
-            other => Self::Damaged {
-                path: path.to_owned(),
-                source: other.into(),
-            },
-        }
-    }
-}
-
-/// Whether a missing file may be created. After an I/O error it may not: an empty store in place of a lost one would
-/// be an authority that has forgotten everything.
+/// Whether a missing file may be created. After an I/O error it may not: an empty store in place of a lost one would lose
+/// every session without an error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     Create,
     Existing,
 }
 
-/// The open file, or the want of one.
+/// The database, while it is open.
 pub(super) struct Store {
     path: PathBuf,
-    /// Locked for writing only to put another database in its place, never during I/O. A lock that was poisoned holds
-    /// a whole value all the same: it is only ever assigned.
+    /// Locked for writing only to replace the database, never during I/O. A poisoned lock is usable, since the value is only
+    /// ever replaced as a whole.
     database: RwLock<Option<Database>>,
 }
 
-/// Why the file could not be used.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
-    #[error("the file is closed after an I/O error, and could not be opened again yet")]
-    Closed,
-    #[error("writes are refused for a moment after the disk refused one")]
-    Resting,
-    #[error(transparent)]
-    Storage(#[from] redb::Error),
-    #[error("the storage layer panicked")]
-    Panicked,
-}
-
 impl Store {
-    pub(super) fn open(path: &Path, access: Access) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, access: Access) -> Result<Self, LocalFileError> {
         Ok(Self {
             path: path.to_owned(),
             database: RwLock::new(Some(open(path, access)?)),
@@ -150,28 +45,28 @@ impl Store {
         &self.path
     }
 
-    pub(super) fn with<T>(&self, f: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, Fault> {
+    pub(super) fn with<T>(&self, f: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = database.as_ref().ok_or(Fault::Closed)?;
-        // Whatever is damaged while the file is open must not take the writer's thread with it.
+        let database = database.as_ref().ok_or(StoreError::Closed)?;
+        // A file that is damaged while it is open must not end the writer's thread by a panic of redb.
         match catch_unwind(AssertUnwindSafe(|| f(database))) {
             Ok(result) => Ok(result?),
-            Err(_) => Err(Fault::Panicked),
+            Err(_) => Err(StoreError::Panicked),
         }
     }
 
-    pub(super) fn read(&self, key: &str) -> Result<Option<Stored>, Fault> {
+    pub(super) fn read(&self, key: &str) -> Result<Option<Stored>, StoreError> {
         self.with(|database| table::read(database, key))
     }
 
-    /// Whether the file can be used: after an I/O error redb refuses every call until it is opened again.
-    pub(super) fn is_fit(&self) -> bool {
-        let tried = self.with(|database| {
+    /// Whether the file can be used: after an I/O error redb rejects every call until it is reopened.
+    pub(super) fn is_healthy(&self) -> bool {
+        let result = self.with(|database| {
             table::counter(database)?;
             database.begin_write()?.abort()?;
             Ok(())
         });
-        tried.is_ok()
+        result.is_ok()
     }
 
     pub(super) fn close(&self) {
@@ -179,8 +74,8 @@ impl Store {
         drop(old);
     }
 
-    /// Closes the file and opens it again; readers meanwhile are told that it is closed.
-    pub(super) fn reopen(&self) -> Result<(), OpenError> {
+    /// Closes the file and opens it again; meanwhile reads fail, since it is closed.
+    pub(super) fn reopen(&self) -> Result<(), LocalFileError> {
         self.close();
         let new = open(&self.path, Access::Existing)?;
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(new);
@@ -188,12 +83,12 @@ impl Store {
     }
 }
 
-fn open(path: &Path, access: Access) -> Result<Database, OpenError> {
-    let file = open_file(path, access).map_err(|source| OpenError::io(path, source))?;
-    let (is_empty, is_redb) = begins_as_redb(&file).map_err(|source| OpenError::io(path, source))?;
-    let may_be_made = is_empty && access == Access::Create;
-    if !is_redb && !may_be_made {
-        return Err(OpenError::NotAStore {
+fn open(path: &Path, access: Access) -> Result<Database, LocalFileError> {
+    let file = open_file(path, access).map_err(|source| LocalFileError::io(path, source))?;
+    let (is_empty, is_redb) = read_header(&file).map_err(|source| LocalFileError::io(path, source))?;
+    let may_create = is_empty && access == Access::Create;
+    if !is_redb && !may_create {
+        return Err(LocalFileError::NotAStore {
             path: path.to_owned(),
             source: None,
         });
@@ -204,26 +99,26 @@ fn open(path: &Path, access: Access) -> Result<Database, OpenError> {
         Ok((database, contents))
     }));
     let (database, contents) = match opened {
-        Ok(opened) => opened.map_err(|error| OpenError::storage(path, error))?,
+        Ok(opened) => opened.map_err(|error| LocalFileError::storage(path, error))?,
         Err(_) => {
-            return Err(OpenError::Damaged {
+            return Err(LocalFileError::Damaged {
                 path: path.to_owned(),
                 source: "the storage layer panicked on it".into(),
             });
         }
     };
     if access == Access::Create {
-        // The file's name must be on the disk before anything in the file is acknowledged. Whoever made the file may
-        // have crashed before this, so it is done even where the file was there.
-        sync_directory(path).map_err(|source| OpenError::io(path, source))?;
+        // The file's name must be on the disk before any write to it is acknowledged. The process that created the file
+        // may have crashed before this, so it is done for an existing file too.
+        sync_directory(path).map_err(|source| LocalFileError::io(path, source))?;
     }
     match contents {
-        Contents::Ours => Ok(database),
-        Contents::Foreign => Err(OpenError::NotAStore {
+        Contents::SessionStore => Ok(database),
+        Contents::Foreign => Err(LocalFileError::NotAStore {
             path: path.to_owned(),
             source: Some("a redb database of another program".into()),
         }),
-        Contents::OtherFormat(format) => Err(OpenError::OtherFormat {
+        Contents::OtherFormat(format) => Err(LocalFileError::OtherFormat {
             path: path.to_owned(),
             format,
         }),
@@ -233,11 +128,11 @@ fn open(path: &Path, access: Access) -> Result<Database, OpenError> {
 fn open_database(file: File) -> Result<Database, redb::Error> {
     let backend = FileBackend::new(file).map_err(redb::Error::from)?;
     let opened = Database::builder()
-        .set_cache_size(PAGE_CACHE)
+        .set_cache_size(PAGE_CACHE_LEN)
         .set_check_integrity_on_open(true)
         .create_with_backend(backend);
     opened.map_err(|error| match error {
-        // The magic number is right, so what cannot be read is no accident of the disk.
+        // The magic number was read, so the file is truncated rather than unreadable.
         DatabaseError::Storage(StorageError::Io(source)) if source.kind() == io::ErrorKind::UnexpectedEof => {
             redb::Error::Corrupted(source.to_string())
         }
@@ -257,7 +152,7 @@ fn open_file(path: &Path, access: Access) -> io::Result<File> {
 const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
 
 /// Whether the file is empty, and whether it begins as redb's files do.
-fn begins_as_redb(mut file: &File) -> io::Result<(bool, bool)> {
+fn read_header(mut file: &File) -> io::Result<(bool, bool)> {
     use io::{Read, Seek};
     let mut start = Vec::with_capacity(MAGIC.len());
     file.take(MAGIC.len() as u64).read_to_end(&mut start)?;
@@ -271,7 +166,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Elsewhere a directory cannot be opened to be synced, and the file system keeps names by itself.
+/// On other platforms a directory cannot be opened in order to sync it.
 #[cfg(not(unix))]
 fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())

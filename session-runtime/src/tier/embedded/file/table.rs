@@ -1,4 +1,4 @@
-//! What lies in the file, and how one change changes it.
+//! The tables in the file, and how a change is applied to them.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,20 +10,22 @@ use crate::tier::{Stored, Version, Write};
 /// Key to (version, `expires_at` in nanoseconds since the epoch, value).
 const RECORDS: TableDefinition<'_, &str, (u64, u64, &[u8])> = TableDefinition::new("session_records");
 
-/// The records by the moment at which they expire. Written in the same transaction as the record it stands for.
+/// An index of the records by their expiry, written in the same transaction as the record.
 const EXPIRY: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("session_expiry");
 
-/// [`FORMAT_KEY`] and [`COUNTER_KEY`].
+/// The values of [`FORMAT_KEY`] and [`COUNTER_KEY`].
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("session_meta");
+/// The version of the layout.
 const FORMAT_KEY: &str = "format";
+/// The last version that was given to a record.
 const COUNTER_KEY: &str = "counter";
 
-/// The layout of the tables above.
+/// The current version of the layout of the tables above.
 pub(super) const FORMAT: u64 = 1;
 
-/// What a writer can be asked to do.
+/// A change that the writer can apply.
 #[derive(Clone)]
-pub(in crate::tier::embedded) enum Change {
+pub(super) enum Change {
     Insert {
         key: String,
         value: Bytes,
@@ -45,7 +47,7 @@ pub(in crate::tier::embedded) enum Change {
     },
 }
 
-/// How a change ended.
+/// The result of a change.
 #[derive(Clone, Copy)]
 pub(super) struct Outcome {
     pub(super) write: Write,
@@ -54,7 +56,7 @@ pub(super) struct Outcome {
 }
 
 impl Change {
-    /// The bytes that it adds to a transaction.
+    /// The size of the value that it adds to a transaction, in bytes.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Insert { value, .. } | Self::Update { value, .. } => value.len(),
@@ -63,14 +65,16 @@ impl Change {
     }
 }
 
-/// What a database turned out to hold when it was opened.
+/// What a database contains.
 pub(super) enum Contents {
-    Ours,
+    SessionStore,
+    /// Tables of another program.
     Foreign,
+    /// A session store in this format, which is not [`FORMAT`].
     OtherFormat(u64),
 }
 
-/// Makes an empty database a session store, and tells what any other one is, changing nothing in it.
+/// Creates the tables in an empty database; returns what any other one contains, without changing it.
 pub(super) fn prepare(database: &Database) -> Result<Contents, Error> {
     let txn = database.begin_write()?;
     let tables: Vec<String> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
@@ -79,7 +83,7 @@ pub(super) fn prepare(database: &Database) -> Result<Contents, Error> {
         txn.open_table(RECORDS)?;
         txn.open_table(EXPIRY)?;
         txn.commit()?;
-        return Ok(Contents::Ours);
+        return Ok(Contents::SessionStore);
     }
     if !tables.iter().any(|name| name == META.name()) {
         return Ok(Contents::Foreign);
@@ -90,11 +94,11 @@ pub(super) fn prepare(database: &Database) -> Result<Contents, Error> {
         Some(other) => return Ok(Contents::OtherFormat(other)),
         None => return Ok(Contents::Foreign),
     }
-    // A mismatch of types shows now.
+    // Opening a table checks its types.
     txn.open_table(RECORDS)?;
     txn.open_table(EXPIRY)?;
     txn.abort()?;
-    Ok(Contents::Ours)
+    Ok(Contents::SessionStore)
 }
 
 pub(super) fn read(database: &Database, key: &str) -> Result<Option<Stored>, Error> {
@@ -109,7 +113,7 @@ pub(super) fn read(database: &Database, key: &str) -> Result<Option<Stored>, Err
     }))
 }
 
-/// The counter as it was committed last: it tells whether a commit of unknown outcome landed.
+/// The committed counter: it shows whether a commit of unknown outcome was applied.
 pub(super) fn counter(database: &Database) -> Result<u64, Error> {
     let txn = database.begin_read()?;
     let counter = txn.open_table(META)?.get(COUNTER_KEY)?.map(|counter| counter.value());
@@ -139,7 +143,7 @@ impl Changes {
             };
             before = tables.counter;
             for change in changes {
-                outcomes.push(tables.change(change)?);
+                outcomes.push(tables.apply(change)?);
             }
             after = tables.counter;
             drop(tables);
@@ -160,7 +164,7 @@ impl Changes {
         self.before == self.after
     }
 
-    /// The counter that a committed file shows.
+    /// The counter in the file once this is committed.
     pub(super) fn counter(&self) -> u64 {
         self.after
     }
@@ -171,7 +175,7 @@ impl Changes {
 
     /// Returns when the changes are on the disk.
     pub(super) fn commit(self) -> Result<(), Error> {
-        // The durability of a transaction is `Immediate` unless it is told otherwise.
+        // The default durability of a transaction is `Immediate`.
         Ok(self.txn.commit()?)
     }
 }
@@ -179,13 +183,13 @@ impl Changes {
 struct Tables<'txn> {
     records: Table<'txn, &'static str, (u64, u64, &'static [u8])>,
     expiry: Table<'txn, (u64, &'static str), ()>,
-    /// The last version that was given. One counter for the file rather than one for each key: it outlives the
-    /// deletion of a record, so that a record that is created anew does not begin again.
+    /// The last version that was given. One counter for the file rather than one for each key, so that the version of a
+    /// record that is deleted and created again is greater than before.
     counter: u64,
 }
 
 impl Tables<'_> {
-    fn change(&mut self, change: &Change) -> Result<Outcome, Error> {
+    fn apply(&mut self, change: &Change) -> Result<Outcome, Error> {
         let mut purged = 0;
         let write = match change {
             Change::Insert { key, value, expires_at } => match self.current(key)? {
@@ -237,7 +241,7 @@ impl Tables<'_> {
         Ok(Write::Done(version))
     }
 
-    /// A deletion counts as well, so that the counter tells whether its commit landed.
+    /// A deletion takes a version too, so that the counter shows whether its commit was applied.
     fn delete(&mut self, key: &str, found: &Current) -> Result<Write, Error> {
         self.records.remove(key)?;
         self.expiry.remove((found.expires_at, key))?;
@@ -250,7 +254,7 @@ impl Tables<'_> {
         for entry in self.expiry.range((0, "")..)?.take(limit) {
             let (entry, _) = entry?;
             let (expires_at, key) = entry.value();
-            // `NEVER` is no moment, and a moment is over only when the clock is past it.
+            // An expiry has passed only when the clock is past it; `NEVER` does not pass.
             if expires_at >= now || expires_at == NEVER {
                 break;
             }
@@ -259,7 +263,7 @@ impl Tables<'_> {
         let mut purged = 0;
         for (expires_at, key) in &expired {
             self.expiry.remove((*expires_at, key.as_str()))?;
-            // The index is written with the record, so they agree; were they not to, the record is what counts.
+            // The index and the record agree, since they are written together; if they did not, the record would decide.
             if self.current(key)?.is_some_and(|found| found.expires_at == *expires_at) {
                 self.records.remove(key.as_str())?;
                 purged += 1;
@@ -275,7 +279,7 @@ struct Current {
     expires_at: u64,
 }
 
-/// A moment that a `u64` of nanoseconds cannot say (after the year 2554): such a record is never purged.
+/// An expiry after the year 2554, which a `u64` of nanoseconds cannot represent: such a record is never purged.
 const NEVER: u64 = u64::MAX;
 
 fn nanos(at: SystemTime) -> u64 {

@@ -1,4 +1,4 @@
-//! The one thread that writes, and how many writes share one fsync.
+//! The only thread that writes. Writes that wait at the same time share one commit and its fsync.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,106 +6,109 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
-use super::error;
-use super::open::{Fault, Store};
+use super::error::{StoreError, tier_error};
+use super::open::Store;
 use super::table::{self, Change, Changes, Outcome};
 use crate::tier::{TierError, TierErrorKind, Write};
 
-/// The most changes that share one commit, and the most bytes: they bound the memory and the time of one transaction.
+/// The most changes that share one commit: limits the memory and the time of one transaction.
 const BATCH_LEN: usize = 256;
+/// A batch is complete when its values have this size, in bytes, for the same reason.
 const BATCH_BYTES: usize = 32 << 20;
 
-/// A change that waited longer than this is refused rather than applied. It is shorter than the caller's patience, so
-/// that a caller who was told nothing is rare, and shorter than the delay that the trait promises by far.
-const APPLY_WITHIN: Duration = Duration::from_secs(5);
+/// A change that has waited longer than this is refused rather than applied. Shorter than the caller's timeout, so that
+/// the caller usually gets the refusal, and far shorter than the tier's `max_write_delay`.
+const MAX_QUEUE_TIME: Duration = Duration::from_secs(5);
 
-/// After the disk refused a write, further ones are refused unseen for so many times as long as the attempt took, at
-/// most [`LONGEST_REST`]: each attempt costs opening the file again, during which nobody can read it.
-const REST: u32 = 9;
-const LONGEST_REST: Duration = Duration::from_secs(5);
+/// After a failed write, further ones are refused at once for this many times as long as the failed one took: each attempt
+/// reopens the file, and reads fail meanwhile, so that they fail about a tenth of the time.
+const BACKOFF_FACTOR: u32 = 9;
+/// The longest time for which writes are refused at once.
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-pub(super) type Answer = Result<Outcome, TierError>;
+pub(super) type WriteResult = Result<Outcome, TierError>;
 
-/// A change that waits to be written, and who wants to know.
+/// A change that waits to be written, and the caller that waits for its result.
 pub(super) struct Request {
-    doing: &'static str,
-    /// `None` only wakes the writer, to look after the file.
+    operation: &'static str,
+    /// `None` only makes the writer reopen the file if it must be.
     change: Option<Change>,
-    asked: Instant,
-    answer: Option<oneshot::Sender<Answer>>,
+    queued_at: Instant,
+    reply_to: Option<oneshot::Sender<WriteResult>>,
 }
 
 impl Request {
-    pub(super) fn new(doing: &'static str, change: Change, answer: oneshot::Sender<Answer>) -> Self {
+    pub(super) fn new(operation: &'static str, change: Change, reply_to: oneshot::Sender<WriteResult>) -> Self {
         Self {
-            doing,
+            operation,
             change: Some(change),
-            asked: Instant::now(),
-            answer: Some(answer),
+            queued_at: Instant::now(),
+            reply_to: Some(reply_to),
         }
     }
 
-    /// Asks the writer to open the file again if it must be.
-    pub(super) fn wake() -> Self {
+    /// Makes the writer reopen the file if it must be.
+    pub(super) fn reopen() -> Self {
         Self {
-            doing: "reopen",
+            operation: "reopen",
             change: None,
-            asked: Instant::now(),
-            answer: None,
+            queued_at: Instant::now(),
+            reply_to: None,
         }
     }
 
-    /// Whoever asked may be gone; that changes nothing.
-    fn answer(self, answer: Answer) {
-        if let Some(waiting) = self.answer {
-            drop(waiting.send(answer));
+    /// An error of `send` is ignored: the caller no longer waits.
+    fn reply(self, result: WriteResult) {
+        if let Some(reply_to) = self.reply_to {
+            drop(reply_to.send(result));
         }
     }
 
-    fn fail(self, kind: TierErrorKind, cause: &Arc<Fault>) {
-        let error = error(self.doing, kind).with_source(Arc::clone(cause));
-        self.answer(Err(error));
+    fn fail(self, kind: TierErrorKind, cause: &Arc<StoreError>) {
+        let error = tier_error(self.operation, kind).with_source(Arc::clone(cause));
+        self.reply(Err(error));
     }
 }
 
-/// Writes until the last handle of the tier is gone and everything that it asked for is written, then closes the file.
+/// Writes until the last handle of the tier is dropped and every queued request is written, then closes the file.
 pub(super) fn run(mut queue: Receiver<Request>, store: &Store) {
     let mut batch = Vec::with_capacity(BATCH_LEN);
-    let mut rest_until = Instant::now();
+    let mut backoff_until = Instant::now();
     while let Some(first) = queue.blocking_recv() {
         let mut bytes = 0;
         let mut next = Some(first);
         while let Some(request) = next {
             bytes += request.change.as_ref().map_or(0, Change::len);
             batch.push(request);
-            // While a commit waits for the disk the next ones gather here: the slower the disk, the more share it.
+            // Requests queue up while a commit waits for the disk: the slower the disk, the more share the next commit.
             next = if batch.len() < BATCH_LEN && bytes < BATCH_BYTES {
                 queue.try_recv().ok()
             } else {
                 None
             };
         }
-        let began = Instant::now();
-        if began < rest_until {
-            refuse(&mut batch, TierErrorKind::Unavailable, Fault::Resting);
+        let started = Instant::now();
+        if started < backoff_until {
+            refuse(&mut batch, TierErrorKind::Unavailable, StoreError::BackingOff);
         } else if !write(store, &mut batch) {
-            rest_until = Instant::now() + (began.elapsed() * REST).min(LONGEST_REST);
+            backoff_until = Instant::now() + (started.elapsed() * BACKOFF_FACTOR).min(MAX_BACKOFF);
         }
     }
     store.close();
 }
 
-/// Carries out `batch` in one transaction and answers everyone in it; tells whether the disk took it.
+/// Applies `batch` in one transaction and replies to every request in it; returns whether that succeeded.
 fn write(store: &Store, batch: &mut Vec<Request>) -> bool {
-    if !store.is_fit() && !reopen(store) {
-        refuse(batch, TierErrorKind::Unavailable, Fault::Closed);
+    if !store.is_healthy() && !reopen(store) {
+        refuse(batch, TierErrorKind::Unavailable, StoreError::Closed);
         return false;
     }
     batch.retain(|request| request.change.is_some());
     let now = Instant::now();
-    for late in batch.extract_if(.., |request| now.duration_since(request.asked) > APPLY_WITHIN) {
-        let error = error(late.doing, TierErrorKind::Unavailable).with_source("it waited too long for the disk");
-        late.answer(Err(error));
+    for late in batch.extract_if(.., |request| now.duration_since(request.queued_at) > MAX_QUEUE_TIME) {
+        let error = tier_error(late.operation, TierErrorKind::Unavailable)
+            .with_source("the write waited too long for the disk");
+        late.reply(Err(error));
     }
     if batch.is_empty() {
         return true;
@@ -114,27 +117,27 @@ fn write(store: &Store, batch: &mut Vec<Request>) -> bool {
         Ok(changes) => commit(store, batch, changes),
         Err(cause) => {
             refuse(batch, TierErrorKind::Unavailable, cause);
-            // Now, and not at the next write: readers are refused until it is done.
+            // Not left to the next write, since reads fail until it is done.
             reopen(store);
             false
         }
     }
 }
 
-fn refuse(batch: &mut Vec<Request>, kind: TierErrorKind, cause: Fault) {
+fn refuse(batch: &mut Vec<Request>, kind: TierErrorKind, cause: StoreError) {
     let cause = Arc::new(cause);
     for request in batch.drain(..) {
         request.fail(kind, &cause);
     }
 }
 
-fn apply(store: &Store, batch: &[Request]) -> Result<Changes, Fault> {
+fn apply(store: &Store, batch: &[Request]) -> Result<Changes, StoreError> {
     store.with(|database| Changes::apply(database, batch.iter().filter_map(|request| request.change.as_ref())))
 }
 
 fn commit(store: &Store, batch: &mut Vec<Request>, changes: Changes) -> bool {
     let (outcomes, counter) = (changes.outcomes(), changes.counter());
-    // Nothing to write, and no fsync to wait for: all that was seen was committed before.
+    // Without a change there is nothing to sync: what was read is committed already.
     let committed = if changes.is_empty() {
         drop(changes);
         Ok(())
@@ -143,13 +146,13 @@ fn commit(store: &Store, batch: &mut Vec<Request>, changes: Changes) -> bool {
     };
     let Err(cause) = committed else {
         for (request, outcome) in batch.drain(..).zip(outcomes) {
-            request.answer(Ok(outcome));
+            request.reply(Ok(outcome));
         }
         return true;
     };
-    // redb takes nothing more after a failed commit. What the file holds once it is open again decides: without this
-    // batch's counter the batch is not there and never will be. With it, the pages were written, but the disk has
-    // refused to say that they are safe.
+    // After a failed commit redb rejects every call until the file is reopened. Then the counter in the file decides: if
+    // it is older than this batch, the batch was not applied and never will be. Otherwise its pages were written, but may
+    // not be durable.
     reopen(store);
     let is_absent = store.with(table::counter).is_ok_and(|found| found < counter);
     let cause = Arc::new(cause);
@@ -169,10 +172,10 @@ fn reopen(store: &Store) -> bool {
     if let Err(error) = store.reopen() {
         tracing::error!(
             error = &error as &dyn std::error::Error,
-            "the session file cannot be opened again"
+            "cannot reopen the session file"
         );
         return false;
     }
-    tracing::warn!("the session file was opened again after an I/O error");
+    tracing::warn!("reopened the session file after an I/O error");
     true
 }
