@@ -10,7 +10,7 @@ use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{Data, DeriveInput, Fields, Ident, LitInt, LitStr, Path};
 
-use crate::attr::{self, Number, Once};
+use crate::attr::{self, Attr, Number};
 use crate::ctxt::Ctxt;
 use crate::fingerprint;
 pub(crate) use field::{Field, Kind, Merge, Upgrade, flash_item};
@@ -22,13 +22,13 @@ pub(crate) struct Session<'a> {
     /// The companion that holds the slots.
     pub(crate) companion: Ident,
     pub(crate) name: String,
-    pub(crate) name_at: Option<LitStr>,
+    pub(crate) name_lit: Option<LitStr>,
     pub(crate) version: u32,
-    pub(crate) version_at: Option<LitInt>,
+    pub(crate) version_lit: Option<LitInt>,
     pub(crate) previous: Option<(Ident, Path)>,
     pub(crate) removed: Vec<LitStr>,
     pub(crate) fingerprint: u64,
-    pub(crate) expected: Option<Number<u64>>,
+    pub(crate) expected_fingerprint: Option<Number<u64>>,
     pub(crate) tiers: Vec<Tier>,
     pub(crate) fields: Vec<Field<'a>>,
     krate: Option<Path>,
@@ -40,13 +40,13 @@ impl<'a> Session<'a> {
             input,
             companion: format_ident!("{}Fields", input.ident.unraw(), span = input.ident.span()),
             name: kebab_case(&input.ident.unraw().to_string()),
-            name_at: None,
+            name_lit: None,
             version: 1,
-            version_at: None,
+            version_lit: None,
             previous: None,
             removed: Vec::new(),
             fingerprint: 0,
-            expected: None,
+            expected_fingerprint: None,
             tiers: Vec::new(),
             fields: Vec::new(),
             krate: None,
@@ -72,31 +72,31 @@ impl<'a> Session<'a> {
     }
 
     fn read_attrs(&mut self, ctxt: &Ctxt) {
-        let (mut name, mut version, mut previous) = (Once::default(), Once::default(), Once::default());
-        let (mut removed, mut expected, mut krate) = (Once::default(), Once::default(), Once::default());
-        for item in &attr::items(ctxt, &self.input.attrs) {
-            let word = &item.word;
-            match &*word.to_string() {
-                "name" => name.set(ctxt, word, item.string(ctxt, "\"shop\"").cloned()),
-                "version" => version.set(ctxt, word, item.int::<u32>(ctxt, "2")),
-                "previous" => previous.set(ctxt, word, item.path(ctxt, "ShopV1").cloned()),
-                "removed" => removed.set(ctxt, word, Some(item.strings(ctxt, "\"old\""))),
-                "fingerprint" => expected.set(ctxt, word, item.int(ctxt, "0x0123456789abcdef")),
-                "crate" => krate.set(ctxt, word, item.path(ctxt, "path::to::session_runtime").cloned()),
-                _ => attr::unknown(ctxt, item, "the struct", attr::ON_STRUCT, "a field", attr::ON_FIELD),
+        let (mut name, mut version, mut previous) = (Attr::default(), Attr::default(), Attr::default());
+        let (mut removed, mut expected_fingerprint, mut krate) = (Attr::default(), Attr::default(), Attr::default());
+        for arg in &attr::args(ctxt, &self.input.attrs) {
+            let key = &arg.key;
+            match &*key.to_string() {
+                "name" => name.set(ctxt, key, arg.string(ctxt, "\"shop\"").cloned()),
+                "version" => version.set(ctxt, key, arg.int::<u32>(ctxt, "2")),
+                "previous" => previous.set(ctxt, key, arg.path(ctxt, "ShopV1").cloned()),
+                "removed" => removed.set(ctxt, key, Some(arg.strings(ctxt, "\"old\""))),
+                "fingerprint" => expected_fingerprint.set(ctxt, key, arg.int(ctxt, "0x0123456789abcdef")),
+                "crate" => krate.set(ctxt, key, arg.path(ctxt, "path::to::session_runtime").cloned()),
+                _ => attr::report_unknown(ctxt, arg, "the struct", attr::ON_STRUCT, "a field", attr::ON_FIELD),
             }
         }
         if let Some(name) = name.into_value() {
             self.name = name.value();
-            self.name_at = Some(name);
+            self.name_lit = Some(name);
         }
         if let Some(version) = version.into_value() {
             self.version = version.value;
-            self.version_at = Some(version.lit);
+            self.version_lit = Some(version.lit);
         }
         self.previous = previous.into_pair();
         self.removed = removed.into_value().unwrap_or_default();
-        self.expected = expected.into_value();
+        self.expected_fingerprint = expected_fingerprint.into_value();
         self.krate = krate.into_value();
     }
 
@@ -107,7 +107,7 @@ impl<'a> Session<'a> {
     }
 
     /// The same, to stand before what should be underlined together with it.
-    pub(crate) fn krate_at(&self, span: Span) -> TokenStream {
+    pub(crate) fn krate_spanned(&self, span: Span) -> TokenStream {
         let set_span = |mut token: TokenTree| {
             token.set_span(span);
             token

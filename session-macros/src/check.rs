@@ -1,4 +1,4 @@
-//! The rules that no single word can break: one function a rule.
+//! The rules that no single key can break: one function a rule.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use syn::visit::Visit;
 use syn::{Ident, Type};
 
 use crate::ast::{Field, Kind, Session, flash_item};
-use crate::attr::twice;
+use crate::attr::report_duplicate;
 use crate::ctxt::Ctxt;
 
 pub(crate) fn check(ctxt: &Ctxt, session: &Session<'_>) {
@@ -73,7 +73,7 @@ fn check_name(ctxt: &Ctxt, session: &Session<'_>) {
     } else {
         return;
     };
-    match &session.name_at {
+    match &session.name_lit {
         Some(name) => ctxt.error_at(name, message),
         None => ctxt.error_at(
             &session.input.ident,
@@ -85,16 +85,16 @@ fn check_name(ctxt: &Ctxt, session: &Session<'_>) {
 /// 0 is what a program that has never heard of versions would write.
 fn check_version(ctxt: &Ctxt, session: &Session<'_>) {
     if session.version == 0 {
-        ctxt.error_at(&session.version_at, "versions count from 1");
+        ctxt.error_at(&session.version_lit, "versions count from 1");
     }
 }
 
 /// The first version has none before it. That the one named is the one just before is for the expansion to see.
 fn check_previous(ctxt: &Ctxt, session: &Session<'_>) {
-    let Some((word, path)) = &session.previous else { return };
+    let Some((key, path)) = &session.previous else { return };
     if session.version <= 1 {
         let message = "there is no version before 1; raise this struct's to `version = 2`, or leave out `previous`";
-        ctxt.error_at(word, message);
+        ctxt.error_at(key, message);
     }
     if path.is_ident(&session.input.ident) {
         let message = format!(
@@ -107,7 +107,9 @@ fn check_previous(ctxt: &Ctxt, session: &Session<'_>) {
 
 /// Two binaries that write the same version must write the same thing.
 fn check_fingerprint(ctxt: &Ctxt, session: &Session<'_>) {
-    let Some(expected) = &session.expected else { return };
+    let Some(expected) = &session.expected_fingerprint else {
+        return;
+    };
     if expected.value != session.fingerprint {
         ctxt.error_at(
             &expected.lit,
@@ -185,7 +187,7 @@ fn check_accessors(ctxt: &Ctxt, session: &Session<'_>) {
 
 fn accessor_span(field: &Field<'_>) -> Span {
     field
-        .accessor_at
+        .accessor_key
         .as_ref()
         .map_or_else(|| field.ident.span(), Spanned::span)
 }
@@ -240,7 +242,7 @@ fn check_type(ctxt: &Ctxt, field: &Field<'_>) {
         ctxt.error_at(&field.syn.ty, message);
         return;
     }
-    let mut borrowed = Borrowed(None);
+    let mut borrowed = FirstBorrow(None);
     borrowed.visit_type(&field.syn.ty);
     if let Some(reference) = borrowed.0 {
         let message = "a session's field owns its value: write `String` in place of `&str`, `Vec<...>` in place of \
@@ -250,9 +252,9 @@ fn check_type(ctxt: &Ctxt, field: &Field<'_>) {
 }
 
 /// Finds the first reference in a type that serde reads as one into the bytes. Another might have serde of its own.
-struct Borrowed<'a>(Option<&'a syn::TypeReference>);
+struct FirstBorrow<'a>(Option<&'a syn::TypeReference>);
 
-impl<'a> Visit<'a> for Borrowed<'a> {
+impl<'a> Visit<'a> for FirstBorrow<'a> {
     fn visit_type_reference(&mut self, reference: &'a syn::TypeReference) {
         let is_borrowed = match &*reference.elem {
             Type::Path(path) => {
@@ -283,34 +285,34 @@ fn check_flash(ctxt: &Ctxt, field: &Field<'_>) {
             "a `flash` field is a list: write `Vec<...>`, or take `flash` off the field",
         );
     }
-    if let Some((word, _)) = &field.merge {
+    if let Some((key, _)) = &field.merge {
         ctxt.error_at(
-            word,
+            key,
             "`flash` says how two writers are reconciled; take `merge` off the field",
         );
     }
-    if let Some((word, _)) = &field.default {
-        ctxt.error_at(word, "a `flash` field starts empty; take `default` off the field");
+    if let Some((key, _)) = &field.default {
+        ctxt.error_at(key, "a `flash` field starts empty; take `default` off the field");
     }
 }
 
 /// A step leads from one version to a later one, and there is one from each.
 fn check_upgrades(ctxt: &Ctxt, session: &Session<'_>, field: &Field<'_>) {
-    if let (Some((word, _)), Some(upgrade)) = (&session.previous, field.upgrades.first()) {
+    if let (Some((key, _)), Some(upgrade)) = (&session.previous, field.upgrades.first()) {
         ctxt.error_at(
-            &upgrade.at,
+            &upgrade.version_lit,
             "a record of an earlier version is read through `previous`, never field by field: put the step into \
              `From`, or leave out `previous`",
         );
-        ctxt.error_at(word, "records of earlier versions are read through this");
+        ctxt.error_at(key, "records of earlier versions are read through this");
         return;
     }
     for (at, upgrade) in field.upgrades.iter().enumerate() {
         if upgrade.version == 0 {
-            ctxt.error_at(&upgrade.at, "versions count from 1");
+            ctxt.error_at(&upgrade.version_lit, "versions count from 1");
         } else if upgrade.version >= session.version {
             ctxt.error_at(
-                &upgrade.at,
+                &upgrade.version_lit,
                 format!(
                     "`upgrade` names the version that wrote the old type, and this struct is version {} itself; raise \
                      it with `#[session(version = {})]`",
@@ -322,11 +324,11 @@ fn check_upgrades(ctxt: &Ctxt, session: &Session<'_>, field: &Field<'_>) {
         if let Some(before) = at.checked_sub(1).and_then(|at| field.upgrades.get(at))
             && before.version == upgrade.version
         {
-            twice(
+            report_duplicate(
                 ctxt,
                 &format!("upgrade({}, ...)", upgrade.version),
-                &before.at,
-                &upgrade.at,
+                &before.version_lit,
+                &upgrade.version_lit,
             );
         }
     }

@@ -23,7 +23,7 @@ pub(super) fn of(ctxt: &Ctxt, input: &DeriveInput) -> Vec<Tier> {
         return Vec::new();
     };
     if let Some(second) = attrs.next() {
-        attr::twice(ctxt, "cascade", attr, second);
+        attr::report_duplicate(ctxt, "cascade", attr, second);
     }
     let Meta::List(list) = &attr.meta else {
         ctxt.error_at(&attr.meta, format!("write {EXAMPLE}"));
@@ -48,7 +48,7 @@ pub(super) fn of(ctxt: &Ctxt, input: &DeriveInput) -> Vec<Tier> {
             let message = format!("unknown tier `{ident}`; there are `request`, `memcache` and `datastore`");
             ctxt.error_at(&ident, message);
         } else if let Some(first) = tiers.iter().find(|tier| tier.ident == ident) {
-            attr::twice(ctxt, &ident.to_string(), &first.ident, &ident);
+            attr::report_duplicate(ctxt, &ident.to_string(), &first.ident, &ident);
         } else {
             tiers.push(Tier { ident });
         }

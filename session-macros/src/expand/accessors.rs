@@ -7,13 +7,13 @@ use quote::quote;
 use syn::ext::IdentExt;
 use syn::{Ident, Type, parse_quote};
 
-use super::carried;
+use super::forwarded_attrs;
 use crate::ast::{self, Field, Kind, Session};
 
 /// `struct ShopFields`.
 pub(crate) fn companion(session: &Session<'_>) -> TokenStream {
     let (krate, companion, vis) = (session.krate(), &session.companion, &session.input.vis);
-    let (doc, allowed) = (companion_doc(session), carried::allowed(session));
+    let (doc, allowed) = (companion_doc(session), forwarded_attrs::allowed_lints(session));
     let slots = session.fields.iter().map(|field| {
         let (slot, ty) = (field.slot(), &field.syn.ty);
         let holder = match field.kind {
@@ -92,13 +92,13 @@ impl Method<'_> {
         signature: &TokenStream,
         body: &TokenStream,
     ) -> (Ident, TokenStream) {
-        let (vis, carried) = (&self.field.syn.vis, carried::of_field(self.field));
+        let (vis, forwarded) = (&self.field.syn.vis, forwarded_attrs::for_field(self.field));
         let unreachable = quote!(::core::unreachable!());
         let body = if self.is_stub { &unreachable } else { body };
         let text = quote! {
             #[doc = #summary]
             #[doc = ""]
-            #(#carried)*
+            #(#forwarded)*
             #attrs
             #[inline]
             #vis fn #name #signature { #body }

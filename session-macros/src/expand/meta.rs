@@ -24,8 +24,8 @@ fn schema(session: &Session<'_>) -> TokenStream {
     let (previous, migrate_to_previous, previous_static) = match &session.previous {
         None => (none.clone(), none, None),
         Some((_, path)) => {
-            let (span, krate_at) = (path.span(), session.krate_at(path.span()));
-            let of = quote_spanned!(span=> #krate_at::__private::Previous::<#ident>::of::<#path>(#version));
+            let (span, krate_spanned) = (path.span(), session.krate_spanned(path.span()));
+            let of = quote_spanned!(span=> #krate_spanned::__private::Previous::<#ident>::of::<#path>(#version));
             (
                 quote!(::core::option::Option::Some(__PREVIOUS.schema())),
                 quote!(::core::option::Option::Some(__PREVIOUS.migrate())),
@@ -50,14 +50,14 @@ fn schema(session: &Session<'_>) -> TokenStream {
 
 fn spec(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
     let krate = session.krate();
-    let (name, typed, was) = (field.name(), field.typed(), &field.was);
+    let (name, static_ident, was) = (field.name(), field.static_ident(), &field.was);
     let (privileged, secret, or_default) = (field.privileged, field.secret, field.or_default);
     let merge = merge(session, field);
     quote! {
         #krate::__private::FieldSpec {
             name: #name,
             was: &[#(#was,)*],
-            default: |__out| #typed.append_default(__out),
+            default: |__out| #static_ident.append_default(__out),
             merge: #merge,
             privileged: #privileged,
             secret: #secret,
@@ -130,17 +130,17 @@ fn served_by(session: &Session<'_>) -> TokenStream {
             _ => None,
         })
         .collect();
-    let shared = shared(session);
+    let send_sync = send_sync_bounds(session);
     let bounds = (!bounds.is_empty()).then(|| quote!(__S: #(#bounds)+*));
     quote! {
         #[automatically_derived]
-        impl<__S> #krate::__private::ServedBy<__S> for #ident where #shared #bounds {}
+        impl<__S> #krate::__private::ServedBy<__S> for #ident where #send_sync #bounds {}
     }
 }
 
 /// That the threads of a server can share the fields: said as a condition, it is no mistake of the impl as well where a
 /// field's type is one already. (A condition that holds of no lifetime at all would be one.)
-pub(super) fn shared(session: &Session<'_>) -> TokenStream {
+pub(super) fn send_sync_bounds(session: &Session<'_>) -> TokenStream {
     let companion = &session.companion;
     quote!(for<'__a> #companion: ::core::marker::Send + ::core::marker::Sync,)
 }

@@ -1,9 +1,9 @@
 //! What the derive writes: one file an impl.
 
 mod accessors;
-mod carried;
 mod codec;
 pub(crate) mod fallback;
+mod forwarded_attrs;
 mod meta;
 #[cfg(test)]
 mod snapshots;
@@ -22,7 +22,7 @@ pub(crate) fn session(session: &Session<'_>) -> TokenStream {
     let debug = accessors::debug(session);
     let meta = meta::meta(session);
     let codec = codec::codec(session);
-    let allowed = carried::allowed(session);
+    let allowed = forwarded_attrs::allowed_lints(session);
     quote! {
         #companion
 

@@ -23,13 +23,13 @@ pub(super) fn expand(input: &DeriveInput) -> TokenStream {
 }
 
 /// The tokens, without what rustfmt may add or take: commas, and braces round a single expression.
-fn words(tokens: TokenStream, words: &mut Vec<String>) {
+fn normalize(tokens: TokenStream, words: &mut Vec<String>) {
     for token in tokens {
         match token {
             TokenTree::Group(group) => {
                 let is_brace = group.delimiter() == Delimiter::Brace;
                 words.extend((!is_brace).then(|| format!("{:?}", group.delimiter())));
-                self::words(group.stream(), words);
+                normalize(group.stream(), words);
                 words.extend((!is_brace).then(|| "end".into()));
             }
             TokenTree::Punct(punct) if punct.as_char() == ',' => {}
@@ -38,9 +38,9 @@ fn words(tokens: TokenStream, words: &mut Vec<String>) {
     }
 }
 
-fn words_of(tokens: TokenStream) -> Vec<String> {
+fn normalized(tokens: TokenStream) -> Vec<String> {
     let mut all = Vec::new();
-    words(tokens, &mut all);
+    normalize(tokens, &mut all);
     all
 }
 
@@ -71,7 +71,7 @@ fn check(name: &str) {
         return;
     }
     let written = written.iter().map(ToTokens::to_token_stream).collect();
-    let is_written = words_of(written) == words_of(today);
+    let is_written = normalized(written) == normalized(today);
     assert!(
         is_written,
         "{name} is not what the derive writes: overwrite it, and read the difference"
@@ -84,8 +84,8 @@ fn of_a_small_session() {
 }
 
 #[test]
-fn of_every_word() {
-    check("every_word.rs");
+fn of_every_argument() {
+    check("every_argument.rs");
 }
 
 #[test]

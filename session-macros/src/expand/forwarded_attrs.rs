@@ -7,14 +7,14 @@ use syn::{Attribute, Meta};
 use crate::ast::{Field, Session};
 
 /// What the accessors have in common with their field: its comment, and that it is on its way out.
-pub(super) fn of_field<'a>(field: &'a Field<'_>) -> impl Iterator<Item = &'a Attribute> {
-    let is_carried = |attr: &&Attribute| attr.path().is_ident("doc") || is_deprecated(attr);
-    field.syn.attrs.iter().filter(is_carried)
+pub(super) fn for_field<'a>(field: &'a Field<'_>) -> impl Iterator<Item = &'a Attribute> {
+    let is_forwarded = |attr: &&Attribute| attr.path().is_ident("doc") || is_deprecated(attr);
+    field.syn.attrs.iter().filter(is_forwarded)
 }
 
 /// The lints that the struct and its fields are allowed to trip: their names and types are repeated in what is
 /// written, and so would be the complaints. An `expect` is fulfilled by the struct itself, and here an `allow`.
-pub(super) fn allowed(session: &Session<'_>) -> TokenStream {
+pub(super) fn allowed_lints(session: &Session<'_>) -> TokenStream {
     let attrs = || {
         let fields = session.fields.iter().flat_map(|field| &field.syn.attrs);
         session.input.attrs.iter().chain(fields)
