@@ -53,7 +53,7 @@ impl<'a> Session<'a> {
         };
         // In the order of the source, so that mistakes are reported in it.
         session.read_attrs(ctxt);
-        session.tiers = tiers::of(ctxt, input);
+        session.tiers = tiers::from_attrs(ctxt, input);
         let fields = named_fields(ctxt, input);
         session.fingerprint = fingerprint::of(fields.iter().copied());
         let fields = fields.into_iter().enumerate();

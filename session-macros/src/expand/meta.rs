@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::ast::{Field, Kind, Merge, Session};
+use crate::ast::{Field, Kind, Merge, Session, Tier};
 
 /// The schema, `Shop::TIERS`, and `impl ServedBy for Shop`.
 pub(crate) fn meta(session: &Session<'_>) -> TokenStream {
@@ -96,12 +96,12 @@ fn merge(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
 fn tiers(session: &Session<'_>) -> TokenStream {
     let krate = session.krate();
     let mut bits = session.tiers.iter().map(|tier| {
-        let name = match &*tier.ident.to_string() {
-            "request" => quote!(REQUEST),
-            "memcache" => quote!(MEMCACHE),
-            _ => quote!(DATASTORE),
+        let bit = match tier {
+            Tier::Request => quote!(REQUEST),
+            Tier::Memcache => quote!(MEMCACHE),
+            Tier::Datastore => quote!(DATASTORE),
         };
-        quote!(#krate::__private::Tiers::#name)
+        quote!(#krate::__private::Tiers::#bit)
     });
     let first = bits.next().unwrap_or_else(|| quote!(#krate::__private::Tiers::empty()));
     quote!(#first #(.union(#bits))*)
@@ -124,10 +124,11 @@ fn served_by(session: &Session<'_>) -> TokenStream {
     let bounds: Vec<_> = session
         .tiers
         .iter()
-        .filter_map(|tier| match &*tier.ident.to_string() {
-            "memcache" => Some(quote!(#krate::__private::HasMemcache<#ident>)),
-            "datastore" => Some(quote!(#krate::__private::HasDatastore<#ident>)),
-            _ => None,
+        .filter_map(|tier| match tier {
+            // Every store has it.
+            Tier::Request => None,
+            Tier::Memcache => Some(quote!(#krate::__private::HasMemcache<#ident>)),
+            Tier::Datastore => Some(quote!(#krate::__private::HasDatastore<#ident>)),
         })
         .collect();
     let send_sync = send_sync_bounds(session);

@@ -92,3 +92,15 @@ fn of_every_argument() {
 fn of_a_mistake() {
     check("mistake.rs");
 }
+
+#[test]
+fn both_names_of_a_tier_generate_the_same() {
+    let with_tiers = |tiers: &str| {
+        let source = format!("#[cascade({tiers})] struct Shop {{ visits: u64 }}");
+        expand(&syn::parse_str(&source).unwrap()).to_string()
+    };
+    let by_product = with_tiers("request, memcache, datastore");
+    assert_eq!(with_tiers("request, cache, durable"), by_product);
+    assert_eq!(with_tiers("request, cache, datastore"), by_product);
+    assert_ne!(with_tiers("request, cache"), by_product);
+}

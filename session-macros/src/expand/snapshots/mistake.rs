@@ -5,7 +5,7 @@ struct Shop {
 
 // What becomes of it.
 
-::core::compile_error! { "unknown tier `memcached`; there are `request`, `memcache` and `datastore`" }
+::core::compile_error! { "unknown tier `memcached`; the tiers are `request`, `memcache` (or `cache`), `datastore` (or `durable`)" }
 #[doc = "The fields of a [`Shop`] session, each with its accessors."]
 #[allow(deprecated)]
 struct ShopFields(::core::marker::PhantomData<fn() -> Shop>);
