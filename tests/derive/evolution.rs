@@ -4,9 +4,9 @@
 //! The records are files, as the old structs below wrote them. `RECORDS=overwrite` writes them anew; a file that
 //! changes by that means that sessions stored today can no longer be read.
 
+mod combined;
 mod lazy;
-mod mixed;
-mod reshaped;
+mod previous;
 mod rolling;
 mod table;
 mod tolerant;

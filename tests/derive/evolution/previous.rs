@@ -53,7 +53,7 @@ impl From<CartV2> for Cart {
 }
 
 #[test]
-fn a_reshaped_struct_goes_through_every_struct_before_it() {
+fn a_record_is_migrated_through_every_previous_struct() {
     let mut first = CartV1::fresh();
     first.set_skus(vec!["a".into(), "b".into(), "a".into()]);
     first.set_count(3);
@@ -73,7 +73,7 @@ fn a_reshaped_struct_goes_through_every_struct_before_it() {
 }
 
 #[test]
-fn a_changed_field_is_merged_with_what_the_record_would_be_today() {
+fn a_change_is_applied_to_the_migrated_record() {
     let first = stored("cart_v1", &{
         let mut first = CartV1::fresh();
         first.set_skus(vec!["a".into(), "b".into(), "a".into()]);
@@ -87,7 +87,7 @@ fn a_changed_field_is_merged_with_what_the_record_would_be_today() {
 }
 
 #[test]
-fn a_field_that_no_struct_knows_is_carried_through_all_of_them() {
+fn an_unknown_field_is_kept_through_every_migration() {
     let mut first = CartV1::fresh();
     first.set_note(Some("note".into()));
     let first = edited(&written::<CartV1>(&first), |draft| {
@@ -95,14 +95,14 @@ fn a_field_that_no_struct_knows_is_carried_through_all_of_them() {
         draft.set("unknown_to_all_of_them", text("last"));
     });
     let third = change::<Cart>(&first, |cart| cart.set_note(None));
-    let mut carried = names(&third);
-    carried.sort_unstable();
-    assert_eq!(carried, ["a", "lines", "note", "total", "unknown_to_all_of_them"]);
+    let mut kept = names(&third);
+    kept.sort_unstable();
+    assert_eq!(kept, ["a", "lines", "note", "total", "unknown_to_all_of_them"]);
     assert_eq!(third.field("a"), Some(&*text("first")));
 }
 
 #[test]
-fn a_field_that_an_earlier_struct_cannot_read_is_named_as_its_own() {
+fn an_error_in_an_earlier_struct_names_its_field() {
     let first = with(&written::<CartV1>(&CartV1::fresh()), "count", text("many"));
     let before = first.clone();
     let error = Cart::open(&first).unwrap_err();

@@ -55,7 +55,7 @@ mod v3 {
     pub(super) struct Ledger {
         #[session(was = "price", upgrade(1, super::parse))]
         pub(super) cents: u64,
-        #[session(upgrade(2, super::forget))]
+        #[session(upgrade(2, super::discard))]
         pub(super) code: u8,
     }
 }
@@ -70,7 +70,7 @@ fn parse(old: String) -> Result<u64, ParseIntError> {
     clippy::unnecessary_wraps,
     reason = "a step is handed the old value, and may fail"
 )]
-fn forget(_: String) -> Result<u8, std::convert::Infallible> {
+fn discard(_: String) -> Result<u8, std::convert::Infallible> {
     Ok(0)
 }
 
@@ -112,7 +112,7 @@ fn a_lazy_field_is_upgraded_when_the_record_is_opened() {
 }
 
 #[test]
-fn a_name_that_comes_back_is_told_from_what_it_was() {
+fn a_reused_name_is_upgraded_from_the_removed_field() {
     assert_eq!(v3::Ledger::open(&ledger_v1()).unwrap().code(), &0);
     let second = stored("ledger_v2", &migrate::<v2::Ledger>(&ledger_v1()).unwrap());
     assert_eq!(second.field("code"), None);
@@ -122,7 +122,7 @@ fn a_name_that_comes_back_is_told_from_what_it_was() {
 }
 
 #[test]
-fn messages_that_do_not_decode_step_aside_until_one_is_pushed() {
+fn messages_that_do_not_decode_are_quarantined_until_one_is_pushed() {
     let record = with(&migrate::<v2::Ledger>(&ledger_v1()).unwrap(), "notices", text("saved"));
     let record = change::<v2::Ledger>(&record, |ledger| {
         assert!(ledger.take_notices().is_empty());
@@ -135,7 +135,7 @@ fn messages_that_do_not_decode_step_aside_until_one_is_pushed() {
 }
 
 #[test]
-fn a_privileged_field_that_steps_aside_is_not_written_by_that() {
+fn quarantining_a_privileged_field_is_no_change_of_it() {
     let record = with(&ledger_v1(), "user", text("nobody"));
     let mut ledger = v2::Ledger::open(&record).unwrap();
     assert_eq!(ledger.user(), &None);
