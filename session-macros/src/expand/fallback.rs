@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Generics, parse_quote};
 
-use super::accessors;
+use super::{accessors, docs};
 use crate::ast::Session;
 
 /// The mistakes, and impls that ask for nothing and do nothing. They take the struct's parameters along, which are a
@@ -33,7 +33,7 @@ pub(crate) fn stubs(session: &Session<'_>, errors: &[syn::Error]) -> TokenStream
 /// Holds nothing: no type of a field is asked for anything.
 fn companion(session: &Session<'_>) -> TokenStream {
     let (ident, vis, companion) = (&session.input.ident, &session.input.vis, &session.companion);
-    let (doc, generics) = (accessors::companion_doc(session), &session.input.generics);
+    let (doc, generics) = (docs::companion(session), &session.input.generics);
     let (_, ty_generics, where_clause) = generics.split_for_impl();
     quote! {
         #[doc = #doc]

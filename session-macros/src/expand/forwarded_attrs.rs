@@ -12,6 +12,12 @@ pub(super) fn for_field<'a>(field: &'a Field<'_>) -> impl Iterator<Item = &'a At
     field.syn.attrs.iter().filter(is_forwarded)
 }
 
+/// Whether the field has a comment, or a `#[doc = ...]`, which is the same.
+pub(super) fn has_comment(field: &Field<'_>) -> bool {
+    let is_comment = |attr: &Attribute| attr.path().is_ident("doc") && matches!(attr.meta, Meta::NameValue(_));
+    field.syn.attrs.iter().any(is_comment)
+}
+
 /// The lints that the struct and its fields are allowed to trip: their names and types are repeated in what is
 /// written, and so would be the complaints. An `expect` is fulfilled by the struct itself, and here an `allow`.
 pub(super) fn allowed_lints(session: &Session<'_>) -> TokenStream {

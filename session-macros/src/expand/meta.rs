@@ -134,6 +134,7 @@ fn served_by(session: &Session<'_>) -> TokenStream {
     let send_sync = send_sync_bounds(session);
     let bounds = (!bounds.is_empty()).then(|| quote!(__S: #(#bounds)+*));
     quote! {
+        #[doc(hidden)]
         #[automatically_derived]
         impl<__S> #krate::__private::ServedBy<__S> for #ident where #send_sync #bounds {}
     }

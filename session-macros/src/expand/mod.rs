@@ -2,6 +2,7 @@
 
 mod accessors;
 mod codec;
+mod docs;
 pub(crate) mod fallback;
 mod forwarded_attrs;
 mod meta;

@@ -11,82 +11,80 @@ struct Shop {
 
 // What becomes of it.
 
-#[doc = "The fields of a [`Shop`] session, each with its accessors."]
+#[doc = "The fields of a [`Shop`] session, with their accessors.\n\nReached through `TypedSession<Shop>`, which dereferences to this struct."]
 struct ShopFields {
+    #[doc(hidden)]
     record: runtime::__private::Bytes,
+    #[doc(hidden)]
     __visits: runtime::__private::Slot<u64>,
+    #[doc(hidden)]
     __type: runtime::__private::Slot<Vec<String>>,
+    #[doc(hidden)]
     __history: runtime::__private::LazySlot<String>,
 }
 const _: () = {
     #[allow(dead_code)]
     impl ShopFields {
-        #[doc = "Reads `visits`."]
-        #[doc = ""]
+        #[doc = "The field `visits`, which `Debug` does not show."]
         #[must_use]
         #[inline]
         fn visits(&self) -> &u64 {
             self.__visits.get()
         }
-        #[doc = "Changes `visits`; a value that is left as it was costs no write."]
-        #[doc = ""]
+        #[doc = "Borrows `visits` mutably, to change it in place; a change rotates the session's secret, since the field is privileged."]
         #[inline]
         fn visits_mut(&mut self) -> &mut u64 {
             self.__visits.get_mut()
         }
-        #[doc = "Replaces `visits`."]
-        #[doc = ""]
+        #[doc = "Sets `visits`; a change rotates the session's secret, since the field is privileged."]
         #[inline]
         fn set_visits(&mut self, __value: u64) {
             self.__visits.set(__value)
         }
-        #[doc = "Looks at `type`, and leaves them there."]
-        #[doc = ""]
+        #[doc = "The messages in `type`, which remain there."]
         #[must_use]
         #[inline]
         fn notices(&self) -> &Vec<String> {
             self.__type.get()
         }
-        #[doc = "Adds one to `type`, to be read once."]
-        #[doc = ""]
+        #[doc = "Adds a message to `type`, to be read once."]
         #[inline]
         fn push_notices(&mut self, __value: String) {
             self.__type.push(__value)
         }
-        #[doc = "Takes all of `type`."]
-        #[doc = ""]
+        #[doc = "Takes all messages out of `type`."]
         #[inline]
         fn take_notices(&mut self) -> Vec<String> {
             self.__type.take()
         }
-        #[doc = "Reads `history`."]
-        #[doc = ""]
+        #[doc = "The field `history`, which is decoded when it is first used."]
         #[doc = ""]
         #[doc = "# Errors"]
-        #[doc = "The stored bytes do not decode; they are left as they are."]
+        #[doc = ""]
+        #[doc = "If the stored bytes do not decode; they are left as they are."]
         #[inline]
         fn history(&self) -> ::core::result::Result<&String, runtime::__private::FieldError> {
             self.__history.get(&self.record)
         }
-        #[doc = "Changes `history`; a value that is left as it was costs no write."]
-        #[doc = ""]
+        #[doc = "Borrows `history` mutably, to change it in place."]
         #[doc = ""]
         #[doc = "# Errors"]
-        #[doc = "The stored bytes do not decode; they are left as they are."]
+        #[doc = ""]
+        #[doc = "If the stored bytes do not decode; they are left as they are."]
         #[inline]
         fn history_mut(&mut self) -> ::core::result::Result<&mut String, runtime::__private::FieldError> {
             self.__history.get_mut(&self.record)
         }
-        #[doc = "Replaces `history`."]
-        #[doc = ""]
+        #[doc = "Sets `history`."]
         #[inline]
         fn set_history(&mut self, __value: String) {
             self.__history.set(&self.record, __value)
         }
-        #[doc = "A copy of all fields as they are now, for a template."]
+        #[doc = "Copies all fields, as they are now, into a `Shop`."]
         #[doc = ""]
         #[doc = "# Errors"]
-        #[doc = "A lazy field does not decode."]
+        #[doc = ""]
+        #[doc = "If a lazy field does not decode."]
         fn snapshot(&self) -> ::core::result::Result<Shop, runtime::__private::FieldError> {
             use runtime::__private::copying::*;
             ::core::result::Result::Ok(Shop {
@@ -149,6 +147,7 @@ const _: () = {
         #[doc = "The tiers named in `#[cascade(...)]`."]
         const TIERS: runtime::__private::Tiers = runtime::__private::Tiers::REQUEST;
     }
+    #[doc(hidden)]
     #[automatically_derived]
     impl<__S> runtime::__private::ServedBy<__S> for Shop where
         for<'__a> ShopFields: ::core::marker::Send + ::core::marker::Sync

@@ -6,33 +6,30 @@ struct Shop {
 // What becomes of it.
 
 ::core::compile_error! { "unknown tier `memcached`; the tiers are `request`, `memcache` (or `cache`), `datastore` (or `durable`)" }
-#[doc = "The fields of a [`Shop`] session, each with its accessors."]
+#[doc = "The fields of a [`Shop`] session, with their accessors.\n\nReached through `TypedSession<Shop>`, which dereferences to this struct."]
 #[allow(deprecated)]
 struct ShopFields(::core::marker::PhantomData<fn() -> Shop>);
 #[allow(unused, deprecated, clippy::all, clippy::pedantic)]
 const _: () = {
     #[allow(dead_code)]
     impl ShopFields {
-        #[doc = "Reads `visits`."]
-        #[doc = ""]
+        #[doc = "The field `visits`."]
         #[must_use]
         #[inline]
         fn visits(&self) -> &u64 {
             ::core::unreachable!()
         }
-        #[doc = "Changes `visits`; a value that is left as it was costs no write."]
-        #[doc = ""]
+        #[doc = "Borrows `visits` mutably, to change it in place."]
         #[inline]
         fn visits_mut(&mut self) -> &mut u64 {
             ::core::unreachable!()
         }
-        #[doc = "Replaces `visits`."]
-        #[doc = ""]
+        #[doc = "Sets `visits`."]
         #[inline]
         fn set_visits(&mut self, __value: u64) {
             ::core::unreachable!()
         }
-        #[doc = "A copy of all fields as they are now, for a template."]
+        #[doc = "Copies all fields, as they are now, into a `Shop`."]
         #[must_use]
         fn snapshot(&self) -> Shop {
             ::core::unreachable!()

@@ -6,15 +6,17 @@ pub struct Shop {
 
 // What becomes of it.
 
-#[doc = "The fields of a [`Shop`] session, each with its accessors."]
+#[doc = "The fields of a [`Shop`] session, with their accessors.\n\nReached through `TypedSession<Shop>`, which dereferences to this struct."]
 pub struct ShopFields {
+    #[doc(hidden)]
     record: ::session_runtime::__private::Bytes,
+    #[doc(hidden)]
     __lines: ::session_runtime::__private::Slot<Vec<Line>>,
 }
 const _: () = {
     #[allow(dead_code)]
     impl ShopFields {
-        #[doc = "Reads `lines`."]
+        #[doc = "The field `lines`."]
         #[doc = ""]
         #[doc = " What is in the cart."]
         #[must_use]
@@ -22,21 +24,21 @@ const _: () = {
         pub fn lines(&self) -> &Vec<Line> {
             self.__lines.get()
         }
-        #[doc = "Changes `lines`; a value that is left as it was costs no write."]
+        #[doc = "Borrows `lines` mutably, to change it in place."]
         #[doc = ""]
         #[doc = " What is in the cart."]
         #[inline]
         pub fn lines_mut(&mut self) -> &mut Vec<Line> {
             self.__lines.get_mut()
         }
-        #[doc = "Replaces `lines`."]
+        #[doc = "Sets `lines`."]
         #[doc = ""]
         #[doc = " What is in the cart."]
         #[inline]
         pub fn set_lines(&mut self, __value: Vec<Line>) {
             self.__lines.set(__value)
         }
-        #[doc = "A copy of all fields as they are now, for a template."]
+        #[doc = "Copies all fields, as they are now, into a `Shop`."]
         #[must_use]
         pub fn snapshot(&self) -> Shop {
             use ::session_runtime::__private::copying::*;
@@ -80,6 +82,7 @@ const _: () = {
         pub const TIERS: ::session_runtime::__private::Tiers =
             ::session_runtime::__private::Tiers::MEMCACHE.union(::session_runtime::__private::Tiers::DATASTORE);
     }
+    #[doc(hidden)]
     #[automatically_derived]
     impl<__S> ::session_runtime::__private::ServedBy<__S> for Shop
     where
