@@ -10,6 +10,7 @@ mod ast;
 mod attr;
 mod check;
 mod ctxt;
+mod derive;
 mod expand;
 mod fingerprint;
 
@@ -17,12 +18,5 @@ mod fingerprint;
 #[proc_macro_derive(Session, attributes(session, cascade))]
 pub fn derive_session(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    let ctxt = ctxt::Ctxt::new();
-    let session = ast::Session::from_input(&ctxt, &input);
-    check::check(&ctxt, &session);
-    match ctxt.into_result() {
-        Ok(()) => expand::session(&session),
-        Err(errors) => expand::fallback::stubs(&session, &errors),
-    }
-    .into()
+    derive::derive(&input).into()
 }

@@ -6,10 +6,6 @@ mod docs;
 pub(crate) mod fallback;
 mod forwarded_attrs;
 mod meta;
-#[cfg(test)]
-mod snapshots;
-#[cfg(test)]
-mod spans;
 
 use proc_macro2::TokenStream;
 use quote::quote;

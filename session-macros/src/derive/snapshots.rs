@@ -9,18 +9,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{DeriveInput, File, Item};
 
-use super::{fallback, session};
-use crate::{ast, check, ctxt};
-
-pub(super) fn expand(input: &DeriveInput) -> TokenStream {
-    let ctxt = ctxt::Ctxt::new();
-    let model = ast::Session::from_input(&ctxt, input);
-    check::check(&ctxt, &model);
-    match ctxt.into_result() {
-        Ok(()) => session(&model),
-        Err(errors) => fallback::stubs(&model, &errors),
-    }
-}
+use super::derive;
 
 /// The tokens, without what rustfmt may add or take: commas, and braces round a single expression.
 fn normalize(tokens: TokenStream, words: &mut Vec<String>) {
@@ -46,7 +35,7 @@ fn normalized(tokens: TokenStream) -> Vec<String> {
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("src/expand/snapshots")
+        .join("src/derive/snapshots")
         .join(name)
 }
 
@@ -59,7 +48,7 @@ fn check(name: &str) {
     let Item::Struct(item) = input else {
         panic!("{name} begins with no struct");
     };
-    let today = expand(&DeriveInput::from(item.clone()));
+    let today = derive(&DeriveInput::from(item.clone()));
     if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
         let head = source.split_inclusive("\n}\n").next().unwrap();
         std::fs::write(path(name), format!("{head}\n// What becomes of it.\n\n{today}")).unwrap();
@@ -97,7 +86,7 @@ fn of_a_mistake() {
 fn both_names_of_a_tier_generate_the_same() {
     let with_tiers = |tiers: &str| {
         let source = format!("#[cascade({tiers})] struct Shop {{ visits: u64 }}");
-        expand(&syn::parse_str(&source).unwrap()).to_string()
+        derive(&syn::parse_str(&source).unwrap()).to_string()
     };
     let by_product = with_tiers("request, memcache, datastore");
     assert_eq!(with_tiers("request, cache, durable"), by_product);

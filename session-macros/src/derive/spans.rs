@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, LineColumn, TokenStream, TokenTree};
 use syn::DeriveInput;
 
-use super::snapshots::expand;
+use super::derive;
 
 /// What follows each `fn`, wherever it is.
 fn functions(tokens: TokenStream, found: &mut Vec<Ident>) {
@@ -31,7 +31,7 @@ fn check(head: &str) {
     );
     let input: DeriveInput = syn::parse_str(&source).unwrap();
     let mut found = Vec::new();
-    functions(expand(&input), &mut found);
+    functions(derive(&input), &mut found);
     let start = |name: &str| {
         let named: Vec<_> = found.iter().filter(|ident| *ident == name).collect();
         assert_eq!(named.len(), 1, "{name} in {found:?}");
