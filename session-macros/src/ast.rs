@@ -1,4 +1,4 @@
-//! The model of a session: what the derive's input says, with the nodes that it was said in.
+//! The model of a session, with the syntax nodes that errors point at.
 
 mod field;
 mod tiers;
@@ -16,10 +16,10 @@ use crate::fingerprint;
 pub(crate) use field::{Field, Kind, Merge, Upgrade, flash_item};
 pub(crate) use tiers::Tier;
 
-/// A struct that is to be a session.
+/// A struct with `#[derive(Session)]`.
 pub(crate) struct Session<'a> {
     pub(crate) input: &'a DeriveInput,
-    /// The companion that holds the slots.
+    /// The generated struct that holds the slots: `ShopFields`.
     pub(crate) companion: Ident,
     pub(crate) name: String,
     pub(crate) name_lit: Option<LitStr>,
@@ -63,8 +63,7 @@ impl<'a> Session<'a> {
         session
     }
 
-    /// The fields in the order in which a record has them: that of their encoded names, shorter ones first (RFC 8949,
-    /// section 4.2.1).
+    /// The fields in the order of a record: by encoded name, shorter ones first (RFC 8949, section 4.2.1).
     pub(crate) fn stored_fields(&self) -> Vec<&Field<'a>> {
         let mut fields: Vec<_> = self.fields.iter().collect();
         fields.sort_by_cached_key(|field| (field.name().len(), field.name()));
@@ -106,7 +105,7 @@ impl<'a> Session<'a> {
         self.krate.as_ref().map_or_else(default, ToTokens::to_token_stream)
     }
 
-    /// The same, to stand before what should be underlined together with it.
+    /// The path to the runtime with `span`, so that rustc underlines the whole call that starts with it.
     pub(crate) fn krate_spanned(&self, span: Span) -> TokenStream {
         let set_span = |mut token: TokenTree| {
             token.set_span(span);
@@ -133,7 +132,7 @@ fn named_fields<'a>(ctxt: &Ctxt, input: &'a DeriveInput) -> Vec<&'a syn::Field> 
         }
     };
     match fields {
-        // Of two fields with one name, which rustc reports, only the first has accessors.
+        // Of two fields with one name, only the first has accessors; rustc reports the second.
         Fields::Named(named) => {
             let mut seen = HashSet::new();
             let is_first = |field: &&syn::Field| seen.insert(field.ident.as_ref().map(IdentExt::unraw));

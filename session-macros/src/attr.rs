@@ -1,4 +1,4 @@
-//! The words of the attributes, and what is written behind them.
+//! The arguments of `#[session(...)]`: `key`, `key = value` and `key(...)`.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -25,7 +25,7 @@ pub(crate) const ON_FIELD: &[&str] = &[
     "secret",
 ];
 
-/// One key of an attribute with what follows it.
+/// One argument of an attribute.
 pub(crate) struct Arg {
     pub(crate) key: Ident,
     value: Value,
@@ -43,7 +43,7 @@ enum Value {
 impl Parse for Arg {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let Ok(key) = input.call(Ident::parse_any) else {
-            return Err(input.error("a word is expected here, such as `name` on the struct or `default` on a field"));
+            return Err(input.error("expected an argument, such as `name` on the struct or `default` on a field"));
         };
         let value = if input.peek(Token![=]) {
             let eq: Token![=] = input.parse()?;
@@ -68,7 +68,7 @@ impl Parse for Arg {
     }
 }
 
-/// What a macro was given as `$value:literal`, `$value:expr` or `$value:path` comes in a group that no source shows.
+/// An expression that a `macro_rules!` captured arrives in an invisible group.
 fn ungrouped(mut expr: Box<Expr>) -> Box<Expr> {
     while let Expr::Group(group) = *expr {
         expr = group.expr;
@@ -87,15 +87,13 @@ impl ToTokens for Arg {
     }
 }
 
-/// The words of all `#[session(...)]` in `attrs`; what cannot be read is reported and skipped up to the next comma.
+/// The arguments of all `#[session(...)]` in `attrs`. One that does not parse is reported, and skipped up to the next
+/// comma.
 pub(crate) fn args(ctxt: &Ctxt, attrs: &[Attribute]) -> Vec<Arg> {
     let mut args = Vec::new();
     for attr in attrs.iter().filter(|attr| attr.path().is_ident(SESSION)) {
         let Meta::List(list) = &attr.meta else {
-            ctxt.error_at(
-                &attr.meta,
-                "write `#[session(...)]`, with what it should say in parentheses",
-            );
+            ctxt.error_at(&attr.meta, "write `#[session(...)]`, with the arguments in parentheses");
             continue;
         };
         let read = |input: ParseStream<'_>| {
@@ -123,7 +121,7 @@ pub(crate) fn args(ctxt: &Ctxt, attrs: &[Attribute]) -> Vec<Arg> {
 }
 
 impl Arg {
-    /// Nothing may follow.
+    /// `key`, without a value
     pub(crate) fn flag(&self, ctxt: &Ctxt) -> Option<Span> {
         match &self.value {
             Value::None => Some(self.key.span()),
@@ -167,7 +165,7 @@ impl Arg {
         Some(Number { value, lit })
     }
 
-    /// What an expression comes to, a derive cannot see.
+    /// A derive sees the expression, never its value.
     fn report_no_literal<T>(&self, ctxt: &Ctxt, value: &Expr, example: &str) -> Option<T> {
         let why = match value {
             Expr::Lit(_) => "",
@@ -236,7 +234,7 @@ fn report<T>(ctxt: &Ctxt, at: impl ToTokens, message: &str) -> Option<T> {
     None
 }
 
-/// What may be said once; the second time is reported at both places.
+/// An argument that may be given once; a second one is reported at both places.
 pub(crate) struct Attr<T> {
     value: Option<T>,
     first: Option<Ident>,
@@ -252,8 +250,8 @@ impl<T> Default for Attr<T> {
 }
 
 impl<T> Attr<T> {
-    /// Notes that `key` was met, before its value is read: a broken value counts as well.
-    pub(crate) fn mark_seen(&mut self, ctxt: &Ctxt, key: &Ident) {
+    /// A key with a malformed value counts as given.
+    fn mark_seen(&mut self, ctxt: &Ctxt, key: &Ident) {
         match &self.first {
             None => self.first = Some(key.clone()),
             Some(first) => report_duplicate(ctxt, &key.to_string(), first, key),
@@ -271,19 +269,19 @@ impl<T> Attr<T> {
         self.value
     }
 
-    /// The value with the key that it stands behind.
+    /// The value with its key.
     pub(crate) fn into_pair(self) -> Option<(Ident, T)> {
         self.first.zip(self.value)
     }
 }
 
-/// Something is there twice, and only one of the two can be meant.
+/// `what` is given twice, and only one of the two can be meant.
 pub(crate) fn report_duplicate(ctxt: &Ctxt, what: &str, first: impl ToTokens, second: impl ToTokens) {
     ctxt.error_at(first, format!("`{what}` is here first"));
     ctxt.error_at(second, format!("`{what}` is here again; keep one of the two"));
 }
 
-/// Someone wrote a key that does not belong here.
+/// `arg` is not among those `known` here: it belongs `elsewhere`, or nowhere.
 pub(crate) fn report_unknown(ctxt: &Ctxt, arg: &Arg, here: &str, known: &[&str], there: &str, elsewhere: &[&str]) {
     let key = arg.key.to_string();
     if elsewhere.contains(&&*key) {
@@ -294,9 +292,6 @@ pub(crate) fn report_unknown(ctxt: &Ctxt, arg: &Arg, here: &str, known: &[&str],
             .map(|key| format!("`{key}`"))
             .collect::<Vec<_>>()
             .join(", ");
-        ctxt.error_at(
-            &arg.key,
-            format!("unknown word `{key}`; on {here} there may be {known}"),
-        );
+        ctxt.error_at(&arg.key, format!("unknown argument `{key}`; {here} takes {known}"));
     }
 }

@@ -1,7 +1,7 @@
 //! The derive of `session-runtime`. Depend on that crate; it re-exports this one.
 //!
-//! Parse (`ast`, by way of `attr`), check (`check`), then expand (`expand`): either everything, or every mistake
-//! at once and stubs in the place of what could not be written.
+//! The derive parses the attributes (`attr`), models the struct (`ast`), checks the model (`check`) and expands it
+//! (`expand`): into the session, or into every error at once and stubs (`expand::fallback`).
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};

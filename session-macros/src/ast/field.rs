@@ -1,4 +1,4 @@
-//! A field of a session, and what its words say.
+//! A field of a session, with the arguments of its `#[session(...)]`.
 
 use proc_macro2::Span;
 use quote::format_ident;
@@ -23,12 +23,12 @@ pub(crate) struct Field<'a> {
     pub(crate) was: Vec<LitStr>,
     pub(crate) upgrades: Vec<Upgrade>,
     pub(crate) or_default: bool,
-    /// What the accessors are called in place of the field's name, and where that was said.
+    /// The name of the accessors, if it is not the field's; its span is the field's.
     accessor: Option<Ident>,
     pub(crate) accessor_key: Option<Ident>,
 }
 
-/// How a field is reached.
+/// How a field is read.
 pub(crate) enum Kind {
     Eager,
     Lazy,
@@ -120,7 +120,7 @@ impl<'a> Field<'a> {
         format_ident!("__{}", self.ident.unraw(), span = Span::mixed_site())
     }
 
-    /// The static that knows the field's type: numbered, since two names may differ in nothing but their case.
+    /// The static that knows the field's type. It is numbered, since two names may differ only in case.
     pub(crate) fn static_ident(&self) -> Ident {
         format_ident!(
             "__{}_{}",
@@ -130,7 +130,7 @@ impl<'a> Field<'a> {
         )
     }
 
-    /// The accessor that reads; a search for its definition leads to the field.
+    /// The accessor that reads. Its span is the field's, so that "go to definition" leads to the field.
     pub(crate) fn getter(&self) -> Ident {
         self.accessor.clone().unwrap_or_else(|| self.ident.clone())
     }
@@ -162,8 +162,8 @@ impl<'a> Field<'a> {
 }
 
 impl Merge {
-    const WORDS: &'static str = "`last_write`, `reject`, `add`, `max`, `min`, `union`, `entries`, `entries(add)` or the \
-         path of a function `fn(base: &T, theirs: T, ours: T) -> T`";
+    const NAMES: &'static str = "`last_write`, `reject`, `add`, `max`, `min`, `union`, `entries`, `entries(add)` or \
+         the path of a function `fn(base: &T, theirs: T, ours: T) -> T`";
 
     fn from_arg(ctxt: &Ctxt, arg: &Arg) -> Option<Self> {
         let expr = arg.expr(ctxt, "add")?;
@@ -182,7 +182,7 @@ impl Merge {
             }
             Expr::Call(call) if is_entries_add(call) => Self::EntriesAdd,
             other => {
-                ctxt.error_at(other, format!("unknown strategy; `merge` takes {}", Self::WORDS));
+                ctxt.error_at(other, format!("unknown strategy; `merge` takes {}", Self::NAMES));
                 return None;
             }
         };
@@ -231,10 +231,10 @@ fn accessor_name(ctxt: &Ctxt, arg: &Arg, field: &Ident) -> Option<Ident> {
     Some(ident)
 }
 
-/// `T` of `Vec<T>`, as it is written; what stands behind an alias, a derive cannot see.
+/// The `T` of a type that is written as `Vec<T>`; a derive cannot see through an alias.
 pub(crate) fn flash_item(ty: &Type) -> Option<&Type> {
     let path = match ty {
-        // A type that a macro was given.
+        // A type that a `macro_rules!` captured.
         Type::Group(group) => return flash_item(&group.elem),
         Type::Path(path) => path,
         _ => return None,

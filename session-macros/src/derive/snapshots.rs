@@ -1,6 +1,6 @@
-//! What the derive writes, as files to be read: `snapshots/*.rs` hold a struct and, below it, what becomes of it.
+//! The generated code, for review: each of `snapshots/*.rs` holds a struct and, below it, the code generated for it.
 //!
-//! `SNAPSHOTS=overwrite cargo test -p session-macros` writes them anew, with the help of rustfmt.
+//! `SNAPSHOTS=overwrite cargo test -p session-macros` writes the generated code anew; it needs rustfmt.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,12 +46,12 @@ fn check(name: &str) {
         panic!("{name} is empty");
     };
     let Item::Struct(item) = input else {
-        panic!("{name} begins with no struct");
+        panic!("{name} does not begin with a struct");
     };
     let today = derive(&DeriveInput::from(item.clone()));
     if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
         let head = source.split_inclusive("\n}\n").next().unwrap();
-        std::fs::write(path(name), format!("{head}\n// What becomes of it.\n\n{today}")).unwrap();
+        std::fs::write(path(name), format!("{head}\n// Generated:\n\n{today}")).unwrap();
         let rustfmt = Command::new("rustfmt")
             .args(["--edition", "2024", "--config", "max_width=120"])
             .arg(path(name))
@@ -63,7 +63,7 @@ fn check(name: &str) {
     let is_written = normalized(written) == normalized(today);
     assert!(
         is_written,
-        "{name} is not what the derive writes: overwrite it, and read the difference"
+        "{name} is not what the derive generates: overwrite it, and review the difference"
     );
 }
 
@@ -78,8 +78,8 @@ fn of_every_argument() {
 }
 
 #[test]
-fn of_a_mistake() {
-    check("mistake.rs");
+fn of_a_struct_with_an_error() {
+    check("error.rs");
 }
 
 #[test]

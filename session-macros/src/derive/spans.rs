@@ -1,11 +1,11 @@
-//! Where an editor is led that looks for an accessor's definition.
+//! "Go to definition" on an accessor leads to its field.
 
 use proc_macro2::{Ident, LineColumn, TokenStream, TokenTree};
 use syn::DeriveInput;
 
 use super::derive;
 
-/// What follows each `fn`, wherever it is.
+/// The names of all functions in `tokens`.
 fn functions(tokens: TokenStream, found: &mut Vec<Ident>) {
     let mut is_next = false;
     for token in tokens {
@@ -55,6 +55,6 @@ fn an_accessor_is_defined_where_its_field_is() {
 }
 
 #[test]
-fn so_is_one_of_a_struct_that_is_half_typed() {
+fn an_accessor_of_a_struct_with_errors_is_defined_where_its_field_is() {
     check("#[session(vers)] #[cascade(memca)]");
 }

@@ -1,4 +1,4 @@
-//! The companion struct: a slot for each field, and the methods that reach into it.
+//! The companion struct: a slot for each field, and the accessors.
 
 use std::collections::HashSet;
 
@@ -40,10 +40,11 @@ pub(crate) fn accessors(session: &Session<'_>) -> TokenStream {
     inherent(session, methods, Some(&snapshot(session, &snapshot_value(session))))
 }
 
-/// The same for a struct with mistakes, whose companion holds nothing: of two accessors with one name only the first.
+/// The accessors of a struct with errors: they have signatures but no bodies, since the companion holds nothing. Of two
+/// accessors with one name, only the first is generated.
 pub(crate) fn stub(session: &Session<'_>) -> TokenStream {
     let mut taken = HashSet::from(["snapshot".to_owned()]);
-    // What has no size can be lent, but neither set nor copied.
+    // An unsized field can be borrowed, but neither set nor copied.
     let methods = session.fields.iter().flat_map(|field| {
         let count = if field.is_unsized() { 2 } else { 3 };
         methods(session, field, true).into_iter().take(count)
@@ -74,7 +75,7 @@ fn inherent(
 /// What a field's accessors have in common.
 struct Method<'a> {
     field: &'a Field<'a>,
-    /// Whether the struct has mistakes, so that there is nothing to reach into.
+    /// Whether the struct has errors, so that there is no slot to access.
     is_stub: bool,
 }
 
@@ -192,7 +193,7 @@ fn value_accessors(session: &Session<'_>, field: &Field<'_>, ty: &Type) -> [Acce
 fn flash_accessors(field: &Field<'_>, ty: &Type) -> [Accessor; 3] {
     let slot = field.slot();
     let ([get, push, take], [get_doc, push_doc, take_doc]) = (field.accessors(), docs::accessors(field));
-    // Only in a struct with mistakes is a flash field no `Vec`.
+    // A flash field is not a `Vec` only in a struct with errors.
     let item = ast::flash_item(ty).unwrap_or(ty);
     let accessor = |name, summary, is_must_use, signature, body| Accessor {
         name,

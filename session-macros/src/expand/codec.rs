@@ -1,4 +1,4 @@
-//! How a session is opened and written: a static for each field, and `impl Session for Shop`.
+//! Decoding and encoding: a static for each field, and `impl Session for Shop`.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -104,7 +104,8 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
     }
 }
 
-/// The one place where a field's type is asked for serde and a default.
+/// The only place that requires a field's type to implement serde's traits and to have a default, so that a missing one
+/// is one error.
 fn field_static(session: &Session<'_>, at: usize, field: &Field<'_>) -> TokenStream {
     let krate = session.krate();
     let (static_ident, ty) = (field.static_ident(), &field.syn.ty);
@@ -117,7 +118,7 @@ fn field_static(session: &Session<'_>, at: usize, field: &Field<'_>) -> TokenStr
     }
 }
 
-/// From each version that a step is named for, that step and all later ones.
+/// For each version with an upgrade: that upgrade and all later ones.
 fn upgrade(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
     let chains = (0..field.upgrades.len()).map(|at| {
         let version = field.upgrades[at].version;
@@ -127,23 +128,23 @@ fn upgrade(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
     quote!(.upgrade(|__version, __bytes| { #(#chains)* ::core::option::Option::None }))
 }
 
-/// `last(second(first(decode(bytes))))`; the last one has to give the field's type.
+/// `last(second(first(decode(bytes))))`; the last one returns the field's type.
 fn chain(session: &Session<'_>, field: &Field<'_>, upgrades: &[Upgrade]) -> TokenStream {
     let mut chain = quote!();
     for (at, upgrade) in upgrades.iter().enumerate() {
         let (step, span) = (&upgrade.step, upgrade.step.span());
-        // Not of the step's hygiene: a macro may have been given the step, and knows no such name.
+        // With the derive's hygiene: a step that a `macro_rules!` captured does not see the closure's parameter.
         let bytes = Ident::new("__bytes", Span::call_site());
         let (krate, ty) = (session.krate_spanned(span), &field.syn.ty);
-        let gives = if at + 1 == upgrades.len() {
+        let output = if at + 1 == upgrades.len() {
             quote!(#ty)
         } else {
             quote!(_)
         };
         chain = if at == 0 {
-            quote_spanned!(span=> #krate::__private::upgrade_first::<_, #gives, _>(#bytes, #step))
+            quote_spanned!(span=> #krate::__private::upgrade_first::<_, #output, _>(#bytes, #step))
         } else {
-            quote_spanned!(span=> #krate::__private::upgrade_then::<_, #gives, _>(#chain, #step))
+            quote_spanned!(span=> #krate::__private::upgrade_then::<_, #output, _>(#chain, #step))
         };
     }
     chain

@@ -1,4 +1,4 @@
-//! What the user's attributes say of the code that is written beside the struct as well.
+//! The user's attributes that hold for the generated code as well.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,7 +6,7 @@ use syn::{Attribute, Meta};
 
 use crate::ast::{Field, Session};
 
-/// What the accessors have in common with their field: its comment, and that it is on its way out.
+/// A field's attributes that its accessors repeat: doc comments and `#[deprecated]`.
 pub(super) fn for_field<'a>(field: &'a Field<'_>) -> impl Iterator<Item = &'a Attribute> {
     let is_forwarded = |attr: &&Attribute| attr.path().is_ident("doc") || is_deprecated(attr);
     field.syn.attrs.iter().filter(is_forwarded)
@@ -18,8 +18,8 @@ pub(super) fn has_comment(field: &Field<'_>) -> bool {
     field.syn.attrs.iter().any(is_comment)
 }
 
-/// The lints that the struct and its fields are allowed to trip: their names and types are repeated in what is
-/// written, and so would be the complaints. An `expect` is fulfilled by the struct itself, and here an `allow`.
+/// The lints that the struct and its fields allow. The generated code repeats their names and types, and would trip the
+/// same lints. An `expect` becomes an `allow`: the struct itself fulfils it.
 pub(super) fn allowed_lints(session: &Session<'_>) -> TokenStream {
     let attrs = || {
         let fields = session.fields.iter().flat_map(|field| &field.syn.attrs);

@@ -1,4 +1,4 @@
-//! What a session says about itself: its schema, and which stores can serve it.
+//! The schema, the tiers, and the stores that can serve the session.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -70,7 +70,7 @@ fn merge(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
     let krate = session.krate();
     let ty = &field.syn.ty;
     if let Kind::Flash = field.kind {
-        // What each added, minus what each took.
+        // Keeps what each writer added, without what either took.
         return quote_spanned!(ty.span()=> #krate::__private::merge::union::<#ty>);
     }
     let Some((_, merge)) = &field.merge else {
@@ -107,7 +107,7 @@ fn tiers(session: &Session<'_>) -> TokenStream {
     quote!(#first #(.union(#bits))*)
 }
 
-/// So that `Shop::TIERS` needs no trait in scope.
+/// Inherent, so that `Shop::TIERS` needs no trait in scope.
 fn inherent_tiers(session: &Session<'_>) -> TokenStream {
     let (krate, ident, vis) = (session.krate(), &session.input.ident, &session.input.vis);
     let tiers = tiers(session);
@@ -140,8 +140,8 @@ fn served_by(session: &Session<'_>) -> TokenStream {
     }
 }
 
-/// That the threads of a server can share the fields: said as a condition, it is no mistake of the impl as well where a
-/// field's type is one already. (A condition that holds of no lifetime at all would be one.)
+/// That threads can share the fields. As a `where` clause it does not repeat the error about a field's type; with
+/// `for<'__a>` it is not trivial, since a trivial bound that does not hold is an error by itself.
 pub(super) fn send_sync_bounds(session: &Session<'_>) -> TokenStream {
     let companion = &session.companion;
     quote!(for<'__a> #companion: ::core::marker::Send + ::core::marker::Sync,)

@@ -1,4 +1,4 @@
-//! What the derive writes: one file an impl.
+//! The generated code: one file for each impl.
 
 mod accessors;
 mod codec;

@@ -1,4 +1,4 @@
-//! Words that meet on one field.
+//! Arguments combined on one field.
 
 use std::num::ParseIntError;
 
@@ -45,7 +45,7 @@ mod v2 {
     }
 }
 
-/// With a code of another kind.
+/// With another field of the name `code`.
 mod v3 {
     use session_runtime::Session;
 
@@ -105,7 +105,7 @@ fn a_lazy_field_is_upgraded_when_the_record_is_opened() {
     let before = broken.clone();
     let error = v2::Ledger::open(&broken).unwrap_err();
     assert_eq!((error.field(), broken), (Some("history"), before));
-    // Once the record is of the present version, nothing is upgraded any more: what is in it was written by this one.
+    // A record of the present version is not upgraded.
     let first = ledger_v1();
     let record = migrate::<v2::Ledger>(&first).unwrap();
     assert_eq!(v2::Ledger::open(&record).unwrap().history().unwrap(), &7);

@@ -1,4 +1,4 @@
-//! Lazy fields: what is found out when, and what is found out at once.
+//! Lazy fields: which are decoded at first use, and which when the record is opened.
 
 use session_runtime::Session;
 use session_runtime::codec::patch::Changes;

@@ -1,4 +1,4 @@
-//! Records that go through the structs of every version before.
+//! `previous`: records that are migrated through the structs of every version before.
 
 use std::collections::BTreeMap;
 

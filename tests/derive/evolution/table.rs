@@ -1,4 +1,4 @@
-//! The rows of the table, one by one.
+//! The rows of the derive's table of versions that keep the struct, one test each.
 
 use std::num::{ParseIntError, TryFromIntError};
 

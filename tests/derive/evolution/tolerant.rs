@@ -1,4 +1,4 @@
-//! `on_invalid = default`: the value that does not decode steps aside, and is not lost.
+//! `on_invalid = default`: a value that does not decode is quarantined in the record under a `~` name.
 
 use std::num::TryFromIntError;
 
@@ -150,7 +150,7 @@ mod migrated {
 
 #[test]
 fn a_quarantined_value_survives_a_migration() {
-    // By an earlier request of the old binary, and by the very one that brings the record up to date.
+    // Quarantined by an earlier request of the old binary, or by the request that migrates the record.
     let earlier = change::<tolerant::Shop>(&broken(), |shop| shop.set_comment(None));
     for record in [earlier, broken()] {
         let record = change::<migrated::Shop>(&record, |shop| shop.set_comment(Some("new".into())));

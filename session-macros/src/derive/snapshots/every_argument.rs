@@ -9,7 +9,7 @@ struct Shop {
     history: String,
 }
 
-// What becomes of it.
+// Generated:
 
 #[doc = "The fields of a [`Shop`] session, with their accessors.\n\nReached through `TypedSession<Shop>`, which dereferences to this struct."]
 struct ShopFields {

@@ -4,7 +4,7 @@ pub struct Shop {
     pub lines: Vec<Line>,
 }
 
-// What becomes of it.
+// Generated:
 
 #[doc = "The fields of a [`Shop`] session, with their accessors.\n\nReached through `TypedSession<Shop>`, which dereferences to this struct."]
 pub struct ShopFields {

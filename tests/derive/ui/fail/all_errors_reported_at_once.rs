@@ -13,7 +13,7 @@ struct Shop {
     note: Option<String>,
 }
 
-// The accessors are there all the same, and the struct counts as a session: nothing of this is reported.
+// The accessors are generated all the same, and the struct is a session: no further error here.
 fn handler(shop: &mut ShopFields) -> Option<String> {
     shop.set_user(Some(1));
     *shop.visits_mut() += 1;

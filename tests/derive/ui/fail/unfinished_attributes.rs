@@ -1,5 +1,5 @@
-//! While a word is being typed, the session and all its accessors are there: one message for each place, and none of
-//! what uses it.
+//! While an attribute is being typed, the session and all its accessors exist: one error for each unfinished argument,
+//! and none about their uses.
 use session_runtime::{Session, TypedSession};
 
 #[derive(Session)]

@@ -1,4 +1,4 @@
-//! Types that serde itself knows nothing of: one that is interned, and one that is told by a tag.
+//! Types with handwritten serde impls: an interned reference, and a trait object.
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use session_runtime::Session;
 

@@ -1,4 +1,4 @@
-//! The struct of the version before gets another name when it makes room for the new one; what is stored does not.
+//! The struct of the previous version is renamed; its stored name, left to the default, need not match the new one's.
 use session_runtime::Session;
 
 #[derive(Session)]

@@ -1,4 +1,4 @@
-//! What a macro was given, in every place that takes it.
+//! Every argument of the derive, captured by a macro.
 #![deny(warnings)]
 
 use session_runtime::Session;

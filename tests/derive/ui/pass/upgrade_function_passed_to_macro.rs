@@ -1,4 +1,4 @@
-//! The step of an upgrade keeps the place of the macro's argument, and still meets the names that the derive chose.
+//! An upgrade function captured by a macro has the macro's hygiene; the generated code around it still compiles.
 use session_runtime::Session;
 
 macro_rules! stepped {

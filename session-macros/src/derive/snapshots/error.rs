@@ -3,7 +3,7 @@ struct Shop {
     visits: u64,
 }
 
-// What becomes of it.
+// Generated:
 
 ::core::compile_error! { "unknown tier `memcached`; the tiers are `request`, `memcache` (or `cache`), `datastore` (or `durable`)" }
 #[doc = "The fields of a [`Shop`] session, with their accessors.\n\nReached through `TypedSession<Shop>`, which dereferences to this struct."]
