@@ -5,8 +5,8 @@ use quote::ToTokens;
 
 use crate::attr;
 
-/// Over the fields' names, types and `#[session(...)]`, in their order; not over comments, visibility, layout, or what is
-/// on the struct.
+/// Over the fields' names, types and `#[session(...)]`, in their order; not over comments, visibility, layout, or what
+/// is on the struct.
 pub(crate) fn of<'a>(fields: impl Iterator<Item = &'a syn::Field>) -> u64 {
     let mut hash = Fnv::new();
     for field in fields {

@@ -1,5 +1,6 @@
 //! Records that one version of a program wrote and another one reads: the rows of the derive's table of versions
-//! (`table`, `previous`), two binaries that write in turn (`rolling`), and arguments combined on one field (`combined`).
+//! (`table`, `previous`), two binaries that write in turn (`rolling`), and arguments combined on one field
+//! (`combined`).
 //!
 //! The records are files, as the old structs below wrote them. `RECORDS=overwrite` writes them anew. If that changes a
 //! file, sessions that are stored today can no longer be read.
