@@ -1,4 +1,4 @@
-//! The model of a session: what the derive's input says, with the nodes that it was said in.
+//! The model of a session, with the syntax nodes that errors point at.
 
 mod field;
 mod tiers;
@@ -10,25 +10,25 @@ use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::{Data, DeriveInput, Fields, Ident, LitInt, LitStr, Path};
 
-use crate::attr::{self, Number, Once};
+use crate::attr::{self, Attr, Number};
 use crate::ctxt::Ctxt;
 use crate::fingerprint;
 pub(crate) use field::{Field, Kind, Merge, Upgrade, flash_item};
 pub(crate) use tiers::Tier;
 
-/// A struct that is to be a session.
+/// A struct with `#[derive(Session)]`.
 pub(crate) struct Session<'a> {
     pub(crate) input: &'a DeriveInput,
-    /// The companion that holds the slots.
+    /// The generated struct that holds the slots: `ShopFields`.
     pub(crate) companion: Ident,
     pub(crate) name: String,
-    pub(crate) name_at: Option<LitStr>,
+    pub(crate) name_lit: Option<LitStr>,
     pub(crate) version: u32,
-    pub(crate) version_at: Option<LitInt>,
+    pub(crate) version_lit: Option<LitInt>,
     pub(crate) previous: Option<(Ident, Path)>,
     pub(crate) removed: Vec<LitStr>,
     pub(crate) fingerprint: u64,
-    pub(crate) expected: Option<Number<u64>>,
+    pub(crate) expected_fingerprint: Option<Number<u64>>,
     pub(crate) tiers: Vec<Tier>,
     pub(crate) fields: Vec<Field<'a>>,
     krate: Option<Path>,
@@ -40,20 +40,20 @@ impl<'a> Session<'a> {
             input,
             companion: format_ident!("{}Fields", input.ident.unraw(), span = input.ident.span()),
             name: kebab_case(&input.ident.unraw().to_string()),
-            name_at: None,
+            name_lit: None,
             version: 1,
-            version_at: None,
+            version_lit: None,
             previous: None,
             removed: Vec::new(),
             fingerprint: 0,
-            expected: None,
+            expected_fingerprint: None,
             tiers: Vec::new(),
             fields: Vec::new(),
             krate: None,
         };
         // In the order of the source, so that mistakes are reported in it.
         session.read_attrs(ctxt);
-        session.tiers = tiers::of(ctxt, input);
+        session.tiers = tiers::from_attrs(ctxt, input);
         let fields = named_fields(ctxt, input);
         session.fingerprint = fingerprint::of(fields.iter().copied());
         let fields = fields.into_iter().enumerate();
@@ -63,8 +63,7 @@ impl<'a> Session<'a> {
         session
     }
 
-    /// The fields in the order in which a record has them: that of their encoded names, shorter ones first (RFC 8949,
-    /// section 4.2.1).
+    /// The fields in the order of a record: by encoded name, shorter ones first (RFC 8949, section 4.2.1).
     pub(crate) fn stored_fields(&self) -> Vec<&Field<'a>> {
         let mut fields: Vec<_> = self.fields.iter().collect();
         fields.sort_by_cached_key(|field| (field.name().len(), field.name()));
@@ -72,31 +71,31 @@ impl<'a> Session<'a> {
     }
 
     fn read_attrs(&mut self, ctxt: &Ctxt) {
-        let (mut name, mut version, mut previous) = (Once::default(), Once::default(), Once::default());
-        let (mut removed, mut expected, mut krate) = (Once::default(), Once::default(), Once::default());
-        for item in &attr::items(ctxt, &self.input.attrs) {
-            let word = &item.word;
-            match &*word.to_string() {
-                "name" => name.set(ctxt, word, item.string(ctxt, "\"shop\"").cloned()),
-                "version" => version.set(ctxt, word, item.int::<u32>(ctxt, "2")),
-                "previous" => previous.set(ctxt, word, item.path(ctxt, "ShopV1").cloned()),
-                "removed" => removed.set(ctxt, word, Some(item.strings(ctxt, "\"old\""))),
-                "fingerprint" => expected.set(ctxt, word, item.int(ctxt, "0x0123456789abcdef")),
-                "crate" => krate.set(ctxt, word, item.path(ctxt, "path::to::session_runtime").cloned()),
-                _ => attr::unknown(ctxt, item, "the struct", attr::ON_STRUCT, "a field", attr::ON_FIELD),
+        let (mut name, mut version, mut previous) = (Attr::default(), Attr::default(), Attr::default());
+        let (mut removed, mut expected_fingerprint, mut krate) = (Attr::default(), Attr::default(), Attr::default());
+        for arg in &attr::args(ctxt, &self.input.attrs) {
+            let key = &arg.key;
+            match &*key.to_string() {
+                "name" => name.set(ctxt, key, arg.string(ctxt, "\"shop\"").cloned()),
+                "version" => version.set(ctxt, key, arg.int::<u32>(ctxt, "2")),
+                "previous" => previous.set(ctxt, key, arg.path(ctxt, "ShopV1").cloned()),
+                "removed" => removed.set(ctxt, key, Some(arg.strings(ctxt, "\"old\""))),
+                "fingerprint" => expected_fingerprint.set(ctxt, key, arg.int(ctxt, "0x0123456789abcdef")),
+                "crate" => krate.set(ctxt, key, arg.path(ctxt, "path::to::session_runtime").cloned()),
+                _ => attr::report_unknown(ctxt, arg, "the struct", attr::ON_STRUCT, "a field", attr::ON_FIELD),
             }
         }
         if let Some(name) = name.into_value() {
             self.name = name.value();
-            self.name_at = Some(name);
+            self.name_lit = Some(name);
         }
         if let Some(version) = version.into_value() {
             self.version = version.value;
-            self.version_at = Some(version.lit);
+            self.version_lit = Some(version.lit);
         }
         self.previous = previous.into_pair();
         self.removed = removed.into_value().unwrap_or_default();
-        self.expected = expected.into_value();
+        self.expected_fingerprint = expected_fingerprint.into_value();
         self.krate = krate.into_value();
     }
 
@@ -106,8 +105,8 @@ impl<'a> Session<'a> {
         self.krate.as_ref().map_or_else(default, ToTokens::to_token_stream)
     }
 
-    /// The same, to stand before what should be underlined together with it.
-    pub(crate) fn krate_at(&self, span: Span) -> TokenStream {
+    /// The path to the runtime with `span`, so that rustc underlines the whole call that starts with it.
+    pub(crate) fn krate_spanned(&self, span: Span) -> TokenStream {
         let set_span = |mut token: TokenTree| {
             token.set_span(span);
             token
@@ -133,7 +132,7 @@ fn named_fields<'a>(ctxt: &Ctxt, input: &'a DeriveInput) -> Vec<&'a syn::Field> 
         }
     };
     match fields {
-        // Of two fields with one name, which rustc reports, only the first has accessors.
+        // Of two fields with one name, only the first has accessors; rustc reports the second.
         Fields::Named(named) => {
             let mut seen = HashSet::new();
             let is_first = |field: &&syn::Field| seen.insert(field.ident.as_ref().map(IdentExt::unraw));

@@ -1,4 +1,4 @@
-//! The words of the attributes, and what is written behind them.
+//! The arguments of `#[session(...)]`: `key`, `key = value` and `key(...)`.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -25,32 +25,32 @@ pub(crate) const ON_FIELD: &[&str] = &[
     "secret",
 ];
 
-/// One word of an attribute with what follows it.
-pub(crate) struct Item {
-    pub(crate) word: Ident,
+/// One argument of an attribute.
+pub(crate) struct Arg {
+    pub(crate) key: Ident,
     value: Value,
 }
 
 enum Value {
-    /// `word`
+    /// `key`
     None,
-    /// `word = expr`
+    /// `key = expr`
     Expr(Box<Expr>),
-    /// `word(tokens)`
+    /// `key(tokens)`
     List(TokenStream),
 }
 
-impl Parse for Item {
+impl Parse for Arg {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let Ok(word) = input.call(Ident::parse_any) else {
-            return Err(input.error("a word is expected here, such as `name` on the struct or `default` on a field"));
+        let Ok(key) = input.call(Ident::parse_any) else {
+            return Err(input.error("expected an argument, such as `name` on the struct or `default` on a field"));
         };
         let value = if input.peek(Token![=]) {
             let eq: Token![=] = input.parse()?;
             if input.is_empty() || input.peek(Token![,]) {
                 return Err(syn::Error::new_spanned(
                     eq,
-                    format!("a value is missing after `{word} =`"),
+                    format!("a value is missing after `{key} =`"),
                 ));
             }
             Value::Expr(ungrouped(input.parse()?))
@@ -64,11 +64,11 @@ impl Parse for Item {
         if !input.is_empty() && !input.peek(Token![,]) {
             return Err(input.error("expected `,`"));
         }
-        Ok(Self { word, value })
+        Ok(Self { key, value })
     }
 }
 
-/// What a macro was given as `$value:literal`, `$value:expr` or `$value:path` comes in a group that no source shows.
+/// An expression that a `macro_rules!` captured arrives in an invisible group.
 fn ungrouped(mut expr: Box<Expr>) -> Box<Expr> {
     while let Expr::Group(group) = *expr {
         expr = group.expr;
@@ -76,9 +76,9 @@ fn ungrouped(mut expr: Box<Expr>) -> Box<Expr> {
     expr
 }
 
-impl ToTokens for Item {
+impl ToTokens for Arg {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        self.word.to_tokens(tokens);
+        self.key.to_tokens(tokens);
         match &self.value {
             Value::None => {}
             Value::Expr(expr) => expr.to_tokens(tokens),
@@ -87,21 +87,19 @@ impl ToTokens for Item {
     }
 }
 
-/// The words of all `#[session(...)]` in `attrs`; what cannot be read is reported and skipped up to the next comma.
-pub(crate) fn items(ctxt: &Ctxt, attrs: &[Attribute]) -> Vec<Item> {
-    let mut items = Vec::new();
+/// The arguments of all `#[session(...)]` in `attrs`. One that does not parse is reported, and skipped up to the next
+/// comma.
+pub(crate) fn args(ctxt: &Ctxt, attrs: &[Attribute]) -> Vec<Arg> {
+    let mut args = Vec::new();
     for attr in attrs.iter().filter(|attr| attr.path().is_ident(SESSION)) {
         let Meta::List(list) = &attr.meta else {
-            ctxt.error_at(
-                &attr.meta,
-                "write `#[session(...)]`, with what it should say in parentheses",
-            );
+            ctxt.error_at(&attr.meta, "write `#[session(...)]`, with the arguments in parentheses");
             continue;
         };
         let read = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 match input.parse() {
-                    Ok(item) => items.push(item),
+                    Ok(arg) => args.push(arg),
                     Err(error) => {
                         ctxt.push(error);
                         while !input.is_empty() && !input.peek(Token![,]) {
@@ -119,15 +117,15 @@ pub(crate) fn items(ctxt: &Ctxt, attrs: &[Attribute]) -> Vec<Item> {
             ctxt.push(error);
         }
     }
-    items
+    args
 }
 
-impl Item {
-    /// Nothing may follow.
+impl Arg {
+    /// `key`, without a value
     pub(crate) fn flag(&self, ctxt: &Ctxt) -> Option<Span> {
         match &self.value {
-            Value::None => Some(self.word.span()),
-            _ => self.wrong(ctxt, &format!("`{}` takes no value", self.word)),
+            Value::None => Some(self.key.span()),
+            _ => self.report(ctxt, &format!("`{}` takes no value", self.key)),
         }
     }
 
@@ -135,7 +133,7 @@ impl Item {
     pub(crate) fn expr(&self, ctxt: &Ctxt, example: &str) -> Option<&Expr> {
         match &self.value {
             Value::Expr(expr) => Some(expr),
-            _ => self.wrong(ctxt, &format!("write `{} = {example}`", self.word)),
+            _ => self.report(ctxt, &format!("write `{} = {example}`", self.key)),
         }
     }
 
@@ -145,7 +143,7 @@ impl Item {
             Expr::Lit(ExprLit {
                 lit: Lit::Str(text), ..
             }) => Some(text),
-            other => self.no_literal(ctxt, other, example),
+            other => self.report_no_literal(ctxt, other, example),
         }
     }
 
@@ -156,45 +154,45 @@ impl Item {
     {
         let value = self.expr(ctxt, example)?;
         let Expr::Lit(ExprLit { lit: Lit::Int(lit), .. }) = value else {
-            return self.no_literal(ctxt, value, example);
+            return self.report_no_literal(ctxt, value, example);
         };
         let Ok(value) = lit.base10_parse() else {
             let bits = 8 * size_of::<N>();
-            let message = format!("`{}` is a number of {bits} bits; this one has more", self.word);
-            return wrong(ctxt, lit, &message);
+            let message = format!("`{}` is a number of {bits} bits; this one has more", self.key);
+            return report(ctxt, lit, &message);
         };
         let lit = lit.clone();
         Some(Number { value, lit })
     }
 
-    /// What an expression comes to, a derive cannot see.
-    fn no_literal<T>(&self, ctxt: &Ctxt, value: &Expr, example: &str) -> Option<T> {
+    /// A derive sees the expression, never its value.
+    fn report_no_literal<T>(&self, ctxt: &Ctxt, value: &Expr, example: &str) -> Option<T> {
         let why = match value {
             Expr::Lit(_) => "",
             _ => ", as a literal",
         };
-        wrong(ctxt, value, &format!("write `{} = {example}`{why}", self.word))
+        report(ctxt, value, &format!("write `{} = {example}`{why}", self.key))
     }
 
     /// `= path::to::something`
     pub(crate) fn path(&self, ctxt: &Ctxt, example: &str) -> Option<&Path> {
         match self.expr(ctxt, example)? {
             Expr::Path(ExprPath { qself: None, path, .. }) => Some(path),
-            other => wrong(ctxt, other, &format!("write `{} = {example}`", self.word)),
+            other => report(ctxt, other, &format!("write `{} = {example}`", self.key)),
         }
     }
 
     /// `("one", "two")`
     pub(crate) fn strings(&self, ctxt: &Ctxt, example: &str) -> Vec<LitStr> {
         let Value::List(list) = &self.value else {
-            let _: Option<()> = self.wrong(ctxt, &format!("write `{}({example})`", self.word));
+            let _: Option<()> = self.report(ctxt, &format!("write `{}({example})`", self.key));
             return Vec::new();
         };
         let parser = syn::punctuated::Punctuated::<LitStr, Token![,]>::parse_terminated;
         match parser.parse2(list.clone()) {
             Ok(strings) if !strings.is_empty() => strings.into_iter().collect(),
             _ => {
-                let _: Option<()> = self.wrong(ctxt, &format!("write `{}({example})`", self.word));
+                let _: Option<()> = self.report(ctxt, &format!("write `{}({example})`", self.key));
                 Vec::new()
             }
         }
@@ -211,16 +209,16 @@ impl Item {
     /// `(tokens)`, as `T`
     pub(crate) fn list<T: Parse>(&self, ctxt: &Ctxt, example: &str) -> Option<T> {
         let Value::List(list) = &self.value else {
-            return self.wrong(ctxt, &format!("write `{}({example})`", self.word));
+            return self.report(ctxt, &format!("write `{}({example})`", self.key));
         };
         match syn::parse2(list.clone()) {
             Ok(read) => Some(read),
-            Err(_) => self.wrong(ctxt, &format!("write `{}({example})`", self.word)),
+            Err(_) => self.report(ctxt, &format!("write `{}({example})`", self.key)),
         }
     }
 
-    fn wrong<T>(&self, ctxt: &Ctxt, message: &str) -> Option<T> {
-        wrong(ctxt, self, message)
+    fn report<T>(&self, ctxt: &Ctxt, message: &str) -> Option<T> {
+        report(ctxt, self, message)
     }
 }
 
@@ -231,18 +229,18 @@ pub(crate) struct Number<N> {
     pub(crate) lit: syn::LitInt,
 }
 
-fn wrong<T>(ctxt: &Ctxt, at: impl ToTokens, message: &str) -> Option<T> {
+fn report<T>(ctxt: &Ctxt, at: impl ToTokens, message: &str) -> Option<T> {
     ctxt.error_at(at, message);
     None
 }
 
-/// What may be said once; the second time is reported at both places.
-pub(crate) struct Once<T> {
+/// An argument that may be given once; a second one is reported at both places.
+pub(crate) struct Attr<T> {
     value: Option<T>,
     first: Option<Ident>,
 }
 
-impl<T> Default for Once<T> {
+impl<T> Default for Attr<T> {
     fn default() -> Self {
         Self {
             value: None,
@@ -251,17 +249,17 @@ impl<T> Default for Once<T> {
     }
 }
 
-impl<T> Once<T> {
-    /// Notes that `word` was met, before its value is read: a broken value counts as well.
-    pub(crate) fn meet(&mut self, ctxt: &Ctxt, word: &Ident) {
+impl<T> Attr<T> {
+    /// A key with a malformed value counts as given.
+    fn mark_seen(&mut self, ctxt: &Ctxt, key: &Ident) {
         match &self.first {
-            None => self.first = Some(word.clone()),
-            Some(first) => twice(ctxt, &word.to_string(), first, word),
+            None => self.first = Some(key.clone()),
+            Some(first) => report_duplicate(ctxt, &key.to_string(), first, key),
         }
     }
 
-    pub(crate) fn set(&mut self, ctxt: &Ctxt, word: &Ident, value: Option<T>) {
-        self.meet(ctxt, word);
+    pub(crate) fn set(&mut self, ctxt: &Ctxt, key: &Ident, value: Option<T>) {
+        self.mark_seen(ctxt, key);
         if self.value.is_none() {
             self.value = value;
         }
@@ -271,32 +269,29 @@ impl<T> Once<T> {
         self.value
     }
 
-    /// The value with the word that it stands behind.
+    /// The value with its key.
     pub(crate) fn into_pair(self) -> Option<(Ident, T)> {
         self.first.zip(self.value)
     }
 }
 
-/// Something is there twice, and only one of the two can be meant.
-pub(crate) fn twice(ctxt: &Ctxt, what: &str, first: impl ToTokens, second: impl ToTokens) {
+/// `what` is given twice, and only one of the two can be meant.
+pub(crate) fn report_duplicate(ctxt: &Ctxt, what: &str, first: impl ToTokens, second: impl ToTokens) {
     ctxt.error_at(first, format!("`{what}` is here first"));
     ctxt.error_at(second, format!("`{what}` is here again; keep one of the two"));
 }
 
-/// Someone wrote a word that does not belong here.
-pub(crate) fn unknown(ctxt: &Ctxt, item: &Item, here: &str, known: &[&str], there: &str, elsewhere: &[&str]) {
-    let word = item.word.to_string();
-    if elsewhere.contains(&&*word) {
-        ctxt.error_at(&item.word, format!("`{word}` belongs on {there}, not on {here}"));
+/// `arg` is not among those `known` here: it belongs `elsewhere`, or nowhere.
+pub(crate) fn report_unknown(ctxt: &Ctxt, arg: &Arg, here: &str, known: &[&str], there: &str, elsewhere: &[&str]) {
+    let key = arg.key.to_string();
+    if elsewhere.contains(&&*key) {
+        ctxt.error_at(&arg.key, format!("`{key}` belongs on {there}, not on {here}"));
     } else {
         let known = known
             .iter()
-            .map(|word| format!("`{word}`"))
+            .map(|key| format!("`{key}`"))
             .collect::<Vec<_>>()
             .join(", ");
-        ctxt.error_at(
-            &item.word,
-            format!("unknown word `{word}`; on {here} there may be {known}"),
-        );
+        ctxt.error_at(&arg.key, format!("unknown argument `{key}`; {here} takes {known}"));
     }
 }

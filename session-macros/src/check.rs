@@ -1,4 +1,4 @@
-//! The rules that no single word can break: one function a rule.
+//! The rules that no single argument can break: one function a rule.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use syn::visit::Visit;
 use syn::{Ident, Type};
 
 use crate::ast::{Field, Kind, Session, flash_item};
-use crate::attr::twice;
+use crate::attr::report_duplicate;
 use crate::ctxt::Ctxt;
 
 pub(crate) fn check(ctxt: &Ctxt, session: &Session<'_>) {
@@ -30,7 +30,7 @@ pub(crate) fn check(ctxt: &Ctxt, session: &Session<'_>) {
     }
 }
 
-/// The schema is a static, and a record does not say which types it was written with.
+/// The schema is a static, and a record does not say which type arguments it was written with.
 fn check_generics(ctxt: &Ctxt, session: &Session<'_>) {
     let generics = &session.input.generics;
     if !generics.params.is_empty() {
@@ -43,12 +43,12 @@ fn check_generics(ctxt: &Ctxt, session: &Session<'_>) {
     }
 }
 
-/// Bytes of a name. A browser may drop a cookie of more than 4096 bytes, with its value and attributes (RFC 6265,
-/// section 6.1), and every request carries it.
-const LONGEST_NAME: usize = 256;
+/// Bytes. Browsers need only keep cookies of up to 4096 bytes, with name, value and attributes (RFC 6265, section 6.1),
+/// and every request carries the name.
+const MAX_NAME_LEN: usize = 256;
 
-/// What `CookieOptions` put before the name.
-const PREFIXES: &[&str] = &["__host-", "__secure-"];
+/// The prefixes that `CookieOptions` adds, in lower case.
+const COOKIE_PREFIXES: &[&str] = &["__host-", "__secure-"];
 
 /// RFC 6265, section 4.1.1: the name of a cookie is a token as in RFC 2616, section 2.2.
 fn check_name(ctxt: &Ctxt, session: &Session<'_>) {
@@ -56,45 +56,45 @@ fn check_name(ctxt: &Ctxt, session: &Session<'_>) {
     let is_token = |char: char| char.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(char);
     let message = if name.is_empty() || !name.chars().all(is_token) {
         format!(
-            "the name of a cookie is an RFC 6265 token, \"{}\" is none: letters, digits and any of !#$%&'*+-.^_`|~",
+            "\"{}\" cannot name a cookie: RFC 6265 allows letters, digits and any of !#$%&'*+-.^_`|~",
             name.escape_debug()
         )
-    } else if name.len() > LONGEST_NAME {
+    } else if name.len() > MAX_NAME_LEN {
         format!(
-            "this name of a cookie has {} bytes; browsers and proxies may drop it, {LONGEST_NAME} are enough",
+            "this cookie name has {} bytes, more than {MAX_NAME_LEN}: browsers and proxies may drop the cookie",
             name.len()
         )
-    } else if let Some(prefix) = PREFIXES
+    } else if let Some(prefix) = COOKIE_PREFIXES
         .iter()
         .find(|prefix| name.to_ascii_lowercase().starts_with(*prefix))
     {
         let prefix = &name[..prefix.len()];
-        format!("leave out `{prefix}`: the store puts it before the name of the cookie, as its `CookieOptions` say")
+        format!("leave out `{prefix}`: `CookieOptions` adds the prefix to the name of the cookie")
     } else {
         return;
     };
-    match &session.name_at {
+    match &session.name_lit {
         Some(name) => ctxt.error_at(name, message),
         None => ctxt.error_at(
             &session.input.ident,
-            format!("{message}; give it one with `#[session(name = \"...\")]`"),
+            format!("{message}; name the session with `#[session(name = \"...\")]`"),
         ),
     }
 }
 
-/// 0 is what a program that has never heard of versions would write.
+/// 0 would be the version of a record without one.
 fn check_version(ctxt: &Ctxt, session: &Session<'_>) {
     if session.version == 0 {
-        ctxt.error_at(&session.version_at, "versions count from 1");
+        ctxt.error_at(&session.version_lit, "versions count from 1");
     }
 }
 
-/// The first version has none before it. That the one named is the one just before is for the expansion to see.
+/// The first version has none before it. That `previous` is the version just before is asserted in the generated code.
 fn check_previous(ctxt: &Ctxt, session: &Session<'_>) {
-    let Some((word, path)) = &session.previous else { return };
+    let Some((key, path)) = &session.previous else { return };
     if session.version <= 1 {
         let message = "there is no version before 1; raise this struct's to `version = 2`, or leave out `previous`";
-        ctxt.error_at(word, message);
+        ctxt.error_at(key, message);
     }
     if path.is_ident(&session.input.ident) {
         let message = format!(
@@ -105,9 +105,11 @@ fn check_previous(ctxt: &Ctxt, session: &Session<'_>) {
     }
 }
 
-/// Two binaries that write the same version must write the same thing.
+/// Two binaries with the same version must write the same fields.
 fn check_fingerprint(ctxt: &Ctxt, session: &Session<'_>) {
-    let Some(expected) = &session.expected else { return };
+    let Some(expected) = &session.expected_fingerprint else {
+        return;
+    };
     if expected.value != session.fingerprint {
         ctxt.error_at(
             &expected.lit,
@@ -120,7 +122,7 @@ fn check_fingerprint(ctxt: &Ctxt, session: &Session<'_>) {
     }
 }
 
-/// Methods of `TypedSession` and `Detached`, of the traits that they implement, and of every type, which would be found
+/// Methods of `TypedSession` and `Detached`, of the traits that they implement, and of every type. Rust finds them
 /// before an accessor.
 const RESERVED: &[&str] = &[
     "is_new",
@@ -142,7 +144,7 @@ const RESERVED: &[&str] = &[
     "type_id",
 ];
 
-/// A `TypedSession` dereferences to the accessors, so that its own methods come first.
+/// A `TypedSession` dereferences to the accessors, so its own methods come first.
 fn check_reserved(ctxt: &Ctxt, session: &Session<'_>) {
     for field in &session.fields {
         let accessors = field.accessors().map(|accessor| accessor.unraw().to_string());
@@ -159,7 +161,7 @@ fn check_reserved(ctxt: &Ctxt, session: &Session<'_>) {
     }
 }
 
-/// The fields `a` and `a_mut` both want a method `a_mut`. Two fields collide once, however many of their methods do.
+/// The fields `a` and `a_mut` would both have a method `a_mut`. Each pair of fields is reported once.
 fn check_accessors(ctxt: &Ctxt, session: &Session<'_>) {
     let mut taken: HashMap<String, &Field<'_>> = HashMap::new();
     let mut collisions: Vec<(&Ident, &Ident)> = Vec::new();
@@ -185,12 +187,12 @@ fn check_accessors(ctxt: &Ctxt, session: &Session<'_>) {
 
 fn accessor_span(field: &Field<'_>) -> Span {
     field
-        .accessor_at
+        .accessor_key
         .as_ref()
         .map_or_else(|| field.ident.span(), Spanned::span)
 }
 
-/// A name in records means one field, now and in every version before.
+/// A name in records means one field, in this version and in every one before.
 fn check_stored_names(ctxt: &Ctxt, session: &Session<'_>) {
     let mut named: HashMap<String, Span> = session
         .fields
@@ -204,7 +206,7 @@ fn check_stored_names(ctxt: &Ctxt, session: &Session<'_>) {
             ctxt.error_at(
                 name,
                 format!(
-                    "the name \"{}\" is here again, and a name in records means one field",
+                    "the name \"{}\" is here again; in records, a name means one field",
                     name.value()
                 ),
             );
@@ -212,7 +214,7 @@ fn check_stored_names(ctxt: &Ctxt, session: &Session<'_>) {
     }
 }
 
-/// What stood before a field in a struct is a name that a field can have; the rest belongs to the codec.
+/// An earlier name was the name of a field; names that no field can have are reserved for the codec.
 fn check_earlier_names(ctxt: &Ctxt, session: &Session<'_>) {
     let earlier = session.fields.iter().flat_map(|field| &field.was);
     for name in earlier.chain(&session.removed) {
@@ -220,27 +222,27 @@ fn check_earlier_names(ctxt: &Ctxt, session: &Session<'_>) {
         if let Some(plain) = value.strip_prefix("r#") {
             ctxt.error_at(
                 name,
-                format!("records know this field as \"{plain}\", without the `r#`"),
+                format!("write \"{plain}\": records store the name without the `r#`"),
             );
         } else if Ident::parse_any.parse_str(&value).is_err() {
             ctxt.error_at(
                 name,
-                format!("\"{}\" is no name that a field can have had", value.escape_debug()),
+                format!("\"{}\" cannot be the name of a field", value.escape_debug()),
             );
         }
     }
 }
 
-/// What a record gives is owned by the session, and stands in a struct. That a type has serde and a default is for the
-/// expansion to see; of these, rustc would speak at length, or not say what to do.
+/// A field owns its value and has a size. rustc reports a violation in several messages, or without a remedy. That a
+/// type implements serde's traits and has a default is for the trait bounds in the generated code.
 fn check_type(ctxt: &Ctxt, field: &Field<'_>) {
     if field.is_unsized() {
-        let message = "a session's field has a size: write `String` in place of `str`, `Vec<...>` in place of a slice, \
-                       `Box<dyn ...>` in place of a `dyn`";
+        let message = "a session's field needs a size known at compile time: write `String` in place of `str`, \
+                       `Vec<...>` in place of a slice, `Box<dyn ...>` in place of a `dyn`";
         ctxt.error_at(&field.syn.ty, message);
         return;
     }
-    let mut borrowed = Borrowed(None);
+    let mut borrowed = FirstBorrow(None);
     borrowed.visit_type(&field.syn.ty);
     if let Some(reference) = borrowed.0 {
         let message = "a session's field owns its value: write `String` in place of `&str`, `Vec<...>` in place of \
@@ -249,10 +251,11 @@ fn check_type(ctxt: &Ctxt, field: &Field<'_>) {
     }
 }
 
-/// Finds the first reference in a type that serde reads as one into the bytes. Another might have serde of its own.
-struct Borrowed<'a>(Option<&'a syn::TypeReference>);
+/// Finds the first reference that serde would borrow from the record's bytes. A reference to another type may implement
+/// `Deserialize` by itself.
+struct FirstBorrow<'a>(Option<&'a syn::TypeReference>);
 
-impl<'a> Visit<'a> for Borrowed<'a> {
+impl<'a> Visit<'a> for FirstBorrow<'a> {
     fn visit_type_reference(&mut self, reference: &'a syn::TypeReference) {
         let is_borrowed = match &*reference.elem {
             Type::Path(path) => {
@@ -266,13 +269,13 @@ impl<'a> Visit<'a> for Borrowed<'a> {
         }
     }
 
-    /// What a function takes is not held.
+    /// A function pointer holds no argument.
     fn visit_type_fn_ptr(&mut self, _: &'a syn::TypeFnPtr) {}
 
     fn visit_type_trait_object(&mut self, _: &'a syn::TypeTraitObject) {}
 }
 
-/// A flash field is a list that starts empty and is reconciled by what each request added and took.
+/// A flash field is a list that starts empty; two writers are reconciled by what each added and took.
 fn check_flash(ctxt: &Ctxt, field: &Field<'_>) {
     if !matches!(field.kind, Kind::Flash) {
         return;
@@ -283,34 +286,34 @@ fn check_flash(ctxt: &Ctxt, field: &Field<'_>) {
             "a `flash` field is a list: write `Vec<...>`, or take `flash` off the field",
         );
     }
-    if let Some((word, _)) = &field.merge {
+    if let Some((key, _)) = &field.merge {
         ctxt.error_at(
-            word,
+            key,
             "`flash` says how two writers are reconciled; take `merge` off the field",
         );
     }
-    if let Some((word, _)) = &field.default {
-        ctxt.error_at(word, "a `flash` field starts empty; take `default` off the field");
+    if let Some((key, _)) = &field.default {
+        ctxt.error_at(key, "a `flash` field starts empty; take `default` off the field");
     }
 }
 
-/// A step leads from one version to a later one, and there is one from each.
+/// An upgrade starts at an earlier version, and each version has at most one.
 fn check_upgrades(ctxt: &Ctxt, session: &Session<'_>, field: &Field<'_>) {
-    if let (Some((word, _)), Some(upgrade)) = (&session.previous, field.upgrades.first()) {
+    if let (Some((key, _)), Some(upgrade)) = (&session.previous, field.upgrades.first()) {
         ctxt.error_at(
-            &upgrade.at,
-            "a record of an earlier version is read through `previous`, never field by field: put the step into \
+            &upgrade.version_lit,
+            "a record of an earlier version is read through `previous`, never field by field: convert the value in \
              `From`, or leave out `previous`",
         );
-        ctxt.error_at(word, "records of earlier versions are read through this");
+        ctxt.error_at(key, "records of earlier versions are read through this");
         return;
     }
     for (at, upgrade) in field.upgrades.iter().enumerate() {
         if upgrade.version == 0 {
-            ctxt.error_at(&upgrade.at, "versions count from 1");
+            ctxt.error_at(&upgrade.version_lit, "versions count from 1");
         } else if upgrade.version >= session.version {
             ctxt.error_at(
-                &upgrade.at,
+                &upgrade.version_lit,
                 format!(
                     "`upgrade` names the version that wrote the old type, and this struct is version {} itself; raise \
                      it with `#[session(version = {})]`",
@@ -322,11 +325,11 @@ fn check_upgrades(ctxt: &Ctxt, session: &Session<'_>, field: &Field<'_>) {
         if let Some(before) = at.checked_sub(1).and_then(|at| field.upgrades.get(at))
             && before.version == upgrade.version
         {
-            twice(
+            report_duplicate(
                 ctxt,
                 &format!("upgrade({}, ...)", upgrade.version),
-                &before.at,
-                &upgrade.at,
+                &before.version_lit,
+                &upgrade.version_lit,
             );
         }
     }

@@ -1,3 +1,5 @@
+//! Collects errors, so that all mistakes in a struct are reported together.
+
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::thread;
@@ -5,9 +7,9 @@ use std::thread;
 use proc_macro2::Span;
 use quote::ToTokens;
 
-/// Collects every mistake in a struct, so that they are reported together.
+/// The errors in one struct.
 ///
-/// Must be read with [`into_result`](Self::into_result): a mistake that is dropped unread would let broken input
+/// It must be consumed by [`into_result`](Self::into_result): an error that is dropped unread would let broken input
 /// through.
 pub(crate) struct Ctxt {
     errors: RefCell<Option<Vec<syn::Error>>>,
@@ -20,12 +22,12 @@ impl Ctxt {
         }
     }
 
-    /// A mistake in these tokens, all of which are underlined.
+    /// Reports an error in these tokens, all of which are underlined.
     pub(crate) fn error_at(&self, tokens: impl ToTokens, message: impl Display) {
         self.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// A mistake at a place that has no tokens at hand.
+    /// Reports an error where there is a span but no tokens.
     pub(crate) fn error(&self, span: Span, message: impl Display) {
         self.push(syn::Error::new(span, message));
     }
@@ -36,7 +38,7 @@ impl Ctxt {
         }
     }
 
-    /// The mistakes, if there are any.
+    /// The errors, if there are any.
     pub(crate) fn into_result(self) -> Result<(), Vec<syn::Error>> {
         match self.errors.take() {
             Some(errors) if !errors.is_empty() => Err(errors),
@@ -49,7 +51,7 @@ impl Drop for Ctxt {
     fn drop(&mut self) {
         debug_assert!(
             thread::panicking() || self.errors.borrow().is_none(),
-            "the mistakes were not read"
+            "the errors were not read"
         );
     }
 }

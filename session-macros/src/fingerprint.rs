@@ -1,11 +1,12 @@
-//! A hash of what a struct's fields look like in the source: it changes when they do, and with nothing else.
+//! A hash of a struct's fields as written in the source. Records store it, so it must never change for the same fields.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 
 use crate::attr;
 
-/// Over names, types and `#[session(...)]` of the fields, in their order; not over comments, visibility or layout.
+/// Over the fields' names, types and `#[session(...)]`, in their order; not over comments, visibility, layout, or what
+/// is on the struct.
 pub(crate) fn of<'a>(fields: impl Iterator<Item = &'a syn::Field>) -> u64 {
     let mut hash = Fnv::new();
     for field in fields {
@@ -21,7 +22,7 @@ pub(crate) fn of<'a>(fields: impl Iterator<Item = &'a syn::Field>) -> u64 {
     hash.0
 }
 
-/// FNV-1a, 64 bits: draft-eastlake-fnv, section 5. Written out, since it must never change.
+/// FNV-1a, 64 bits: draft-eastlake-fnv, section 5. Implemented here, since it must never change.
 struct Fnv(u64);
 
 impl Fnv {
@@ -38,14 +39,14 @@ impl Fnv {
         }
     }
 
-    /// One token with its kind; 0xff is in no UTF-8 text and ends it.
+    /// One token with its kind. 0xff ends it, since that byte is in no UTF-8 text.
     fn token(&mut self, kind: u8, text: &str) {
         self.bytes(&[kind]);
         self.bytes(text.as_bytes());
         self.bytes(&[0xff]);
     }
 
-    /// Token by token, since the spacing that `to_string` gives differs from one compiler to the next.
+    /// Token by token, since the spacing of `to_string` differs between compilers.
     fn tokens(&mut self, tokens: TokenStream) {
         for token in tokens {
             match token {
@@ -57,7 +58,7 @@ impl Fnv {
                         Delimiter::Parenthesis => ("(", ")"),
                         Delimiter::Brace => ("{", "}"),
                         Delimiter::Bracket => ("[", "]"),
-                        // Put round a macro's arguments, and not seen in the source.
+                        // Around what a `macro_rules!` captured; not in the source.
                         Delimiter::None => ("", ""),
                     };
                     if !open.is_empty() {
@@ -83,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn is_fnv_1a() {
+    fn matches_a_published_fnv_1a_value() {
         let mut hash = Fnv::new();
         hash.bytes(b"foobar");
         assert_eq!(hash.0, 0x8594_4171_f739_67e8);
     }
 
     #[test]
-    fn is_the_same_for_ever() {
+    fn never_changes() {
         assert_eq!(
             0xa0a9_12d4_86bb_0579,
             of_struct(
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn sees_no_layout_comment_or_visibility() {
+    fn ignores_layout_comments_and_visibility() {
         let plain = of_struct("struct A { a: Vec<Vec<u8>>, }");
         assert_eq!(
             plain,
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn sees_names_types_attributes_and_order() {
+    fn depends_on_names_types_attributes_and_order() {
         let all = [
             "struct A { a: u8, b: u8 }",
             "struct A { b: u8, a: u8 }",

@@ -1,7 +1,7 @@
 //! The derive of `session-runtime`. Depend on that crate; it re-exports this one.
 //!
-//! Parse (`ast`, by way of `attr`), check (`check`), then expand (`expand`): either everything, or every mistake
-//! at once and stubs in the place of what could not be written.
+//! The derive parses the attributes (`attr`), models the struct (`ast`), checks the model (`check`) and expands it
+//! (`expand`): into the session, or into every error at once and stubs (`expand::fallback`).
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -10,6 +10,7 @@ mod ast;
 mod attr;
 mod check;
 mod ctxt;
+mod derive;
 mod expand;
 mod fingerprint;
 
@@ -17,12 +18,5 @@ mod fingerprint;
 #[proc_macro_derive(Session, attributes(session, cascade))]
 pub fn derive_session(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    let ctxt = ctxt::Ctxt::new();
-    let session = ast::Session::from_input(&ctxt, &input);
-    check::check(&ctxt, &session);
-    match ctxt.into_result() {
-        Ok(()) => expand::session(&session),
-        Err(errors) => expand::fallback::stubs(&session, &errors),
-    }
-    .into()
+    derive::derive(&input).into()
 }

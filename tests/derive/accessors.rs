@@ -77,7 +77,7 @@ impl From<Shop> for Next {
 }
 
 #[test]
-fn a_secret_is_hidden_under_every_name_and_so_is_what_nobody_knows() {
+fn secrets_and_unknown_fields_are_hidden_under_every_name() {
     let hidden = [
         "credential",
         "token",

@@ -1,12 +1,13 @@
-//! What a binary makes of records that another version of it has written: one test a row of the table of changes
-//! (`table`, `reshaped`), what two binaries do in turn (`rolling`), and words that meet on one field (`mixed`).
+//! Records that one version of a program wrote and another one reads: the rows of the derive's table of versions
+//! (`table`, `previous`), two binaries that write in turn (`rolling`), and arguments combined on one field
+//! (`combined`).
 //!
-//! The records are files, as the old structs below wrote them. `RECORDS=overwrite` writes them anew; a file that
-//! changes by that means that sessions stored today can no longer be read.
+//! The records are files, as the old structs below wrote them. `RECORDS=overwrite` writes them anew. If that changes a
+//! file, sessions that are stored today can no longer be read.
 
+mod combined;
 mod lazy;
-mod mixed;
-mod reshaped;
+mod previous;
 mod rolling;
 mod table;
 mod tolerant;
@@ -31,7 +32,7 @@ fn meta() -> Meta {
     }
 }
 
-/// The record that a session of these fields is stored in.
+/// The record that stores these fields.
 fn written<T: Session>(fields: &T::Fields) -> Record {
     let opened = T::record(fields);
     edited(&Record::new(T::SCHEMA, &meta()), |draft| {
@@ -55,7 +56,7 @@ fn with(record: &Record, field: &str, value: Vec<u8>) -> Record {
     edited(record, |draft| draft.set(field.to_owned(), value))
 }
 
-/// The record in the file, which must be what is written today.
+/// The record in the file, which must equal what the struct writes `today`.
 fn stored(name: &str, today: &Record) -> Record {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("derive/records/{name}.cbor"));
     if std::env::var_os("RECORDS").is_some_and(|value| value == "overwrite") {

@@ -1,4 +1,4 @@
-//! A session in a module where clippy is at its strictest: nothing that the derive writes may trip it.
+//! A session under strict clippy lints: the generated code must not trip one.
 #![deny(
     missing_docs,
     clippy::all,
@@ -44,7 +44,7 @@ fn widen(old: i64) -> Result<u64, std::num::TryFromIntError> {
 }
 
 #[test]
-fn the_schema_says_what_the_attributes_said() {
+fn the_schema_holds_what_the_attributes_say() {
     let schema = Strict::SCHEMA;
     assert_eq!(
         (schema.name, schema.version, schema.removed),

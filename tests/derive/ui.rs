@@ -1,6 +1,6 @@
-//! What must not compile, with what is said about it; and what must, however strict or strange its surroundings.
+//! Structs that must not compile, with rustc's messages; and structs that must, under strict lints and odd names.
 
-/// One run for all: trybuild builds the dependencies once for each.
+/// One run for all cases: trybuild builds the dependencies once a run.
 #[test]
 fn messages_and_hygiene() {
     let cases = trybuild::TestCases::new();

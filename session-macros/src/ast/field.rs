@@ -1,4 +1,4 @@
-//! A field of a session, and what its words say.
+//! A field of a session, with the arguments of its `#[session(...)]`.
 
 use proc_macro2::Span;
 use quote::format_ident;
@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Expr, ExprCall, ExprPath, GenericArgument, Ident, LitInt, LitStr, Path, PathArguments, Token, Type};
 
-use crate::attr::{self, CASCADE, Item, Once};
+use crate::attr::{self, Arg, Attr, CASCADE};
 use crate::ctxt::Ctxt;
 
 /// A field of a session.
@@ -23,12 +23,12 @@ pub(crate) struct Field<'a> {
     pub(crate) was: Vec<LitStr>,
     pub(crate) upgrades: Vec<Upgrade>,
     pub(crate) or_default: bool,
-    /// What the accessors are called in place of the field's name, and where that was said.
+    /// The name of the accessors, if it is not the field's; its span is the field's.
     accessor: Option<Ident>,
-    pub(crate) accessor_at: Option<Ident>,
+    pub(crate) accessor_key: Option<Ident>,
 }
 
-/// How a field is reached.
+/// How a field is read.
 pub(crate) enum Kind {
     Eager,
     Lazy,
@@ -51,34 +51,34 @@ pub(crate) enum Merge {
 /// `upgrade(version, step)`
 pub(crate) struct Upgrade {
     pub(crate) version: u32,
-    pub(crate) at: LitInt,
+    pub(crate) version_lit: LitInt,
     pub(crate) step: Path,
 }
 
 impl<'a> Field<'a> {
     pub(super) fn from_syn(ctxt: &Ctxt, index: usize, syn: &'a syn::Field) -> Option<Self> {
         let ident = syn.ident.as_ref()?;
-        let (mut default, mut merge, mut on_invalid) = (Once::default(), Once::default(), Once::default());
-        let (mut privileged, mut secret, mut was) = (Once::default(), Once::default(), Once::default());
-        let (mut flash, mut lazy, mut accessor) = (Once::default(), Once::default(), Once::default());
+        let (mut default, mut merge, mut on_invalid) = (Attr::default(), Attr::default(), Attr::default());
+        let (mut privileged, mut secret, mut was) = (Attr::default(), Attr::default(), Attr::default());
+        let (mut flash, mut lazy, mut accessor) = (Attr::default(), Attr::default(), Attr::default());
         let mut upgrades = Vec::new();
         for attr in syn.attrs.iter().filter(|attr| attr.path().is_ident(CASCADE)) {
             ctxt.error_at(&attr.meta, "`#[cascade(...)]` belongs on the struct, not on a field");
         }
-        for item in &attr::items(ctxt, &syn.attrs) {
-            let word = &item.word;
-            match &*word.to_string() {
-                "default" => default.set(ctxt, word, item.expr(ctxt, "expression").cloned()),
-                "merge" => merge.set(ctxt, word, Merge::from_item(ctxt, item)),
-                "privileged" => privileged.set(ctxt, word, item.flag(ctxt)),
-                "secret" => secret.set(ctxt, word, item.flag(ctxt)),
-                "flash" => flash.set(ctxt, word, item.flag(ctxt)),
-                "lazy" => lazy.set(ctxt, word, item.flag(ctxt)),
-                "was" => was.set(ctxt, word, Some(item.string_or_strings(ctxt, "\"old\""))),
-                "upgrade" => upgrades.extend(item.list::<Upgrade>(ctxt, "1, path::to::function")),
-                "on_invalid" => on_invalid.set(ctxt, word, on_invalid_default(ctxt, item)),
-                "accessor" => accessor.set(ctxt, word, accessor_name(ctxt, item, ident)),
-                _ => attr::unknown(ctxt, item, "a field", attr::ON_FIELD, "the struct", attr::ON_STRUCT),
+        for arg in &attr::args(ctxt, &syn.attrs) {
+            let key = &arg.key;
+            match &*key.to_string() {
+                "default" => default.set(ctxt, key, arg.expr(ctxt, "expression").cloned()),
+                "merge" => merge.set(ctxt, key, Merge::from_arg(ctxt, arg)),
+                "privileged" => privileged.set(ctxt, key, arg.flag(ctxt)),
+                "secret" => secret.set(ctxt, key, arg.flag(ctxt)),
+                "flash" => flash.set(ctxt, key, arg.flag(ctxt)),
+                "lazy" => lazy.set(ctxt, key, arg.flag(ctxt)),
+                "was" => was.set(ctxt, key, Some(arg.string_or_strings(ctxt, "\"old\""))),
+                "upgrade" => upgrades.extend(arg.list::<Upgrade>(ctxt, "1, path::to::function")),
+                "on_invalid" => on_invalid.set(ctxt, key, on_invalid_default(ctxt, arg)),
+                "accessor" => accessor.set(ctxt, key, accessor_name(ctxt, arg, ident)),
+                _ => attr::report_unknown(ctxt, arg, "a field", attr::ON_FIELD, "the struct", attr::ON_STRUCT),
             }
         }
         upgrades.sort_by_key(|upgrade| upgrade.version);
@@ -92,7 +92,7 @@ impl<'a> Field<'a> {
             (None, Some(_)) => Kind::Lazy,
             (None, None) => Kind::Eager,
         };
-        let (accessor_at, accessor) = accessor.into_pair().unzip();
+        let (accessor_key, accessor) = accessor.into_pair().unzip();
         Some(Self {
             syn,
             ident,
@@ -106,7 +106,7 @@ impl<'a> Field<'a> {
             upgrades,
             or_default: on_invalid.into_value().is_some(),
             accessor,
-            accessor_at,
+            accessor_key,
         })
     }
 
@@ -120,8 +120,8 @@ impl<'a> Field<'a> {
         format_ident!("__{}", self.ident.unraw(), span = Span::mixed_site())
     }
 
-    /// The static that knows the field's type: numbered, since two names may differ in nothing but their case.
-    pub(crate) fn typed(&self) -> Ident {
+    /// The static that knows the field's type. It is numbered, since two names may differ only in case.
+    pub(crate) fn static_ident(&self) -> Ident {
         format_ident!(
             "__{}_{}",
             self.name().to_uppercase(),
@@ -130,7 +130,7 @@ impl<'a> Field<'a> {
         )
     }
 
-    /// The accessor that reads; a search for its definition leads to the field.
+    /// The accessor that reads. Its span is the field's, so that "go to definition" leads to the field.
     pub(crate) fn getter(&self) -> Ident {
         self.accessor.clone().unwrap_or_else(|| self.ident.clone())
     }
@@ -162,11 +162,11 @@ impl<'a> Field<'a> {
 }
 
 impl Merge {
-    const WORDS: &'static str = "`last_write`, `reject`, `add`, `max`, `min`, `union`, `entries`, `entries(add)` or the \
-         path of a function `fn(base: &T, theirs: T, ours: T) -> T`";
+    const NAMES: &'static str = "`last_write`, `reject`, `add`, `max`, `min`, `union`, `entries`, `entries(add)` or \
+         the path of a function `fn(base: &T, theirs: T, ours: T) -> T`";
 
-    fn from_item(ctxt: &Ctxt, item: &Item) -> Option<Self> {
-        let expr = item.expr(ctxt, "add")?;
+    fn from_arg(ctxt: &Ctxt, arg: &Arg) -> Option<Self> {
+        let expr = arg.expr(ctxt, "add")?;
         let merge = match expr {
             Expr::Path(ExprPath { qself: None, path, .. }) => {
                 match path.get_ident().map(ToString::to_string).as_deref() {
@@ -182,7 +182,7 @@ impl Merge {
             }
             Expr::Call(call) if is_entries_add(call) => Self::EntriesAdd,
             other => {
-                ctxt.error_at(other, format!("unknown strategy; `merge` takes {}", Self::WORDS));
+                ctxt.error_at(other, format!("unknown strategy; `merge` takes {}", Self::NAMES));
                 return None;
             }
         };
@@ -191,26 +191,26 @@ impl Merge {
 }
 
 fn is_entries_add(call: &ExprCall) -> bool {
-    let is = |expr: &Expr, word: &str| matches!(expr, Expr::Path(path) if path.path.is_ident(word));
+    let is = |expr: &Expr, key: &str| matches!(expr, Expr::Path(path) if path.path.is_ident(key));
     is(&call.func, "entries") && call.args.len() == 1 && call.args.iter().all(|arg| is(arg, "add"))
 }
 
 impl Parse for Upgrade {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let at: LitInt = input.parse()?;
+        let version_lit: LitInt = input.parse()?;
         input.parse::<Token![,]>()?;
         let step = input.parse()?;
         input.parse::<Option<Token![,]>>()?;
         Ok(Self {
-            version: at.base10_parse()?,
-            at,
+            version: version_lit.base10_parse()?,
+            version_lit,
             step,
         })
     }
 }
 
-fn on_invalid_default(ctxt: &Ctxt, item: &Item) -> Option<()> {
-    let path = item.path(ctxt, "default")?;
+fn on_invalid_default(ctxt: &Ctxt, arg: &Arg) -> Option<()> {
+    let path = arg.path(ctxt, "default")?;
     if path.is_ident("default") {
         return Some(());
     }
@@ -221,8 +221,8 @@ fn on_invalid_default(ctxt: &Ctxt, item: &Item) -> Option<()> {
     None
 }
 
-fn accessor_name(ctxt: &Ctxt, item: &Item, field: &Ident) -> Option<Ident> {
-    let name = item.string(ctxt, "\"name\"")?;
+fn accessor_name(ctxt: &Ctxt, arg: &Arg, field: &Ident) -> Option<Ident> {
+    let name = arg.string(ctxt, "\"name\"")?;
     let Ok(mut ident) = name.parse_with(Ident::parse) else {
         ctxt.error_at(name, "the name of an accessor is an identifier, such as \"cart\"");
         return None;
@@ -231,10 +231,10 @@ fn accessor_name(ctxt: &Ctxt, item: &Item, field: &Ident) -> Option<Ident> {
     Some(ident)
 }
 
-/// `T` of `Vec<T>`, as it is written; what stands behind an alias, a derive cannot see.
+/// The `T` of a type that is written as `Vec<T>`; a derive cannot see through an alias.
 pub(crate) fn flash_item(ty: &Type) -> Option<&Type> {
     let path = match ty {
-        // A type that a macro was given.
+        // A type that a `macro_rules!` captured.
         Type::Group(group) => return flash_item(&group.elem),
         Type::Path(path) => path,
         _ => return None,

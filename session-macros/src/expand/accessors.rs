@@ -1,4 +1,4 @@
-//! The companion struct: a slot for each field, and the methods that reach into it.
+//! The companion struct: a slot for each field, and the accessors.
 
 use std::collections::HashSet;
 
@@ -7,34 +7,30 @@ use quote::quote;
 use syn::ext::IdentExt;
 use syn::{Ident, Type, parse_quote};
 
-use super::carried;
+use super::{docs, forwarded_attrs};
 use crate::ast::{self, Field, Kind, Session};
 
 /// `struct ShopFields`.
 pub(crate) fn companion(session: &Session<'_>) -> TokenStream {
     let (krate, companion, vis) = (session.krate(), &session.companion, &session.input.vis);
-    let (doc, allowed) = (companion_doc(session), carried::allowed(session));
+    let (doc, allowed) = (docs::companion(session), forwarded_attrs::allowed_lints(session));
     let slots = session.fields.iter().map(|field| {
         let (slot, ty) = (field.slot(), &field.syn.ty);
         let holder = match field.kind {
             Kind::Lazy => quote!(LazySlot),
             Kind::Eager | Kind::Flash => quote!(Slot),
         };
-        quote!(#slot: #krate::__private::#holder<#ty>)
+        quote!(#[doc(hidden)] #slot: #krate::__private::#holder<#ty>)
     });
     quote! {
         #[doc = #doc]
         #allowed
         #vis struct #companion {
+            #[doc(hidden)]
             record: #krate::__private::Bytes,
             #(#slots,)*
         }
     }
-}
-
-pub(super) fn companion_doc(session: &Session<'_>) -> String {
-    let ident = session.input.ident.unraw();
-    format!("The fields of a [`{ident}`] session, each with its accessors.")
 }
 
 /// `impl ShopFields`.
@@ -44,10 +40,11 @@ pub(crate) fn accessors(session: &Session<'_>) -> TokenStream {
     inherent(session, methods, Some(&snapshot(session, &snapshot_value(session))))
 }
 
-/// The same for a struct with mistakes, whose companion holds nothing: of two accessors with one name only the first.
+/// The accessors of a struct with errors: they have signatures but no bodies, since the companion holds nothing. Of two
+/// accessors with one name, only the first is generated.
 pub(crate) fn stub(session: &Session<'_>) -> TokenStream {
     let mut taken = HashSet::from(["snapshot".to_owned()]);
-    // What has no size can be lent, but neither set nor copied.
+    // An unsized field can be borrowed, but neither set nor copied.
     let methods = session.fields.iter().flat_map(|field| {
         let count = if field.is_unsized() { 2 } else { 3 };
         methods(session, field, true).into_iter().take(count)
@@ -78,28 +75,46 @@ fn inherent(
 /// What a field's accessors have in common.
 struct Method<'a> {
     field: &'a Field<'a>,
-    /// Whether the struct has mistakes, so that there is nothing to reach into.
+    /// Whether the struct has errors, so that there is no slot to access.
     is_stub: bool,
 }
 
+/// How an accessor differs from the others of its field.
+struct Accessor {
+    name: Ident,
+    summary: String,
+    /// Whether it returns a `Result`, since it may have to decode.
+    is_fallible: bool,
+    is_must_use: bool,
+    signature: TokenStream,
+    body: TokenStream,
+}
+
 impl Method<'_> {
-    /// An accessor with the field's comment below `summary`.
-    fn write(
-        &self,
-        name: Ident,
-        summary: &str,
-        attrs: &TokenStream,
-        signature: &TokenStream,
-        body: &TokenStream,
-    ) -> (Ident, TokenStream) {
-        let (vis, carried) = (&self.field.syn.vis, carried::of_field(self.field));
-        let unreachable = quote!(::core::unreachable!());
-        let body = if self.is_stub { &unreachable } else { body };
+    fn generate(&self, accessor: Accessor) -> (Ident, TokenStream) {
+        let Accessor {
+            name,
+            summary,
+            is_fallible,
+            is_must_use,
+            signature,
+            body,
+        } = accessor;
+        let (vis, forwarded) = (&self.field.syn.vis, forwarded_attrs::for_field(self.field));
+        let blank = forwarded_attrs::has_comment(self.field).then(|| quote!(#[doc = ""]));
+        let errors = is_fallible.then(|| errors_section(docs::LAZY_ERRORS));
+        let must_use = is_must_use.then(|| quote!(#[must_use]));
+        let body = if self.is_stub {
+            quote!(::core::unreachable!())
+        } else {
+            body
+        };
         let text = quote! {
             #[doc = #summary]
-            #[doc = ""]
-            #(#carried)*
-            #attrs
+            #blank
+            #(#forwarded)*
+            #errors
+            #must_use
             #[inline]
             #vis fn #name #signature { #body }
         };
@@ -107,91 +122,104 @@ impl Method<'_> {
     }
 }
 
+fn errors_section(text: &str) -> TokenStream {
+    quote! {
+        #[doc = ""]
+        #[doc = "# Errors"]
+        #[doc = ""]
+        #[doc = #text]
+    }
+}
+
 /// The accessors of one field, each with its name.
 fn methods(session: &Session<'_>, field: &Field<'_>, is_stub: bool) -> [(Ident, TokenStream); 3] {
-    let krate = session.krate();
-    let (slot, name) = (field.slot(), field.name());
-    // Lent, a bare `dyn A + B` needs them; it has been reported.
+    // Behind a reference, a bare `dyn A + B` needs parentheses; that it has no size is reported elsewhere.
     let ty: &Type = match &field.syn.ty {
         ty @ Type::TraitObject(_) => &parse_quote!((#ty)),
         ty => ty,
     };
+    let accessors = match field.kind {
+        Kind::Eager | Kind::Lazy => value_accessors(session, field, ty),
+        Kind::Flash => flash_accessors(field, ty),
+    };
     let method = Method { field, is_stub };
-    let [get, second, third] = field.accessors();
-    let none = quote!();
-    match field.kind {
-        Kind::Eager | Kind::Lazy => {
-            let record = field.is_lazy().then(|| quote!(&self.record));
-            let record_and = field.is_lazy().then(|| quote!(&self.record,));
-            let (read, reads, change, changes) = if field.is_lazy() {
-                let errors = quote! {
-                    #[doc = ""]
-                    #[doc = "# Errors"]
-                    #[doc = "The stored bytes do not decode; they are left as they are."]
-                };
-                let result = quote!(::core::result::Result);
-                let error = quote!(#krate::__private::FieldError);
-                (
-                    quote!(#result<&#ty, #error>),
-                    errors.clone(),
-                    quote!(#result<&mut #ty, #error>),
-                    errors,
-                )
-            } else {
-                (quote!(&#ty), quote!(#[must_use]), quote!(&mut #ty), none.clone())
-            };
-            [
-                method.write(
-                    get,
-                    &format!("Reads `{name}`."),
-                    &reads,
-                    &quote!((&self) -> #read),
-                    &quote!(self.#slot.get(#record)),
-                ),
-                method.write(
-                    second,
-                    &format!("Changes `{name}`; a value that is left as it was costs no write."),
-                    &changes,
-                    &quote!((&mut self) -> #change),
-                    &quote!(self.#slot.get_mut(#record)),
-                ),
-                method.write(
-                    third,
-                    &format!("Replaces `{name}`."),
-                    &none,
-                    &quote!((&mut self, __value: #ty)),
-                    &quote!(self.#slot.set(#record_and __value)),
-                ),
-            ]
+    accessors.map(|accessor| method.generate(accessor))
+}
+
+/// `f`, `f_mut` and `set_f`.
+fn value_accessors(session: &Session<'_>, field: &Field<'_>, ty: &Type) -> [Accessor; 3] {
+    let (krate, slot, is_lazy) = (session.krate(), field.slot(), field.is_lazy());
+    let ([get, get_mut, set], [get_doc, get_mut_doc, set_doc]) = (field.accessors(), docs::accessors(field));
+    let record = is_lazy.then(|| quote!(&self.record));
+    let record_and = is_lazy.then(|| quote!(&self.record,));
+    let fallible = |ty: TokenStream| {
+        if is_lazy {
+            quote!(::core::result::Result<#ty, #krate::__private::FieldError>)
+        } else {
+            ty
         }
-        Kind::Flash => {
-            // Only in a struct with mistakes is a flash field no `Vec`.
-            let item = ast::flash_item(ty).unwrap_or(ty);
-            [
-                method.write(
-                    get,
-                    &format!("Looks at `{name}`, and leaves them there."),
-                    &quote!(#[must_use]),
-                    &quote!((&self) -> &#ty),
-                    &quote!(self.#slot.get()),
-                ),
-                method.write(
-                    second,
-                    &format!("Adds one to `{name}`, to be read once."),
-                    &none,
-                    &quote!((&mut self, __value: #item)),
-                    &quote!(self.#slot.push(__value)),
-                ),
-                method.write(
-                    third,
-                    &format!("Takes all of `{name}`."),
-                    &none,
-                    &quote!((&mut self) -> #ty),
-                    &quote!(self.#slot.take()),
-                ),
-            ]
-        }
-    }
+    };
+    let (shared, unique) = (fallible(quote!(&#ty)), fallible(quote!(&mut #ty)));
+    [
+        Accessor {
+            name: get,
+            summary: get_doc,
+            is_fallible: is_lazy,
+            // A `Result` is `must_use` by itself.
+            is_must_use: !is_lazy,
+            signature: quote!((&self) -> #shared),
+            body: quote!(self.#slot.get(#record)),
+        },
+        Accessor {
+            name: get_mut,
+            summary: get_mut_doc,
+            is_fallible: is_lazy,
+            is_must_use: false,
+            signature: quote!((&mut self) -> #unique),
+            body: quote!(self.#slot.get_mut(#record)),
+        },
+        Accessor {
+            name: set,
+            summary: set_doc,
+            is_fallible: false,
+            is_must_use: false,
+            signature: quote!((&mut self, __value: #ty)),
+            body: quote!(self.#slot.set(#record_and __value)),
+        },
+    ]
+}
+
+/// `f`, `push_f` and `take_f`.
+fn flash_accessors(field: &Field<'_>, ty: &Type) -> [Accessor; 3] {
+    let slot = field.slot();
+    let ([get, push, take], [get_doc, push_doc, take_doc]) = (field.accessors(), docs::accessors(field));
+    // A flash field is not a `Vec` only in a struct with errors.
+    let item = ast::flash_item(ty).unwrap_or(ty);
+    let accessor = |name, summary, is_must_use, signature, body| Accessor {
+        name,
+        summary,
+        is_fallible: false,
+        is_must_use,
+        signature,
+        body,
+    };
+    [
+        accessor(get, get_doc, true, quote!((&self) -> &#ty), quote!(self.#slot.get())),
+        accessor(
+            push,
+            push_doc,
+            false,
+            quote!((&mut self, __value: #item)),
+            quote!(self.#slot.push(__value)),
+        ),
+        accessor(
+            take,
+            take_doc,
+            false,
+            quote!((&mut self) -> #ty),
+            quote!(self.#slot.take()),
+        ),
+    ]
 }
 
 /// The struct, with a copy of each field.
@@ -216,21 +244,17 @@ fn has_lazy(session: &Session<'_>) -> bool {
 fn snapshot(session: &Session<'_>, value: &TokenStream) -> TokenStream {
     let (krate, ident, vis) = (session.krate(), &session.input.ident, &session.input.vis);
     let (_, ty_generics, _) = session.input.generics.split_for_impl();
+    let doc = docs::snapshot(session);
     let (output, attrs) = if has_lazy(session) {
-        let errors = quote! {
-            #[doc = ""]
-            #[doc = "# Errors"]
-            #[doc = "A lazy field does not decode."]
-        };
         (
             quote!(::core::result::Result<#ident #ty_generics, #krate::__private::FieldError>),
-            errors,
+            errors_section(docs::SNAPSHOT_ERRORS),
         )
     } else {
         (quote!(#ident #ty_generics), quote!(#[must_use]))
     };
     quote! {
-        #[doc = "A copy of all fields as they are now, for a template."]
+        #[doc = #doc]
         #attrs
         #vis fn snapshot(&self) -> #output { #value }
     }

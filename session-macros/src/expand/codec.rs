@@ -1,4 +1,4 @@
-//! How a session is opened and written: a static for each field, and `impl Session for Shop`.
+//! Decoding and encoding: a static for each field, and `impl Session for Shop`.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -12,7 +12,7 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
     let fields = session.stored_fields();
     let statics = (0..).zip(&fields).map(|(at, field)| field_static(session, at, field));
     let slots: Vec<_> = fields.iter().map(|field| field.slot()).collect();
-    let typed: Vec<_> = fields.iter().map(|field| field.typed()).collect();
+    let static_idents: Vec<_> = fields.iter().map(|field| field.static_ident()).collect();
     let idents: Vec<_> = fields.iter().map(|field| field.ident).collect();
     let indices = 0..slots.len();
     let holders: Vec<_> = fields
@@ -36,7 +36,7 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
     let opening =
         (!fields.is_empty()).then(|| quote!(let mut __opening = #krate::__private::Opening::new(&__SCHEMA, __record);));
     let none = quote!(record: ::core::default::Default::default(),);
-    let shared = meta::shared(session);
+    let send_sync = meta::send_sync_bounds(session);
     let older = session.previous.as_ref().map(|_| {
         quote! {
             if __record.version() < __SCHEMA.version {
@@ -52,14 +52,14 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
         #[automatically_derived]
         impl #krate::__private::Session for #ident
         where
-            #shared
+            #send_sync
         {
             const TIERS: #krate::__private::Tiers = #ident::TIERS;
             const SCHEMA: &'static #krate::__private::Schema = &__SCHEMA;
             type Fields = #companion;
 
             fn fresh() -> #companion {
-                #companion { #none #(#slots: #holders::fresh(&#typed),)* }
+                #companion { #none #(#slots: #holders::fresh(&#static_idents),)* }
             }
 
             fn open(
@@ -70,14 +70,14 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
                 #opening
                 ::core::result::Result::Ok(#companion {
                     record: ::core::clone::Clone::clone(__record.bytes()),
-                    #(#slots: #typed.#opens(&mut __opening)?,)*
+                    #(#slots: #static_idents.#opens(&mut __opening)?,)*
                 })
             }
 
             fn from_value(__value: Self) -> ::core::result::Result<#companion, #krate::__private::FieldError> {
                 ::core::result::Result::Ok(#companion {
                     #none
-                    #(#slots: #holders::migrated(&#typed, __value.#idents)?,)*
+                    #(#slots: #holders::migrated(&#static_idents, __value.#idents)?,)*
                 })
             }
 
@@ -104,20 +104,21 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
     }
 }
 
-/// The one place where a field's type is asked for serde and a default.
+/// The only place that requires a field's type to implement serde's traits and to have a default, so that a missing one
+/// is one error.
 fn field_static(session: &Session<'_>, at: usize, field: &Field<'_>) -> TokenStream {
     let krate = session.krate();
-    let (typed, ty) = (field.typed(), &field.syn.ty);
+    let (static_ident, ty) = (field.static_ident(), &field.syn.ty);
     let own = || quote_spanned!(ty.span()=> <#ty as #krate::__private::FieldDefault>::field_default());
     let default = field.default.as_ref().map_or_else(own, |(_, expr)| quote!(#expr));
     let upgrade = (!field.upgrades.is_empty()).then(|| upgrade(session, field));
     quote! {
-        static #typed: #krate::__private::Field<#ty> =
+        static #static_ident: #krate::__private::Field<#ty> =
             #krate::__private::field::<#ty>(&__SCHEMA, #at, || #default) #upgrade;
     }
 }
 
-/// From each version that a step is named for, that step and all later ones.
+/// For each version with an upgrade: that upgrade and all later ones.
 fn upgrade(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
     let chains = (0..field.upgrades.len()).map(|at| {
         let version = field.upgrades[at].version;
@@ -127,23 +128,23 @@ fn upgrade(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
     quote!(.upgrade(|__version, __bytes| { #(#chains)* ::core::option::Option::None }))
 }
 
-/// `last(second(first(decode(bytes))))`; the last one has to give the field's type.
+/// `last(second(first(decode(bytes))))`; the last one returns the field's type.
 fn chain(session: &Session<'_>, field: &Field<'_>, upgrades: &[Upgrade]) -> TokenStream {
     let mut chain = quote!();
     for (at, upgrade) in upgrades.iter().enumerate() {
         let (step, span) = (&upgrade.step, upgrade.step.span());
-        // Not of the step's hygiene: a macro may have been given the step, and knows no such name.
+        // With the derive's hygiene: a step that a `macro_rules!` captured does not see the closure's parameter.
         let bytes = Ident::new("__bytes", Span::call_site());
-        let (krate, ty) = (session.krate_at(span), &field.syn.ty);
-        let gives = if at + 1 == upgrades.len() {
+        let (krate, ty) = (session.krate_spanned(span), &field.syn.ty);
+        let output = if at + 1 == upgrades.len() {
             quote!(#ty)
         } else {
             quote!(_)
         };
         chain = if at == 0 {
-            quote_spanned!(span=> #krate::__private::upgrade_first::<_, #gives, _>(#bytes, #step))
+            quote_spanned!(span=> #krate::__private::upgrade_first::<_, #output, _>(#bytes, #step))
         } else {
-            quote_spanned!(span=> #krate::__private::upgrade_then::<_, #gives, _>(#chain, #step))
+            quote_spanned!(span=> #krate::__private::upgrade_then::<_, #output, _>(#chain, #step))
         };
     }
     chain

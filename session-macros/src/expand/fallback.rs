@@ -1,15 +1,15 @@
-//! What stands in for the impls when there are mistakes, so that each mistake is one message and an editor still knows
-//! the accessors.
+//! Stubs in place of the impls when there are errors, so that each mistake is one message and an editor still knows the
+//! accessors.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Generics, parse_quote};
 
-use super::accessors;
+use super::{accessors, docs};
 use crate::ast::Session;
 
-/// The mistakes, and impls that ask for nothing and do nothing. They take the struct's parameters along, which are a
-/// mistake too: what is called on a generic session is there all the same.
+/// The errors, and impls without bounds or bodies. They repeat the struct's generic parameters, which are an error by
+/// themselves, so that uses of a generic session cause no further ones.
 pub(crate) fn stubs(session: &Session<'_>, errors: &[syn::Error]) -> TokenStream {
     let errors = errors.iter().map(syn::Error::to_compile_error);
     let companion = companion(session);
@@ -30,10 +30,10 @@ pub(crate) fn stubs(session: &Session<'_>, errors: &[syn::Error]) -> TokenStream
     }
 }
 
-/// Holds nothing: no type of a field is asked for anything.
+/// It holds nothing, so that no field's type has to implement anything.
 fn companion(session: &Session<'_>) -> TokenStream {
     let (ident, vis, companion) = (&session.input.ident, &session.input.vis, &session.companion);
-    let (doc, generics) = (accessors::companion_doc(session), &session.input.generics);
+    let (doc, generics) = (docs::companion(session), &session.input.generics);
     let (_, ty_generics, where_clause) = generics.split_for_impl();
     quote! {
         #[doc = #doc]
@@ -42,7 +42,7 @@ fn companion(session: &Session<'_>) -> TokenStream {
     }
 }
 
-/// `Shop::TIERS`, and that the companion can be shown.
+/// `Shop::TIERS`, and `Debug` for the companion.
 fn inherent(session: &Session<'_>) -> TokenStream {
     let (krate, ident, vis, companion) = (
         session.krate(),
@@ -64,14 +64,15 @@ fn inherent(session: &Session<'_>) -> TokenStream {
     }
 }
 
-/// `impl Session for Shop`, and for every store.
+/// `impl Session for Shop`, and `ServedBy` for every store.
 fn session_impls(session: &Session<'_>) -> TokenStream {
     let (krate, ident, companion) = (session.krate(), &session.input.ident, &session.companion);
     let mut generics = session.input.generics.clone();
-    // A bound that does not hold is a mistake of its own, unless it is one for any lifetime: then it waits for its use.
-    let needs =
+    // A trivial bound that does not hold is an error by itself. With `for<'__a>` it is not trivial, and is only checked
+    // where the impl is used.
+    let bound =
         parse_quote!(for<'__a> Self: ::core::marker::Sized + ::core::marker::Send + ::core::marker::Sync + 'static);
-    generics.make_where_clause().predicates.push(needs);
+    generics.make_where_clause().predicates.push(bound);
     let mut served: Generics = generics.clone();
     served.params.push(parse_quote!(__S));
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();

@@ -1,10 +1,10 @@
-//! What a session says about itself: its schema, and which stores can serve it.
+//! The schema, the tiers, and the stores that can serve the session.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::ast::{Field, Kind, Merge, Session};
+use crate::ast::{Field, Kind, Merge, Session, Tier};
 
 /// The schema, `Shop::TIERS`, and `impl ServedBy for Shop`.
 pub(crate) fn meta(session: &Session<'_>) -> TokenStream {
@@ -24,8 +24,8 @@ fn schema(session: &Session<'_>) -> TokenStream {
     let (previous, migrate_to_previous, previous_static) = match &session.previous {
         None => (none.clone(), none, None),
         Some((_, path)) => {
-            let (span, krate_at) = (path.span(), session.krate_at(path.span()));
-            let of = quote_spanned!(span=> #krate_at::__private::Previous::<#ident>::of::<#path>(#version));
+            let (span, krate_spanned) = (path.span(), session.krate_spanned(path.span()));
+            let of = quote_spanned!(span=> #krate_spanned::__private::Previous::<#ident>::of::<#path>(#version));
             (
                 quote!(::core::option::Option::Some(__PREVIOUS.schema())),
                 quote!(::core::option::Option::Some(__PREVIOUS.migrate())),
@@ -50,14 +50,14 @@ fn schema(session: &Session<'_>) -> TokenStream {
 
 fn spec(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
     let krate = session.krate();
-    let (name, typed, was) = (field.name(), field.typed(), &field.was);
+    let (name, static_ident, was) = (field.name(), field.static_ident(), &field.was);
     let (privileged, secret, or_default) = (field.privileged, field.secret, field.or_default);
     let merge = merge(session, field);
     quote! {
         #krate::__private::FieldSpec {
             name: #name,
             was: &[#(#was,)*],
-            default: |__out| #typed.append_default(__out),
+            default: |__out| #static_ident.append_default(__out),
             merge: #merge,
             privileged: #privileged,
             secret: #secret,
@@ -70,7 +70,7 @@ fn merge(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
     let krate = session.krate();
     let ty = &field.syn.ty;
     if let Kind::Flash = field.kind {
-        // What each added, minus what each took.
+        // Keeps what each writer added, without what either took.
         return quote_spanned!(ty.span()=> #krate::__private::merge::union::<#ty>);
     }
     let Some((_, merge)) = &field.merge else {
@@ -96,18 +96,18 @@ fn merge(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
 fn tiers(session: &Session<'_>) -> TokenStream {
     let krate = session.krate();
     let mut bits = session.tiers.iter().map(|tier| {
-        let name = match &*tier.ident.to_string() {
-            "request" => quote!(REQUEST),
-            "memcache" => quote!(MEMCACHE),
-            _ => quote!(DATASTORE),
+        let bit = match tier {
+            Tier::Request => quote!(REQUEST),
+            Tier::Memcache => quote!(MEMCACHE),
+            Tier::Datastore => quote!(DATASTORE),
         };
-        quote!(#krate::__private::Tiers::#name)
+        quote!(#krate::__private::Tiers::#bit)
     });
     let first = bits.next().unwrap_or_else(|| quote!(#krate::__private::Tiers::empty()));
     quote!(#first #(.union(#bits))*)
 }
 
-/// So that `Shop::TIERS` needs no trait in scope.
+/// Inherent, so that `Shop::TIERS` needs no trait in scope.
 fn inherent_tiers(session: &Session<'_>) -> TokenStream {
     let (krate, ident, vis) = (session.krate(), &session.input.ident, &session.input.vis);
     let tiers = tiers(session);
@@ -124,23 +124,25 @@ fn served_by(session: &Session<'_>) -> TokenStream {
     let bounds: Vec<_> = session
         .tiers
         .iter()
-        .filter_map(|tier| match &*tier.ident.to_string() {
-            "memcache" => Some(quote!(#krate::__private::HasMemcache<#ident>)),
-            "datastore" => Some(quote!(#krate::__private::HasDatastore<#ident>)),
-            _ => None,
+        .filter_map(|tier| match tier {
+            // Every store has it.
+            Tier::Request => None,
+            Tier::Memcache => Some(quote!(#krate::__private::HasMemcache<#ident>)),
+            Tier::Datastore => Some(quote!(#krate::__private::HasDatastore<#ident>)),
         })
         .collect();
-    let shared = shared(session);
+    let send_sync = send_sync_bounds(session);
     let bounds = (!bounds.is_empty()).then(|| quote!(__S: #(#bounds)+*));
     quote! {
+        #[doc(hidden)]
         #[automatically_derived]
-        impl<__S> #krate::__private::ServedBy<__S> for #ident where #shared #bounds {}
+        impl<__S> #krate::__private::ServedBy<__S> for #ident where #send_sync #bounds {}
     }
 }
 
-/// That the threads of a server can share the fields: said as a condition, it is no mistake of the impl as well where a
-/// field's type is one already. (A condition that holds of no lifetime at all would be one.)
-pub(super) fn shared(session: &Session<'_>) -> TokenStream {
+/// That threads can share the fields. As a `where` clause it does not repeat the error about a field's type; with
+/// `for<'__a>` it is not trivial, since a trivial bound that does not hold is an error by itself.
+pub(super) fn send_sync_bounds(session: &Session<'_>) -> TokenStream {
     let companion = &session.companion;
     quote!(for<'__a> #companion: ::core::marker::Send + ::core::marker::Sync,)
 }

@@ -1,14 +1,11 @@
-//! What the derive writes: one file an impl.
+//! The generated code: one file for each impl.
 
 mod accessors;
-mod carried;
 mod codec;
+mod docs;
 pub(crate) mod fallback;
+mod forwarded_attrs;
 mod meta;
-#[cfg(test)]
-mod snapshots;
-#[cfg(test)]
-mod spans;
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -22,7 +19,7 @@ pub(crate) fn session(session: &Session<'_>) -> TokenStream {
     let debug = accessors::debug(session);
     let meta = meta::meta(session);
     let codec = codec::codec(session);
-    let allowed = carried::allowed(session);
+    let allowed = forwarded_attrs::allowed_lints(session);
     quote! {
         #companion
 

@@ -1,11 +1,11 @@
-//! Lazy fields: what is found out when, and what is found out at once.
+//! Lazy fields: which are decoded at first use, and which when the record is opened.
 
 use session_runtime::__private::session::changes::Changes;
 use session_runtime::Session;
 
 use super::{change, edited, names, text, with, written};
 
-mod late {
+mod lazy_shop {
     use session_runtime::Session;
 
     #[derive(Debug, PartialEq, Session)]
@@ -20,43 +20,51 @@ mod late {
 }
 
 #[test]
-fn a_lazy_field_is_decoded_at_first_touch() {
-    let record = with(&written::<late::Shop>(&late::Shop::fresh()), "visits", text("many"));
-    let mut shop = late::Shop::open(&record).unwrap();
+fn a_lazy_field_is_decoded_at_first_use() {
+    let record = with(
+        &written::<lazy_shop::Shop>(&lazy_shop::Shop::fresh()),
+        "visits",
+        text("many"),
+    );
+    let mut shop = lazy_shop::Shop::open(&record).unwrap();
     assert_eq!(shop.visits().unwrap_err().field(), "visits");
     assert_eq!(shop.visits_mut().unwrap_err().field(), "visits");
     assert_eq!(shop.snapshot().unwrap_err().field(), "visits");
-    assert!(Changes::collect::<late::Shop>(&shop).unwrap().is_empty());
+    assert!(Changes::collect::<lazy_shop::Shop>(&shop).unwrap().is_empty());
     let mut untouched = Vec::new();
-    let visits = late::Shop::slot(&shop, 1).unwrap();
+    let visits = lazy_shop::Shop::slot(&shop, 1).unwrap();
     visits.append(record.bytes(), &mut untouched).unwrap();
     assert_eq!(untouched, text("many"));
 
     shop.set_visits(1);
     assert_eq!(shop.visits().unwrap(), &1);
-    let record = change::<late::Shop>(&record, |shop| shop.set_visits(1));
-    let mut shop = late::Shop::open(&record).unwrap();
+    let record = change::<lazy_shop::Shop>(&record, |shop| shop.set_visits(1));
+    let mut shop = lazy_shop::Shop::open(&record).unwrap();
     *shop.visits_mut().unwrap() += 1;
-    assert_eq!(shop.snapshot().unwrap(), late::Shop { visits: 2, stars: 9 });
+    assert_eq!(shop.snapshot().unwrap(), lazy_shop::Shop { visits: 2, stars: 9 });
 }
 
 #[test]
 fn a_lazy_field_of_another_struct_is_decoded_at_once() {
-    let record = edited(&written::<late::Shop>(&late::Shop::fresh()), |draft| {
+    let record = edited(&written::<lazy_shop::Shop>(&lazy_shop::Shop::fresh()), |draft| {
         draft.set("visits", text("many"));
         draft.fingerprint ^= 1;
     });
-    assert_eq!(late::Shop::open(&record).unwrap_err().field(), Some("visits"));
+    assert_eq!(lazy_shop::Shop::open(&record).unwrap_err().field(), Some("visits"));
 }
 
 #[test]
-fn a_lazy_tolerant_field_takes_its_default_too() {
-    let record = with(&written::<late::Shop>(&late::Shop::fresh()), "stars", text("many"));
-    let shop = late::Shop::open(&record).unwrap();
+fn a_lazy_tolerant_field_reads_as_its_default_too() {
+    let record = with(
+        &written::<lazy_shop::Shop>(&lazy_shop::Shop::fresh()),
+        "stars",
+        text("many"),
+    );
+    let shop = lazy_shop::Shop::open(&record).unwrap();
     assert_eq!(shop.stars().unwrap(), &9);
-    let record = change::<late::Shop>(&record, |shop| shop.set_visits(1));
+    let record = change::<lazy_shop::Shop>(&record, |shop| shop.set_visits(1));
     assert_eq!(record.field("~1~stars"), Some(&*text("many")));
-    let record = change::<late::Shop>(&record, |shop| shop.set_stars(2));
+    let record = change::<lazy_shop::Shop>(&record, |shop| shop.set_stars(2));
     assert_eq!(names(&record), ["stars", "visits"]);
 }
 

@@ -1,4 +1,4 @@
-//! Rolling deploys: two binaries of the same version, or of none that moved, write one session in turn.
+//! Rolling deploys: two binaries with different fields but the same version write one session in turn.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ mod new {
     }
 }
 
-/// What one of the two does in a request.
+/// What one of the two binaries does in a request.
 #[derive(Clone, Debug)]
 enum Step {
     OldVisits,
@@ -71,7 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the session holds, if nothing is lost.
+/// What the session must hold.
 #[derive(Debug, Default, PartialEq)]
 struct Model {
     visits: u64,
@@ -83,7 +83,7 @@ struct Model {
     user: Option<u64>,
 }
 
-fn take(record: &Record, model: &mut Model, step: Step) -> Record {
+fn apply(record: &Record, model: &mut Model, step: Step) -> Record {
     match step {
         Step::OldVisits => {
             model.visits += 1;
@@ -124,7 +124,7 @@ fn take(record: &Record, model: &mut Model, step: Step) -> Record {
     }
 }
 
-/// As both binaries see the record.
+/// The record as both binaries read it.
 fn seen(record: &Record) -> Model {
     let old = old::Till::open(record).unwrap();
     let new = new::Till::open(record).unwrap();
@@ -146,25 +146,25 @@ proptest! {
         let mut record = written::<old::Till>(&old::Till::fresh());
         let mut model = Model::default();
         for step in steps {
-            record = take(&record, &mut model, step);
-            // By way of the bytes, as between two machines.
+            record = apply(&record, &mut model, step);
+            // Through the bytes, as between two machines.
             record = Record::decode(record.bytes()).unwrap();
         }
         model.rating = model.rating.filter(|rating| *rating != 5);
         prop_assert_eq!(seen(&record), model);
     }
 
-    /// The codec looks for a field where it would be in a record of its own fields alone; strangers are in the way.
+    /// The codec expects a field at the position that it has among the fields of the struct; unknown ones shift it.
     #[test]
-    fn unknown_fields_are_carried_wherever_they_sort(
-        strangers in proptest::collection::btree_map("[a-z~_0-9]{1,12}", any::<u8>(), 0..12),
+    fn unknown_fields_are_kept_wherever_they_sort(
+        unknown in proptest::collection::btree_map("[a-z~_0-9]{1,12}", any::<u8>(), 0..12),
         steps in proptest::collection::vec(step(), 0..8),
     ) {
         let known = ["a_rating", "visits", "basket_of_this_week", "note", "user", "coupon", "notices"];
         let mut record = edited(&Record::new(new::Till::SCHEMA, &meta()), |draft| draft.fingerprint = 0);
         let mut expected = BTreeMap::new();
-        for (name, value) in strangers {
-            // What was set aside is none of these: a tolerant field knows it.
+        for (name, value) in unknown {
+            // A `~` marks a quarantined value, which belongs to a known field.
             if known.contains(&&*name) || name.starts_with('~') {
                 continue;
             }
@@ -173,13 +173,13 @@ proptest! {
         }
         let mut model = Model::default();
         for step in steps {
-            record = take(&record, &mut model, step);
+            record = apply(&record, &mut model, step);
         }
         model.rating = model.rating.filter(|rating| *rating != 5);
         prop_assert_eq!(seen(&record), model);
-        let carried = record.fields().filter(|(name, _)| !known.contains(name));
-        let carried: BTreeMap<_, _> = carried.map(|(name, bytes)| (name.to_owned(), bytes[1])).collect();
-        prop_assert_eq!(carried, expected);
+        let kept = record.fields().filter(|(name, _)| !known.contains(name));
+        let kept: BTreeMap<_, _> = kept.map(|(name, bytes)| (name.to_owned(), bytes[1])).collect();
+        prop_assert_eq!(kept, expected);
     }
 }
 
@@ -205,7 +205,7 @@ fn a_record_of_the_first_till_is_read_by_the_next_and_written_by_both() {
 
 #[test]
 fn a_default_is_that_of_the_binary_that_reads() {
-    mod generous {
+    mod other_default {
         use session_runtime::Session;
 
         #[derive(Session)]
@@ -217,15 +217,15 @@ fn a_default_is_that_of_the_binary_that_reads() {
         }
     }
     let untouched = change::<new::Till>(&till_v1(), |till| till.set_user(Some(7)));
-    assert_eq!(generous::Till::open(&untouched).unwrap().a_rating(), &9);
-    // Set to what is the default here, and meant.
+    assert_eq!(other_default::Till::open(&untouched).unwrap().a_rating(), &9);
+    // Set by the program to the value that is also its default.
     let meant = change::<new::Till>(&untouched, |till| till.set_a_rating(4));
     let meant = change::<new::Till>(&meant, |till| till.set_a_rating(5));
-    assert_eq!(generous::Till::open(&meant).unwrap().a_rating(), &5);
+    assert_eq!(other_default::Till::open(&meant).unwrap().a_rating(), &5);
 }
 
 #[test]
-fn an_old_binary_carries_along_what_a_new_one_set_aside() {
+fn an_old_binary_keeps_what_a_new_one_quarantined() {
     let record = with(&till_v1(), "user", text("nobody"));
     let record = change::<new::Till>(&record, |till| {
         assert_eq!(till.user(), &None);

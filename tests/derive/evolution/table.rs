@@ -1,4 +1,4 @@
-//! The rows of the table, one by one.
+//! The rows of the derive's table of versions that keep the struct, one test each.
 
 use std::num::{ParseIntError, TryFromIntError};
 
@@ -23,7 +23,7 @@ mod v1 {
 }
 
 /// The same version, deployed a little later.
-mod v1_grown {
+mod v1_extended {
     use session_runtime::Session;
 
     #[derive(Session)]
@@ -72,40 +72,40 @@ fn shop_v1(price: &str) -> Record {
 }
 
 #[test]
-fn an_added_field_has_its_default_and_an_old_binary_carries_it_along() {
+fn an_added_field_has_its_default_and_an_old_binary_keeps_it() {
     let old = stored("shop_v1", &shop_v1("120"));
-    let mut shop = v1_grown::Shop::open(&old).unwrap();
+    let mut shop = v1_extended::Shop::open(&old).unwrap();
     assert_eq!((shop.visits(), shop.stars()), (&5, &3));
 
     shop.set_stars(4);
-    let new = written::<v1_grown::Shop>(&shop);
+    let new = written::<v1_extended::Shop>(&shop);
     let by_old = change::<v1::Shop>(&new, |shop| shop.set_visits(6));
-    let shop = v1_grown::Shop::open(&by_old).unwrap();
+    let shop = v1_extended::Shop::open(&by_old).unwrap();
     assert_eq!((shop.visits(), shop.stars()), (&6, &4));
 }
 
 #[test]
 fn a_removed_field_is_dropped_and_an_old_binary_sees_its_default() {
     let old = stored("shop_v1", &shop_v1("120"));
-    let new = migrate::<v1_grown::Shop>(&old).unwrap();
+    let new = migrate::<v1_extended::Shop>(&old).unwrap();
     assert_eq!(new.field("price"), None);
     assert_eq!(v1::Shop::open(&new).unwrap().price(), "");
 }
 
 #[test]
-fn a_renamed_field_keeps_its_old_name_too_until_the_version_moves() {
+fn a_renamed_field_keeps_its_old_name_too_until_the_version_is_raised() {
     let old = stored("shop_v1", &shop_v1("120"));
-    let shop = v1_grown::Shop::open(&old).unwrap();
+    let shop = v1_extended::Shop::open(&old).unwrap();
     assert_eq!(shop.note().as_deref(), Some("by hand"));
-    assert!(Changes::collect::<v1_grown::Shop>(&shop).unwrap().is_empty());
+    assert!(Changes::collect::<v1_extended::Shop>(&shop).unwrap().is_empty());
 
-    let renamed = migrate::<v1_grown::Shop>(&old).unwrap();
+    let renamed = migrate::<v1_extended::Shop>(&old).unwrap();
     assert_eq!(names(&renamed), ["note", "visits", "comment"]);
     assert_eq!(v1::Shop::open(&renamed).unwrap().comment().as_deref(), Some("by hand"));
 
-    let moved = migrate::<v3::Shop>(&old).unwrap();
-    assert_eq!(names(&moved), ["price", "remark", "visits"]);
-    assert_eq!(v3::Shop::open(&moved).unwrap().remark().as_deref(), Some("by hand"));
+    let raised = migrate::<v3::Shop>(&old).unwrap();
+    assert_eq!(names(&raised), ["price", "remark", "visits"]);
+    assert_eq!(v3::Shop::open(&raised).unwrap().remark().as_deref(), Some("by hand"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `on_invalid = default`: the value that does not decode steps aside, and is not lost.
+//! `on_invalid = default`: a value that does not decode is quarantined in the record under a `~` name.
 
 use std::num::TryFromIntError;
 
@@ -8,7 +8,7 @@ use session_runtime::Session;
 
 use super::{change, names, stored, text, with, written};
 
-mod kind {
+mod tolerant {
     use session_runtime::Session;
 
     #[derive(Session)]
@@ -22,37 +22,40 @@ mod kind {
 }
 
 fn broken() -> Record {
-    let mut shop = kind::Shop::fresh();
+    let mut shop = tolerant::Shop::fresh();
     shop.set_visits(5);
-    let broken = with(&written::<kind::Shop>(&shop), "visits", text("many"));
+    let broken = with(&written::<tolerant::Shop>(&shop), "visits", text("many"));
     stored("shop_v1_broken", &broken)
 }
 
 #[test]
-fn a_tolerant_field_takes_its_default_and_keeps_the_original_aside() {
+fn a_tolerant_field_reads_as_its_default_and_quarantines_the_original() {
     let record = broken();
-    let shop = kind::Shop::open(&record).unwrap();
+    let shop = tolerant::Shop::open(&record).unwrap();
     assert_eq!(shop.visits(), &9);
-    assert!(Changes::collect::<kind::Shop>(&shop).unwrap().is_empty());
+    assert!(Changes::collect::<tolerant::Shop>(&shop).unwrap().is_empty());
 
-    let record = change::<kind::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
+    let record = change::<tolerant::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
     assert_eq!(record.field("visits"), None);
     assert_eq!(record.field("~1~visits"), Some(&*text("many")));
-    let again = change::<kind::Shop>(&record, |shop| shop.set_comment(None));
+    let again = change::<tolerant::Shop>(&record, |shop| shop.set_comment(None));
     assert_eq!(again.field("~1~visits"), Some(&*text("many")));
-    assert_eq!(kind::Shop::open(&again).unwrap().visits(), &9);
+    assert_eq!(tolerant::Shop::open(&again).unwrap().visits(), &9);
 }
 
 #[test]
-fn a_tolerant_field_forgets_the_original_when_it_is_written() {
-    for record in [broken(), change::<kind::Shop>(&broken(), |shop| shop.set_comment(None))] {
-        let record = change::<kind::Shop>(&record, |shop| *shop.visits_mut() += 1);
+fn writing_a_tolerant_field_drops_the_quarantined_original() {
+    for record in [
+        broken(),
+        change::<tolerant::Shop>(&broken(), |shop| shop.set_comment(None)),
+    ] {
+        let record = change::<tolerant::Shop>(&record, |shop| *shop.visits_mut() += 1);
         assert_eq!(names(&record), ["visits", "comment"]);
-        assert_eq!(kind::Shop::open(&record).unwrap().visits(), &10);
+        assert_eq!(tolerant::Shop::open(&record).unwrap().visits(), &10);
     }
 }
 
-mod mended {
+mod upgraded {
     use session_runtime::Session;
 
     #[derive(Session)]
@@ -71,16 +74,16 @@ fn length(old: String) -> Result<u8, TryFromIntError> {
 }
 
 #[test]
-fn a_binary_that_can_read_it_takes_up_what_was_set_aside() {
-    let record = change::<kind::Shop>(&broken(), |shop| shop.set_comment(None));
-    assert_eq!(mended::Shop::open(&record).unwrap().visits(), &4);
-    let record = change::<mended::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
+fn a_binary_that_can_decode_a_quarantined_value_restores_it() {
+    let record = change::<tolerant::Shop>(&broken(), |shop| shop.set_comment(None));
+    assert_eq!(upgraded::Shop::open(&record).unwrap().visits(), &4);
+    let record = change::<upgraded::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
     assert_eq!(names(&record), ["visits", "comment"]);
-    assert_eq!(mended::Shop::open(&record).unwrap().visits(), &4);
+    assert_eq!(upgraded::Shop::open(&record).unwrap().visits(), &4);
 }
 
 #[test]
-fn what_another_binary_wrote_since_counts_for_more_than_what_was_set_aside() {
+fn a_later_write_wins_over_a_quarantined_value() {
     mod strict {
         use session_runtime::Session;
 
@@ -91,7 +94,7 @@ fn what_another_binary_wrote_since_counts_for_more_than_what_was_set_aside() {
             pub(super) visits: u8,
         }
     }
-    mod lenient {
+    mod untagged {
         use serde::{Deserialize, Serialize};
         use session_runtime::Session;
 
@@ -111,32 +114,32 @@ fn what_another_binary_wrote_since_counts_for_more_than_what_was_set_aside() {
             pub(super) comment: Option<String>,
         }
     }
-    let record = change::<kind::Shop>(&broken(), |shop| shop.set_comment(None));
-    let taken_up = lenient::Shop::open(&record).unwrap();
-    assert_eq!(taken_up.visits(), &lenient::Visits::Text("many".into()));
+    let record = change::<tolerant::Shop>(&broken(), |shop| shop.set_comment(None));
+    let restored = untagged::Shop::open(&record).unwrap();
+    assert_eq!(restored.visits(), &untagged::Visits::Text("many".into()));
 
     let record = change::<strict::Shop>(&record, |shop| shop.set_visits(6));
     assert_eq!(
-        lenient::Shop::open(&record).unwrap().visits(),
-        &lenient::Visits::Number(6)
+        untagged::Shop::open(&record).unwrap().visits(),
+        &untagged::Visits::Number(6)
     );
-    let record = change::<lenient::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
+    let record = change::<untagged::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
     assert_eq!(names(&record), ["visits", "comment"]);
 }
 
-mod reshaped {
+mod migrated {
     use session_runtime::Session;
 
     #[derive(Session)]
-    #[session(name = "shop", version = 2, previous = super::kind::Shop)]
+    #[session(name = "shop", version = 2, previous = super::tolerant::Shop)]
     #[cascade(datastore)]
     pub(super) struct Shop {
         pub(super) total: u8,
         pub(super) comment: Option<String>,
     }
 
-    impl From<super::kind::Shop> for Shop {
-        fn from(old: super::kind::Shop) -> Self {
+    impl From<super::tolerant::Shop> for Shop {
+        fn from(old: super::tolerant::Shop) -> Self {
             Self {
                 total: old.visits,
                 comment: old.comment,
@@ -146,21 +149,21 @@ mod reshaped {
 }
 
 #[test]
-fn what_was_set_aside_outlives_the_struct_that_could_not_read_it() {
-    // By an earlier request of the old binary, and by the very one that brings the record up to date.
-    let earlier = change::<kind::Shop>(&broken(), |shop| shop.set_comment(None));
+fn a_quarantined_value_survives_a_migration() {
+    // Quarantined by an earlier request of the old binary, or by the request that migrates the record.
+    let earlier = change::<tolerant::Shop>(&broken(), |shop| shop.set_comment(None));
     for record in [earlier, broken()] {
-        let record = change::<reshaped::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
+        let record = change::<migrated::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
         assert_eq!(record.field("~1~visits"), Some(&*text("many")));
-        assert_eq!(reshaped::Shop::open(&record).unwrap().total(), &9);
+        assert_eq!(migrated::Shop::open(&record).unwrap().total(), &9);
     }
 }
 
-mod reshaped_alike {
+mod migrated_same_field {
     use session_runtime::Session;
 
     #[derive(Session)]
-    #[session(name = "shop", version = 2, previous = super::kind::Shop)]
+    #[session(name = "shop", version = 2, previous = super::tolerant::Shop)]
     #[cascade(datastore)]
     pub(super) struct Shop {
         #[session(on_invalid = default)]
@@ -168,8 +171,8 @@ mod reshaped_alike {
         pub(super) comment: Option<String>,
     }
 
-    impl From<super::kind::Shop> for Shop {
-        fn from(old: super::kind::Shop) -> Self {
+    impl From<super::tolerant::Shop> for Shop {
+        fn from(old: super::tolerant::Shop) -> Self {
             Self {
                 visits: old.visits.into(),
                 comment: old.comment,
@@ -179,20 +182,20 @@ mod reshaped_alike {
 }
 
 #[test]
-fn what_was_set_aside_stays_until_the_field_is_written_on_purpose() {
+fn a_quarantined_value_stays_until_its_field_is_written() {
     let mut record = broken();
     for comment in ["one", "two"] {
-        record = change::<reshaped_alike::Shop>(&record, |shop| shop.set_comment(Some(comment.into())));
+        record = change::<migrated_same_field::Shop>(&record, |shop| shop.set_comment(Some(comment.into())));
         assert_eq!(record.field("~1~visits"), Some(&*text("many")));
     }
-    let record = change::<reshaped_alike::Shop>(&record, |shop| shop.set_visits(1));
+    let record = change::<migrated_same_field::Shop>(&record, |shop| shop.set_visits(1));
     assert_eq!(names(&record), ["visits", "comment"]);
 }
 
 #[test]
 fn of_two_values_that_do_not_decode_the_later_is_kept() {
-    let record = change::<kind::Shop>(&broken(), |shop| shop.set_comment(None));
-    let record = change::<kind::Shop>(&with(&record, "visits", text("more")), |shop| {
+    let record = change::<tolerant::Shop>(&broken(), |shop| shop.set_comment(None));
+    let record = change::<tolerant::Shop>(&with(&record, "visits", text("more")), |shop| {
         assert_eq!(shop.visits(), &9);
         shop.set_comment(Some("new".into()));
     });

@@ -6,7 +6,7 @@ struct Shop {
     note: &'static str,
     lines: Vec<(u64, &'static [u8])>,
     path: Option<&'static std::path::Path>,
-    // A function is no value either, but of what it takes nothing is held.
+    // A function pointer holds no argument, so this is allowed.
     merge: std::marker::PhantomData<fn(&str)>,
 }
 

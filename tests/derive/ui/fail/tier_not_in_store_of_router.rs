@@ -1,4 +1,4 @@
-//! What a plain `cargo check` says of a handler, without `#[debug_handler]`: the session, and the tier that is missing.
+//! The error about a handler, without `#[debug_handler]`, shows the session and the missing tier.
 use axum::Router;
 use axum::routing::get;
 use session_runtime::{NoDatastore, WithMemcache};

@@ -6,4 +6,10 @@ struct Shop {
     visits: u64,
 }
 
+#[derive(Session)]
+#[cascade(cache, durable, durable)]
+struct Cart {
+    visits: u64,
+}
+
 fn main() {}

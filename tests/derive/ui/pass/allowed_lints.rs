@@ -1,4 +1,4 @@
-//! What is allowed on the struct or a field is allowed in what the derive writes of it.
+//! A lint that the struct or a field allows is allowed in the generated code.
 #![deny(warnings)]
 #![allow(dead_code)]
 
@@ -29,13 +29,13 @@ struct Expecting {
 #[derive(Session)]
 #[cascade(memcache)]
 #[deprecated]
-struct Going {
+struct Deprecated {
     visits: u8,
 }
 
 #[derive(Session)]
 #[cascade(memcache)]
-struct OfOldLines {
+struct OfDeprecatedLines {
     #[allow(deprecated)]
     line: old::Line,
     #[expect(deprecated)]

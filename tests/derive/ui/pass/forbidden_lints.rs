@@ -1,4 +1,4 @@
-//! A lint that is forbidden cannot be allowed again.
+//! The generated code must not allow a lint, since one that is forbidden cannot be allowed again.
 #![forbid(warnings, nonstandard_style, deprecated, unused_imports, unused_mut, missing_docs, unsafe_code)]
 
 #[derive(session_runtime::Session)]

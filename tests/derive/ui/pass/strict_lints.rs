@@ -1,4 +1,4 @@
-//! Nothing that the derive writes may trip the lints of the crate it lands in.
+//! The generated code must not trip strict lints of the user's crate.
 #![deny(warnings, missing_docs, unused, unreachable_pub, unused_qualifications, missing_debug_implementations)]
 #![deny(rust_2018_idioms, single_use_lifetimes, unused_results, trivial_casts, let_underscore_drop)]
 #![forbid(unsafe_code)]

@@ -1,0 +1,145 @@
+#[cascade(memcache, datastore)]
+pub struct Shop {
+    /// What is in the cart.
+    pub lines: Vec<Line>,
+}
+
+// Generated:
+
+#[doc = "The fields of a [`Shop`] session, with their accessors.\n\nReached through `TypedSession<Shop>`, which dereferences to this struct."]
+pub struct ShopFields {
+    #[doc(hidden)]
+    record: ::session_runtime::__private::Bytes,
+    #[doc(hidden)]
+    __lines: ::session_runtime::__private::Slot<Vec<Line>>,
+}
+const _: () = {
+    #[allow(dead_code)]
+    impl ShopFields {
+        #[doc = "The field `lines`."]
+        #[doc = ""]
+        #[doc = " What is in the cart."]
+        #[must_use]
+        #[inline]
+        pub fn lines(&self) -> &Vec<Line> {
+            self.__lines.get()
+        }
+        #[doc = "Borrows `lines` mutably, to change it in place."]
+        #[doc = ""]
+        #[doc = " What is in the cart."]
+        #[inline]
+        pub fn lines_mut(&mut self) -> &mut Vec<Line> {
+            self.__lines.get_mut()
+        }
+        #[doc = "Sets `lines`."]
+        #[doc = ""]
+        #[doc = " What is in the cart."]
+        #[inline]
+        pub fn set_lines(&mut self, __value: Vec<Line>) {
+            self.__lines.set(__value)
+        }
+        #[doc = "Copies all fields, as they are now, into a `Shop`."]
+        #[must_use]
+        pub fn snapshot(&self) -> Shop {
+            use ::session_runtime::__private::copying::*;
+            Shop {
+                lines: (&self.__lines.copier(&self.record)).copy(),
+            }
+        }
+    }
+    #[automatically_derived]
+    impl ::core::fmt::Debug for ShopFields {
+        fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            use ::session_runtime::__private::showing::*;
+            let mut __debug = __f.debug_struct("ShopFields");
+            __debug.field(
+                "lines",
+                (&::session_runtime::__private::Shown(self.__lines.get())).shown(),
+            );
+            __debug.finish()
+        }
+    }
+    static __SCHEMA: ::session_runtime::__private::Schema = ::session_runtime::__private::Schema {
+        name: "shop",
+        version: 1u32,
+        fingerprint: 12895820931045694161u64,
+        tiers: Shop::TIERS,
+        fields: &[::session_runtime::__private::FieldSpec {
+            name: "lines",
+            was: &[],
+            default: |__out| __LINES_0.append_default(__out),
+            merge: ::session_runtime::__private::merge::last_write,
+            privileged: false,
+            secret: false,
+            or_default: false,
+        }],
+        removed: &[],
+        previous: ::core::option::Option::None,
+        migrate_to_previous: ::core::option::Option::None,
+    };
+    impl Shop {
+        #[doc = "The tiers named in `#[cascade(...)]`."]
+        pub const TIERS: ::session_runtime::__private::Tiers =
+            ::session_runtime::__private::Tiers::MEMCACHE.union(::session_runtime::__private::Tiers::DATASTORE);
+    }
+    #[doc(hidden)]
+    #[automatically_derived]
+    impl<__S> ::session_runtime::__private::ServedBy<__S> for Shop
+    where
+        for<'__a> ShopFields: ::core::marker::Send + ::core::marker::Sync,
+        __S: ::session_runtime::__private::HasMemcache<Shop> + ::session_runtime::__private::HasDatastore<Shop>,
+    {
+    }
+    static __LINES_0: ::session_runtime::__private::Field<Vec<Line>> =
+        ::session_runtime::__private::field::<Vec<Line>>(&__SCHEMA, 0usize, || {
+            <Vec<Line> as ::session_runtime::__private::FieldDefault>::field_default()
+        });
+    #[automatically_derived]
+    impl ::session_runtime::__private::Session for Shop
+    where
+        for<'__a> ShopFields: ::core::marker::Send + ::core::marker::Sync,
+    {
+        const TIERS: ::session_runtime::__private::Tiers = Shop::TIERS;
+        const SCHEMA: &'static ::session_runtime::__private::Schema = &__SCHEMA;
+        type Fields = ShopFields;
+        fn fresh() -> ShopFields {
+            ShopFields {
+                record: ::core::default::Default::default(),
+                __lines: ::session_runtime::__private::Slot::fresh(&__LINES_0),
+            }
+        }
+        fn open(
+            __record: &::session_runtime::__private::Record,
+        ) -> ::core::result::Result<ShopFields, ::session_runtime::__private::OpenError> {
+            __SCHEMA.refuse_newer(__record)?;
+            let mut __opening = ::session_runtime::__private::Opening::new(&__SCHEMA, __record);
+            ::core::result::Result::Ok(ShopFields {
+                record: ::core::clone::Clone::clone(__record.bytes()),
+                __lines: __LINES_0.open(&mut __opening)?,
+            })
+        }
+        fn from_value(__value: Self) -> ::core::result::Result<ShopFields, ::session_runtime::__private::FieldError> {
+            ::core::result::Result::Ok(ShopFields {
+                record: ::core::default::Default::default(),
+                __lines: ::session_runtime::__private::Slot::migrated(&__LINES_0, __value.lines)?,
+            })
+        }
+        fn into_value(__fields: ShopFields) -> ::core::result::Result<Self, ::session_runtime::__private::FieldError> {
+            ::core::result::Result::Ok(Shop {
+                lines: __fields.__lines.into_value(),
+            })
+        }
+        fn record(__fields: &ShopFields) -> &[u8] {
+            &__fields.record
+        }
+        fn slot(
+            __fields: &ShopFields,
+            __index: usize,
+        ) -> ::core::option::Option<&dyn ::session_runtime::__private::AnySlot> {
+            match __index {
+                0usize => ::core::option::Option::Some(&__fields.__lines),
+                _ => ::core::option::Option::None,
+            }
+        }
+    }
+};
