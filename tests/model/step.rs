@@ -32,7 +32,7 @@ pub(super) enum Twist {
     TrustFence,
     /// A writer takes the conflict with its own late write for success.
     TrustConflict,
-    /// A writer leaves another's fence, even one that may be taken back and replaced_version an older record.
+    /// A writer leaves another's fence, even one that may be taken back and hides an older record.
     LeaveOldFence,
     /// An insert that may yet land is sent again under the same key.
     SameKey,
