@@ -8,7 +8,7 @@ use session_runtime::Session;
 
 use super::{change, names, stored, text, with, written};
 
-mod tolerant {
+mod with_default {
     use session_runtime::Session;
 
     #[derive(Session)]
@@ -22,36 +22,36 @@ mod tolerant {
 }
 
 fn broken() -> Record {
-    let mut shop = tolerant::Shop::fresh();
+    let mut shop = with_default::Shop::fresh();
     shop.set_visits(5);
-    let broken = with(&written::<tolerant::Shop>(&shop), "visits", text("many"));
+    let broken = with(&written::<with_default::Shop>(&shop), "visits", text("many"));
     stored("shop_v1_broken", &broken)
 }
 
 #[test]
 fn a_tolerant_field_reads_as_its_default_and_quarantines_the_original() {
     let record = broken();
-    let shop = tolerant::Shop::open(&record).unwrap();
+    let shop = with_default::Shop::open(&record).unwrap();
     assert_eq!(shop.visits(), &9);
-    assert!(Changes::collect::<tolerant::Shop>(&shop).unwrap().is_empty());
+    assert!(Changes::collect::<with_default::Shop>(&shop).unwrap().is_empty());
 
-    let record = change::<tolerant::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
+    let record = change::<with_default::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
     assert_eq!(record.field("visits"), None);
     assert_eq!(record.field("~1~visits"), Some(&*text("many")));
-    let again = change::<tolerant::Shop>(&record, |shop| shop.set_comment(None));
+    let again = change::<with_default::Shop>(&record, |shop| shop.set_comment(None));
     assert_eq!(again.field("~1~visits"), Some(&*text("many")));
-    assert_eq!(tolerant::Shop::open(&again).unwrap().visits(), &9);
+    assert_eq!(with_default::Shop::open(&again).unwrap().visits(), &9);
 }
 
 #[test]
 fn writing_a_tolerant_field_drops_the_quarantined_original() {
     for record in [
         broken(),
-        change::<tolerant::Shop>(&broken(), |shop| shop.set_comment(None)),
+        change::<with_default::Shop>(&broken(), |shop| shop.set_comment(None)),
     ] {
-        let record = change::<tolerant::Shop>(&record, |shop| *shop.visits_mut() += 1);
+        let record = change::<with_default::Shop>(&record, |shop| *shop.visits_mut() += 1);
         assert_eq!(names(&record), ["visits", "comment"]);
-        assert_eq!(tolerant::Shop::open(&record).unwrap().visits(), &10);
+        assert_eq!(with_default::Shop::open(&record).unwrap().visits(), &10);
     }
 }
 
@@ -75,7 +75,7 @@ fn length(old: String) -> Result<u8, TryFromIntError> {
 
 #[test]
 fn a_binary_that_can_decode_a_quarantined_value_restores_it() {
-    let record = change::<tolerant::Shop>(&broken(), |shop| shop.set_comment(None));
+    let record = change::<with_default::Shop>(&broken(), |shop| shop.set_comment(None));
     assert_eq!(upgraded::Shop::open(&record).unwrap().visits(), &4);
     let record = change::<upgraded::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
     assert_eq!(names(&record), ["visits", "comment"]);
@@ -114,7 +114,7 @@ fn a_later_write_wins_over_a_quarantined_value() {
             pub(super) comment: Option<String>,
         }
     }
-    let record = change::<tolerant::Shop>(&broken(), |shop| shop.set_comment(None));
+    let record = change::<with_default::Shop>(&broken(), |shop| shop.set_comment(None));
     let restored = untagged::Shop::open(&record).unwrap();
     assert_eq!(restored.visits(), &untagged::Visits::Text("many".into()));
 
@@ -131,15 +131,15 @@ mod migrated {
     use session_runtime::Session;
 
     #[derive(Session)]
-    #[session(name = "shop", version = 2, previous = super::tolerant::Shop)]
+    #[session(name = "shop", version = 2, previous = super::with_default::Shop)]
     #[cascade(datastore)]
     pub(super) struct Shop {
         pub(super) total: u8,
         pub(super) comment: Option<String>,
     }
 
-    impl From<super::tolerant::Shop> for Shop {
-        fn from(old: super::tolerant::Shop) -> Self {
+    impl From<super::with_default::Shop> for Shop {
+        fn from(old: super::with_default::Shop) -> Self {
             Self {
                 total: old.visits,
                 comment: old.comment,
@@ -151,7 +151,7 @@ mod migrated {
 #[test]
 fn a_quarantined_value_survives_a_migration() {
     // Quarantined by an earlier request of the old binary, or by the request that migrates the record.
-    let earlier = change::<tolerant::Shop>(&broken(), |shop| shop.set_comment(None));
+    let earlier = change::<with_default::Shop>(&broken(), |shop| shop.set_comment(None));
     for record in [earlier, broken()] {
         let record = change::<migrated::Shop>(&record, |shop| shop.set_comment(Some("new".into())));
         assert_eq!(record.field("~1~visits"), Some(&*text("many")));
@@ -163,7 +163,7 @@ mod migrated_same_field {
     use session_runtime::Session;
 
     #[derive(Session)]
-    #[session(name = "shop", version = 2, previous = super::tolerant::Shop)]
+    #[session(name = "shop", version = 2, previous = super::with_default::Shop)]
     #[cascade(datastore)]
     pub(super) struct Shop {
         #[session(on_invalid = default)]
@@ -171,8 +171,8 @@ mod migrated_same_field {
         pub(super) comment: Option<String>,
     }
 
-    impl From<super::tolerant::Shop> for Shop {
-        fn from(old: super::tolerant::Shop) -> Self {
+    impl From<super::with_default::Shop> for Shop {
+        fn from(old: super::with_default::Shop) -> Self {
             Self {
                 visits: old.visits.into(),
                 comment: old.comment,
@@ -194,8 +194,8 @@ fn a_quarantined_value_stays_until_its_field_is_written() {
 
 #[test]
 fn of_two_values_that_do_not_decode_the_later_is_kept() {
-    let record = change::<tolerant::Shop>(&broken(), |shop| shop.set_comment(None));
-    let record = change::<tolerant::Shop>(&with(&record, "visits", text("more")), |shop| {
+    let record = change::<with_default::Shop>(&broken(), |shop| shop.set_comment(None));
+    let record = change::<with_default::Shop>(&with(&record, "visits", text("more")), |shop| {
         assert_eq!(shop.visits(), &9);
         shop.set_comment(Some("new".into()));
     });
