@@ -96,8 +96,8 @@ pub use tier::memcache::Memcache;
 pub mod __private {
     pub use crate::session::record::Record;
     pub use crate::session::slot::{
-        AnySlot, Field, FieldDefault, LazySlot, Opening, Previous, Redacted, Shown, Slot, field, upgrade_first,
-        upgrade_then,
+        AnySlot, DebugProbe, Field, FieldCursor, FieldDefault, LazySlot, Previous, Redacted, Slot, field,
+        upgrade_first, upgrade_then,
     };
     pub use crate::session::{
         FieldError, FieldSpec, HasDatastore, HasMemcache, OpenError, Schema, ServedBy, Session, merge,
@@ -107,13 +107,13 @@ pub mod __private {
 
     /// Traits whose methods a snapshot calls, to be brought in without a name and all at once: which of them is used,
     /// the fields' types decide.
-    pub mod copying {
+    pub mod copy_traits {
         pub use crate::session::slot::{ViaClone as _, ViaCodec as _};
     }
 
     /// The same for `Debug`.
-    pub mod showing {
-        pub use crate::session::slot::{ShownAny as _, ShownDebug as _};
+    pub mod debug_traits {
+        pub use crate::session::slot::{ViaDebug as _, ViaPlaceholder as _};
     }
 
     /// For the model and the tests: the codec.

@@ -33,8 +33,8 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             Kind::Eager | Kind::Flash => quote!(__fields.#slot.into_value()),
         }
     });
-    let opening =
-        (!fields.is_empty()).then(|| quote!(let mut __opening = #krate::__private::Opening::new(&__SCHEMA, __record);));
+    let opening = (!fields.is_empty())
+        .then(|| quote!(let mut __opening = #krate::__private::FieldCursor::new(&__SCHEMA, __record);));
     let none = quote!(record: ::core::default::Default::default(),);
     let shared = meta::shared(session);
     let older = session.previous.as_ref().map(|_| {
@@ -58,8 +58,8 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             const SCHEMA: &'static #krate::__private::Schema = &__SCHEMA;
             type Fields = #companion;
 
-            fn fresh() -> #companion {
-                #companion { #none #(#slots: #holders::fresh(&#typed),)* }
+            fn with_defaults() -> #companion {
+                #companion { #none #(#slots: #holders::with_default(&#typed),)* }
             }
 
             fn open(

@@ -61,7 +61,7 @@ fn spec(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
             merge: #merge,
             privileged: #privileged,
             secret: #secret,
-            or_default: #or_default,
+            default_on_invalid: #or_default,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::protocol::Change;
 use crate::session::changes::{ChangeError, Changes};
-use crate::session::meta::{Meta, Millis, Nonce, SecretHash, Standing};
+use crate::session::meta::{Meta, Millis, Nonce, SecretHash, SecretStatus};
 use crate::session::record::{Draft, Record};
 use crate::session::{Migrate, OpenError, Schema};
 use crate::tier::Version;
@@ -83,13 +83,13 @@ impl Patch {
 
     /// What the rotation does to the secrets of a session: nothing where another request has rotated it already, so
     /// that a browser that gets both answers has a secret that counts, whichever comes last.
-    fn rotate(&self, meta: &mut Meta, standing: Standing) {
+    fn rotate(&self, meta: &mut Meta, standing: SecretStatus) {
         match self.rotation {
             Some(Rotation { secret, grace: None }) => (meta.secret, meta.previous) = (secret, None),
             Some(Rotation {
                 secret,
                 grace: Some(grace),
-            }) if standing == Standing::Current => {
+            }) if standing == SecretStatus::Current => {
                 meta.previous = Some((meta.secret, self.now.after(grace)));
                 meta.secret = secret;
             }
@@ -113,8 +113,8 @@ impl Change<Record> for Patch {
     type Error = Refusal;
 
     fn apply(&self, to: &Record) -> Result<Record, Refusal> {
-        let standing = to.meta().standing(&self.presented, self.now);
-        if standing == Standing::Superseded {
+        let standing = to.meta().secret_status(&self.presented, self.now);
+        if standing == SecretStatus::Superseded {
             return Err(Refusal::Superseded);
         }
         let record = (self.migrate)(to).map_err(|error| Refusal::Open(Arc::new(error)))?;
@@ -125,11 +125,11 @@ impl Change<Record> for Patch {
     }
 
     fn may_destroy(&self, record: &Record) -> bool {
-        record.meta().standing(&self.presented, self.now) != Standing::Superseded
+        record.meta().secret_status(&self.presented, self.now) != SecretStatus::Superseded
     }
 
     fn has_landed(&self, record: &Record) -> Option<bool> {
-        record.meta().has_landed(self.nonce, self.base_commits)
+        record.meta().was_applied(self.nonce, self.base_commits)
     }
 
     fn version_of(record: &Record) -> Version {

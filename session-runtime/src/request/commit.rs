@@ -295,7 +295,7 @@ impl State {
             let later = std::mem::replace(&mut self.changes, taken.changes);
             self.has_failed = later.is_empty() && self.wish.is_empty();
             self.wish |= taken.wish;
-            if let Err(refusal) = self.changes.fold(entry.schema, later) {
+            if let Err(refusal) = self.changes.stage(entry.schema, later) {
                 self.trouble = Some(crate::cascade::outcome::refused(entry.schema.name, refusal.into()));
             }
             return;

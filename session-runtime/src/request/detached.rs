@@ -22,7 +22,7 @@ pub struct Detached<T: Session> {
 
 impl<T: Session> Detached<T> {
     pub(crate) fn new(entry: Arc<Entry>) -> Self {
-        let fields = entry.open::<T>().unwrap_or_else(|_| T::fresh());
+        let fields = entry.open::<T>().unwrap_or_else(|_| T::with_defaults());
         Self {
             fields,
             entry,

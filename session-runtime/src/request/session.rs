@@ -13,7 +13,7 @@ use crate::cascade::{CommitError, CommitReport, LoadError, LoadReport};
 use crate::edge::cookie::{self, Presented, Ticket};
 use crate::session::OpenError;
 use crate::session::changes::{ChangeError, Changes};
-use crate::session::meta::{Meta, Nonces, SecretHash, Standing};
+use crate::session::meta::{Meta, Nonces, SecretHash, SecretStatus};
 use crate::session::migrate::migrate;
 use crate::session::record::Record;
 use crate::session::{Migrate, Schema, Session};
@@ -197,7 +197,7 @@ impl Entry {
         };
         let (name, key) = (self.schema.name, self.store.key(&ticket.sid()));
         let (hash, now) = (ticket.hash(), self.store.rooms.now());
-        let counts = |meta: &Meta| meta.standing(&hash, now) != Standing::Superseded;
+        let counts = |meta: &Meta| meta.secret_status(&hash, now) != SecretStatus::Superseded;
         let (known, report) = self.store.load(name, self.schema.tiers, &key, counts).await?;
         let mut state = self.lock();
         state.load.get_or_insert(report);
@@ -220,7 +220,7 @@ impl Entry {
             Some(Loaded::Known(known)) => Some(&known.record),
             _ => None,
         };
-        let unchanged = || known.map_or_else(|| Ok(T::fresh()), T::open);
+        let unchanged = || known.map_or_else(|| Ok(T::with_defaults()), T::open);
         if state.changes.is_empty() {
             return unchanged();
         }
@@ -252,7 +252,7 @@ impl Entry {
             return;
         }
         (state.has_failed, state.is_told) = (false, false);
-        if let Err(error) = changes.and_then(|changes| state.changes.fold(self.schema, changes)) {
+        if let Err(error) = changes.and_then(|changes| state.changes.stage(self.schema, changes)) {
             state.trouble = Some(refused(self.schema.name, error.into()));
         }
     }
@@ -260,7 +260,7 @@ impl Entry {
     /// Takes down what was changed in `fields`, and opens them anew, so that it is not taken down again.
     pub(crate) fn exchange<T: Session>(&self, fields: &mut T::Fields) -> Result<(), OpenError> {
         self.fold::<T>(fields);
-        *fields = T::fresh();
+        *fields = T::with_defaults();
         *fields = self.open::<T>()?;
         Ok(())
     }

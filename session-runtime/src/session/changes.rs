@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::merge::{MergeError, Three};
+use super::merge::{MergeError, ThreeWay};
 use super::record::Draft;
-use super::slot::drop_aside;
+use super::slot::drop_quarantined;
 use super::{FieldError, FieldSpec, Schema, Session};
 
 /// One field, changed.
@@ -112,7 +112,7 @@ impl Changes {
 
     /// Adds `later`, which were made within the same request on top of these, or beside them. What they undo is no
     /// change any more. After an error these are as they were.
-    pub fn fold(&mut self, schema: &'static Schema, later: Self) -> Result<(), ChangeError> {
+    pub fn stage(&mut self, schema: &'static Schema, later: Self) -> Result<(), ChangeError> {
         if self.is_empty() {
             *self = later;
             return Ok(());
@@ -124,20 +124,20 @@ impl Changes {
             if let Some(earlier) = earlier {
                 let theirs = Some(&values[earlier.ours.clone()]);
                 let merged = reconcile(schema, spec, base, theirs, ours)?;
-                earlier.ours = keep(&mut values, &merged);
+                earlier.ours = push_value(&mut values, &merged);
             } else {
-                let base = base.map(|base| keep(&mut values, base));
-                let ours = keep(&mut values, ours);
+                let base = base.map(|base| push_value(&mut values, base));
+                let ours = push_value(&mut values, ours);
                 list.push(FieldChange { base, ours, ..*change });
             }
         }
-        *self = Self { list, values }.without_undone();
+        *self = Self { list, values }.prune_noops();
         Ok(())
     }
 
     /// Those that are changes still, and of the values only what they hold: a session that is changed again and again
     /// must not keep all that it ever was.
-    fn without_undone(&self) -> Self {
+    fn prune_noops(&self) -> Self {
         let mut kept = Self::default();
         for change in &self.list {
             let (base, ours) = (self.base(change), self.ours(change));
@@ -147,8 +147,8 @@ impl Changes {
                 None => (change.spec.default)(&mut default).is_ok() && default == ours,
             };
             if !is_undone {
-                let ours = keep(&mut kept.values, ours);
-                let base = base.map(|base| keep(&mut kept.values, base));
+                let ours = push_value(&mut kept.values, ours);
+                let base = base.map(|base| push_value(&mut kept.values, base));
                 kept.list.push(FieldChange { base, ours, ..*change });
             }
         }
@@ -163,7 +163,7 @@ impl Changes {
             let FieldChange { spec, index, .. } = change;
             let at = record.position(spec.name, index.saturating_sub(missing));
             missing = index - at.unwrap_or_else(|at| at).min(*index);
-            let theirs = at.ok().and_then(|at| record.bytes().get(record.place(at)?));
+            let theirs = at.ok().and_then(|at| record.bytes().get(record.value_range(at)?));
             let (base, ours) = (self.base(change), self.ours(change));
             let value = if base == theirs {
                 Cow::Borrowed(ours)
@@ -171,8 +171,8 @@ impl Changes {
                 reconcile(schema, spec, base, theirs, ours)?
             };
             draft.edit_at(at, spec.name.into(), Some(value));
-            if spec.or_default {
-                drop_aside(draft, spec.name);
+            if spec.default_on_invalid {
+                drop_quarantined(draft, spec.name);
             }
         }
         Ok(())
@@ -188,7 +188,7 @@ impl Changes {
 }
 
 /// Puts a value behind the others, and says where it is.
-fn keep(values: &mut Vec<u8>, value: &[u8]) -> Range<usize> {
+fn push_value(values: &mut Vec<u8>, value: &[u8]) -> Range<usize> {
     let start = values.len();
     values.extend_from_slice(value);
     start..values.len()
@@ -221,7 +221,7 @@ fn reconcile<'a>(
     if base == theirs {
         return Ok(ours.into());
     }
-    let merged = (spec.merge)(&Three { base, theirs, ours });
+    let merged = (spec.merge)(&ThreeWay { base, theirs, ours });
     merged.map(Cow::Owned).map_err(|error: MergeError| ChangeError {
         is_rejected: error.is_rejected(),
         source: Arc::new(FieldError::new(schema.name, spec.name, "merge", error)),

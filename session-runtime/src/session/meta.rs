@@ -137,7 +137,7 @@ impl Meta {
 
     /// Whether the commit with this nonce is in the record: `None` where it could be, but is too long ago to tell,
     /// given that the record had seen `base` commits when that one set out.
-    pub fn has_landed(&self, nonce: Nonce, base: u64) -> Option<bool> {
+    pub fn was_applied(&self, nonce: Nonce, base: u64) -> Option<bool> {
         if self.nonces.contains(&nonce) {
             return Some(true);
         }
@@ -147,7 +147,7 @@ impl Meta {
 
 /// What a secret is to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum SecretStatus {
     /// The present secret.
     Current,
     /// The secret before, within its grace.
@@ -158,15 +158,15 @@ pub enum Standing {
 
 impl Meta {
     /// What a secret, given by its hash, is to this session. Takes the same time whatever the secret.
-    pub fn standing(&self, secret: &SecretHash, now: Millis) -> Standing {
+    pub fn secret_status(&self, secret: &SecretHash, now: Millis) -> SecretStatus {
         let current = self.secret.ct_eq(secret);
         let previous = self.previous.as_ref().map(|(hash, until)| (hash.ct_eq(secret), *until));
         if current.into() {
-            return Standing::Current;
+            return SecretStatus::Current;
         }
         match previous {
-            Some((same, until)) if same.into() && now < until => Standing::Previous,
-            _ => Standing::Superseded,
+            Some((same, until)) if same.into() && now < until => SecretStatus::Previous,
+            _ => SecretStatus::Superseded,
         }
     }
 }

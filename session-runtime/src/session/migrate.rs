@@ -9,10 +9,10 @@ use super::{OpenError, Session};
 pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError> {
     let schema = T::SCHEMA;
     let same = (record.version(), record.fingerprint()) == (schema.version, schema.fingerprint);
-    if same && !schema.fields.iter().any(|spec| spec.or_default) {
+    if same && !schema.fields.iter().any(|spec| spec.default_on_invalid) {
         return Ok(Cow::Borrowed(record));
     }
-    // As each struct before this one would have written it: what one of them had to set aside is kept.
+    // As each struct before this one would have written it: what one of them had to quarantine is kept.
     let before = match schema.migrate_to_previous {
         Some(migrate) if record.version() < schema.version => migrate(record)?,
         _ => Cow::Borrowed(record),
@@ -25,17 +25,17 @@ pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError
         match slot.base(opened) {
             _ if slot.is_stored(opened) => {}
             Some(base) => draft.set(spec.name, base),
-            // It did not decode, and goes aside.
+            // It did not decode, and is quarantined.
             None => draft.remove(spec.name),
         }
-        match slot.aside(opened) {
+        match slot.quarantined(opened) {
             Some((name, Some(bytes))) => draft.set(name, bytes),
             Some((name, None)) => draft.remove(name),
             None => {}
         }
     }
     if record.version() < schema.version {
-        schema.gone().for_each(|name| draft.remove(name));
+        schema.obsolete_names().for_each(|name| draft.remove(name));
     }
     schema.removed.iter().for_each(|name| draft.remove(*name));
     (draft.version, draft.fingerprint) = (schema.version, schema.fingerprint);

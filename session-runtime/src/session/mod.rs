@@ -40,7 +40,7 @@ pub trait Session: Sized + 'static {
 
     /// Fields that all have their defaults.
     #[doc(hidden)]
-    fn fresh() -> Self::Fields;
+    fn with_defaults() -> Self::Fields;
 
     /// The fields of a stored record, each brought up to the present version.
     #[doc(hidden)]

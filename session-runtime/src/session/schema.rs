@@ -48,7 +48,7 @@ impl Schema {
 
     /// The names under which a record of an earlier version may hold what this one no longer looks for: removed
     /// fields, earlier names, and the fields that only earlier structs had.
-    pub fn gone(&self) -> impl Iterator<Item = &'static str> + use<'_> {
+    pub fn obsolete_names(&self) -> impl Iterator<Item = &'static str> + use<'_> {
         let own = |name: &&str| !self.fields.iter().any(|field| field.name == *name);
         let earlier = std::iter::successors(self.previous, |schema| schema.previous);
         earlier
@@ -59,10 +59,10 @@ impl Schema {
     }
 
     /// Whether the value that a record holds under `name` is kept from people's eyes: that of a `secret` field, under
-    /// any name that it has had and set aside, and what neither this struct nor one before it knows.
-    pub fn hides(&self, name: &str) -> bool {
-        let aside = name.strip_prefix('~').and_then(|rest| rest.split_once('~'));
-        let name = aside.map_or(name, |(_, field)| field);
+    /// any name that it has had and been quarantined, and what neither this struct nor one before it knows.
+    pub fn is_secret(&self, name: &str) -> bool {
+        let quarantined = name.strip_prefix('~').and_then(|rest| rest.split_once('~'));
+        let name = quarantined.map_or(name, |(_, field)| field);
         let mut known = std::iter::successors(Some(self), |schema| schema.previous)
             .flat_map(|schema| schema.fields)
             .filter(|field| field.name == name || field.was.contains(&name))
@@ -95,6 +95,6 @@ pub struct FieldSpec {
     pub privileged: bool,
     /// Whether its value is left out of `Debug` and of the JSON view.
     pub secret: bool,
-    /// Whether bytes that do not decode are set aside, and the default taken: `on_invalid = default`.
-    pub or_default: bool,
+    /// Whether bytes that do not decode are quarantined, and the default taken: `on_invalid = default`.
+    pub default_on_invalid: bool,
 }

@@ -21,7 +21,11 @@ mod late {
 
 #[test]
 fn a_lazy_field_is_decoded_at_first_touch() {
-    let record = with(&written::<late::Shop>(&late::Shop::fresh()), "visits", text("many"));
+    let record = with(
+        &written::<late::Shop>(&late::Shop::with_defaults()),
+        "visits",
+        text("many"),
+    );
     let mut shop = late::Shop::open(&record).unwrap();
     assert_eq!(shop.visits().unwrap_err().field(), "visits");
     assert_eq!(shop.visits_mut().unwrap_err().field(), "visits");
@@ -42,7 +46,7 @@ fn a_lazy_field_is_decoded_at_first_touch() {
 
 #[test]
 fn a_lazy_field_of_another_struct_is_decoded_at_once() {
-    let record = edited(&written::<late::Shop>(&late::Shop::fresh()), |draft| {
+    let record = edited(&written::<late::Shop>(&late::Shop::with_defaults()), |draft| {
         draft.set("visits", text("many"));
         draft.fingerprint ^= 1;
     });
@@ -51,7 +55,11 @@ fn a_lazy_field_of_another_struct_is_decoded_at_once() {
 
 #[test]
 fn a_lazy_tolerant_field_takes_its_default_too() {
-    let record = with(&written::<late::Shop>(&late::Shop::fresh()), "stars", text("many"));
+    let record = with(
+        &written::<late::Shop>(&late::Shop::with_defaults()),
+        "stars",
+        text("many"),
+    );
     let shop = late::Shop::open(&record).unwrap();
     assert_eq!(shop.stars().unwrap(), &9);
     let record = change::<late::Shop>(&record, |shop| shop.set_visits(1));
@@ -75,7 +83,7 @@ fn a_lazy_tolerant_field_that_is_set_unread_is_merged_from_its_default() {
             pub(super) coupon: u8,
         }
     }
-    let record = written::<counted::Shop>(&counted::Shop::fresh());
+    let record = written::<counted::Shop>(&counted::Shop::with_defaults());
     let record = with(&with(&record, "stars", text("many")), "coupon", text("none"));
     let record = change::<counted::Shop>(&record, |shop| {
         shop.set_stars(12);

@@ -54,7 +54,7 @@ impl From<CartV2> for Cart {
 
 #[test]
 fn a_reshaped_struct_goes_through_every_struct_before_it() {
-    let mut first = CartV1::fresh();
+    let mut first = CartV1::with_defaults();
     first.set_skus(vec!["a".into(), "b".into(), "a".into()]);
     first.set_count(3);
     first.set_note(Some("note".into()));
@@ -75,7 +75,7 @@ fn a_reshaped_struct_goes_through_every_struct_before_it() {
 #[test]
 fn a_changed_field_is_merged_with_what_the_record_would_be_today() {
     let first = stored("cart_v1", &{
-        let mut first = CartV1::fresh();
+        let mut first = CartV1::with_defaults();
         first.set_skus(vec!["a".into(), "b".into(), "a".into()]);
         first.set_count(3);
         first.set_note(Some("note".into()));
@@ -88,7 +88,7 @@ fn a_changed_field_is_merged_with_what_the_record_would_be_today() {
 
 #[test]
 fn a_field_that_no_struct_knows_is_carried_through_all_of_them() {
-    let mut first = CartV1::fresh();
+    let mut first = CartV1::with_defaults();
     first.set_note(Some("note".into()));
     let first = edited(&written::<CartV1>(&first), |draft| {
         draft.set("a", text("first"));
@@ -103,7 +103,7 @@ fn a_field_that_no_struct_knows_is_carried_through_all_of_them() {
 
 #[test]
 fn a_field_that_an_earlier_struct_cannot_read_is_named_as_its_own() {
-    let first = with(&written::<CartV1>(&CartV1::fresh()), "count", text("many"));
+    let first = with(&written::<CartV1>(&CartV1::with_defaults()), "count", text("many"));
     let before = first.clone();
     let error = Cart::open(&first).unwrap_err();
     assert_eq!((error.session(), error.field()), ("cart", Some("count")));

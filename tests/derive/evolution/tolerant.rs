@@ -22,7 +22,7 @@ mod kind {
 }
 
 fn broken() -> Record {
-    let mut shop = kind::Shop::fresh();
+    let mut shop = kind::Shop::with_defaults();
     shop.set_visits(5);
     let broken = with(&written::<kind::Shop>(&shop), "visits", text("many"));
     stored("shop_v1_broken", &broken)

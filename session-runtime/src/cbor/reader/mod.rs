@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
 
     /// Steps over `bytes`, if they are what comes next.
     #[inline]
-    pub(crate) fn passes(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn skip_prefix(&mut self, bytes: &[u8]) -> bool {
         match self.rest.strip_prefix(bytes) {
             Some(rest) => {
                 self.rest = rest;

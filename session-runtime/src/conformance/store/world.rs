@@ -17,7 +17,7 @@ use crate::conformance::probe::{Broken, LONG, Outcome};
 use crate::keys::KeyRing;
 use crate::session::Session;
 use crate::session::changes::Changes;
-use crate::session::meta::{Meta, Nonces, SecretHash, Standing};
+use crate::session::meta::{Meta, Nonces, SecretHash, SecretStatus};
 use crate::session::migrate::migrate;
 use crate::tier::erased::AnyCache;
 use crate::tier::{CacheTier, DurableTier, Tiers};
@@ -177,7 +177,7 @@ impl Node {
         ticket: &Ticket,
         change: impl FnOnce(&mut S::Fields),
     ) -> Result<bool, Broken> {
-        let mut fields = S::fresh();
+        let mut fields = S::with_defaults();
         change(&mut fields);
         let patch = patch::<S>(&self.0, Changes::collect::<S>(&fields)?, ticket, 0, None);
         let now = self.0.shared.rooms.now();
@@ -209,7 +209,7 @@ impl Node {
     pub(super) async fn load<S: Sample>(&self, ticket: &Ticket) -> Result<Option<Visit<S>>, LoadError> {
         let shared = &self.0.shared;
         let now = shared.rooms.now();
-        let counts = |meta: &Meta| meta.standing(&ticket.secret, now) != Standing::Superseded;
+        let counts = |meta: &Meta| meta.secret_status(&ticket.secret, now) != SecretStatus::Superseded;
         let (known, report) = shared.load(S::SCHEMA.name, S::TIERS, &ticket.key, counts).await?;
         let Some(known) = known.filter(|known| counts(known.record.meta())) else {
             return Ok(None);

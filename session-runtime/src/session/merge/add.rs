@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{MergeError, Three, with};
+use super::{MergeError, ThreeWay, with};
 
 /// A number whose concurrent changes can be added up.
 ///
@@ -23,7 +23,7 @@ pub trait MergeAdd: Serialize + DeserializeOwned {
 ///
 /// A float that is not finite has no difference: the one of the two that was set to such a value wins, ours where
 /// both were; from such a base, ours wins unless it is still the base's value.
-pub fn add<T: MergeAdd>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
+pub fn add<T: MergeAdd>(three: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
     with::<T>(three, T::merge_add)
 }
 

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::add::MergeAdd;
-use super::items::{self, Rewritten};
-use super::{MergeError, Three};
+use super::items::{self, Canonical};
+use super::{MergeError, ThreeWay};
 use crate::cbor;
 
 /// A map: whatever serde writes as keys with values.
@@ -67,7 +67,7 @@ where
 ///
 /// Taking a key out is a change like any other: where we take out what they changed it is gone, and where we change
 /// what they took out it is there again.
-pub fn entries<T: MergeEntries>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
+pub fn entries<T: MergeEntries>(three: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
     by_key::<T>(three, |values| Ok(values.ours.map(Cow::Borrowed)))
 }
 
@@ -75,7 +75,7 @@ pub fn entries<T: MergeEntries>(three: &Three<'_>) -> Result<Vec<u8>, MergeError
 ///
 /// A missing key counts as zero, so that taking a key out takes away what was seen there: of 3 that they made 5, 2
 /// stay. A key that either took out goes where nothing stays, and always where both took it out.
-pub fn entries_add<T: MergeEntriesAdd>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
+pub fn entries_add<T: MergeEntriesAdd>(three: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
     by_key::<T>(three, |values| {
         let sum = T::Value::merge_add(&number(values.base)?, number(values.theirs)?, number(values.ours)?);
         let sum = cbor::to_vec(&sum)?;
@@ -104,10 +104,10 @@ struct Values<'a> {
 /// Takes each key that either has from the one that changed it, and from `both` where both did. A key that both took
 /// out is gone.
 fn by_key<T: MergeEntries>(
-    three: &Three<'_>,
+    three: &ThreeWay<'_>,
     mut both: impl for<'a> FnMut(&Values<'a>) -> Result<Option<Cow<'a, [u8]>>, MergeError>,
 ) -> Result<Vec<u8>, MergeError> {
-    let three = Rewritten::new::<T>(three)?;
+    let three = Canonical::new::<T>(three)?;
     let (base, theirs, ours) = (
         items::map(&three.base)?,
         items::map(&three.theirs)?,

@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{MergeError, Three};
+use super::{MergeError, ThreeWay};
 use crate::cbor::{self, DecodeError, Reader, head};
 
 /// The three values, written anew: only of deterministic encodings are the bytes equal where the values are, and what
 /// was stored may come from another writer.
-pub(super) struct Rewritten {
+pub(super) struct Canonical {
     pub(super) base: Vec<u8>,
     pub(super) theirs: Vec<u8>,
     pub(super) ours: Vec<u8>,
 }
 
-impl Rewritten {
-    pub(super) fn new<T: Serialize + DeserializeOwned>(three: &Three<'_>) -> Result<Self, MergeError> {
+impl Canonical {
+    pub(super) fn new<T: Serialize + DeserializeOwned>(three: &ThreeWay<'_>) -> Result<Self, MergeError> {
         Ok(Self {
             base: rewrite::<T>(three.base)?,
             theirs: rewrite::<T>(three.theirs)?,

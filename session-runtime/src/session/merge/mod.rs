@@ -21,7 +21,7 @@ pub use union::{MergeUnion, union};
 
 /// The three values of a field that two writers changed, each as the present version encodes it.
 #[derive(Clone, Copy)]
-pub struct Three<'a> {
+pub struct ThreeWay<'a> {
     /// The value that both set out from.
     pub base: &'a [u8],
     /// The value that the other writer has stored.
@@ -31,9 +31,9 @@ pub struct Three<'a> {
 }
 
 /// How long they are. Never what they hold, which may be a secret.
-impl fmt::Debug for Three<'_> {
+impl fmt::Debug for ThreeWay<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Three")
+        f.debug_struct("ThreeWay")
             .field("base", &self.base.len())
             .field("theirs", &self.theirs.len())
             .field("ours", &self.ours.len())
@@ -42,7 +42,7 @@ impl fmt::Debug for Three<'_> {
 }
 
 /// Reconciles two writers of one field.
-pub type MergeFn = fn(&Three<'_>) -> Result<Vec<u8>, MergeError>;
+pub type MergeFn = fn(&ThreeWay<'_>) -> Result<Vec<u8>, MergeError>;
 
 /// Why two writers of one field could not be reconciled.
 #[derive(Debug)]
@@ -95,12 +95,12 @@ impl From<EncodeError> for MergeError {
 }
 
 /// `last_write`, the default: ours.
-pub fn last_write(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
+pub fn last_write(three: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
     Ok(three.ours.to_vec())
 }
 
 /// `reject`: the later writer is refused.
-pub fn reject(_: &Three<'_>) -> Result<Vec<u8>, MergeError> {
+pub fn reject(_: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
     Err(MergeError(Kind::Rejected))
 }
 
@@ -108,7 +108,7 @@ pub fn reject(_: &Three<'_>) -> Result<Vec<u8>, MergeError> {
 ///
 /// It is called once for every try of a commit, so it must depend on its arguments alone.
 pub fn with<T: Serialize + DeserializeOwned>(
-    three: &Three<'_>,
+    three: &ThreeWay<'_>,
     merge: fn(&T, T, T) -> T,
 ) -> Result<Vec<u8>, MergeError> {
     let merged = merge(

@@ -4,8 +4,8 @@ use std::hash::BuildHasher;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::items::{self, Rewritten};
-use super::{MergeError, Three};
+use super::items::{self, Canonical};
+use super::{MergeError, ThreeWay};
 
 /// A list or a set: whatever serde writes as a sequence of items.
 ///
@@ -67,8 +67,8 @@ where
 ///
 /// In a list, our items go to the front or the end where we put them there, else behind the item that they followed.
 /// Everything else keeps the order that they left it in, or ours where we alone reordered it.
-pub fn union<T: MergeUnion>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
-    let three = Rewritten::new::<T>(three)?;
+pub fn union<T: MergeUnion>(three: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
+    let three = Canonical::new::<T>(three)?;
     let (base, theirs, ours) = (
         items::list(&three.base)?,
         items::list(&three.theirs)?,

@@ -98,7 +98,7 @@ impl<'a> Draft<'a> {
         let (mut count, mut len) = (self.from.entries.len(), self.from.bytes.len() + GROWTH);
         for Edit { name, at, value } in &self.edits {
             count = count + usize::from(value.is_some()) - usize::from(at.is_ok());
-            let old = at.ok().and_then(|at| self.from.place(at));
+            let old = at.ok().and_then(|at| self.from.value_range(at));
             len -= old.map_or(0, |old| old.len());
             len += name.len() + value.as_ref().map_or(0, |value| value.len());
         }

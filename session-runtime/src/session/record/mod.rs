@@ -64,7 +64,7 @@ impl Record {
 
     /// The schema's name.
     pub fn name(&self) -> &str {
-        text(self.part(&self.name))
+        text(self.slice(&self.name))
     }
 
     /// The schema's version.
@@ -85,13 +85,13 @@ impl Record {
     /// The encoded value of a field.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         let at = self.position(name, 0).ok()?;
-        self.entries.get(at).map(|entry| self.part(&entry.value))
+        self.entries.get(at).map(|entry| self.slice(&entry.value))
     }
 
     /// All fields, in the order in which they are written, each with its encoded value.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let entries = self.entries.iter();
-        entries.map(|entry| (text(self.part(&entry.name)), self.part(&entry.value)))
+        entries.map(|entry| (text(self.slice(&entry.name)), self.slice(&entry.value)))
     }
 
     /// The same session, to be changed.
@@ -101,14 +101,14 @@ impl Record {
 
     /// Where in [`bytes`](Self::bytes) the encoded value of the field at a [`position`](Self::position) is.
     #[inline]
-    pub(in crate::session) fn place(&self, at: usize) -> Option<Range<usize>> {
+    pub(in crate::session) fn value_range(&self, at: usize) -> Option<Range<usize>> {
         self.entries.get(at).map(|entry| entry.value.clone())
     }
 
     /// Which of the fields it is, or would be. Found soon where it is the one at `guess`, or not far before it.
     #[inline]
     pub(in crate::session) fn position(&self, name: &str, guess: usize) -> Result<usize, usize> {
-        match self.place_if(guess, name) {
+        match self.value_range_if(guess, name) {
             Some(_) => Ok(guess),
             None => self.search(name, guess),
         }
@@ -116,14 +116,14 @@ impl Record {
 
     /// Where the value of the field at a position is, if that is its name.
     #[inline]
-    pub(in crate::session) fn place_if(&self, at: usize, name: &str) -> Option<Range<usize>> {
+    pub(in crate::session) fn value_range_if(&self, at: usize, name: &str) -> Option<Range<usize>> {
         let entry = self.entries.get(at)?;
-        (self.part(&entry.name) == name.as_bytes()).then(|| entry.value.clone())
+        (self.slice(&entry.name) == name.as_bytes()).then(|| entry.value.clone())
     }
 
     #[inline(never)]
     fn search(&self, name: &str, guess: usize) -> Result<usize, usize> {
-        let compare = |entry: &Entry| order(self.part(&entry.name), name.as_bytes());
+        let compare = |entry: &Entry| order(self.slice(&entry.name), name.as_bytes());
         let mut at = guess.saturating_add(1).min(self.entries.len());
         let behind = at;
         while let Some(entry) = at.checked_sub(1).and_then(|before| self.entries.get(before)) {
@@ -142,7 +142,7 @@ impl Record {
     }
 
     #[inline]
-    fn part(&self, range: &Range<usize>) -> &[u8] {
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
         self.bytes.get(range.clone()).unwrap_or_default()
     }
 }

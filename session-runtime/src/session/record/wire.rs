@@ -90,7 +90,7 @@ impl Writer {
             return;
         };
         let (old, new) = (first.start, self.out.len());
-        self.out.extend_from_slice(from.part(&(old..last.value.end)));
+        self.out.extend_from_slice(from.slice(&(old..last.value.end)));
         let moved = |at: usize| at - old + new;
         self.entries
             .extend(fields.iter().map(|Entry { start, name, value }| Entry {
@@ -117,7 +117,7 @@ impl Record {
     /// Reads a record; its fields stay in `bytes`.
     pub fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
         let mut reader = Reader::new(bytes);
-        if !reader.passes(&BEGINNING) {
+        if !reader.skip_prefix(&BEGINNING) {
             if reader.tag()? != SELF_DESCRIBED {
                 return Err(RecordErrorKind::NotTagged.into());
             }
@@ -144,7 +144,7 @@ impl Record {
             }
             before = Some(name);
             let name = last_read(&reader, name);
-            if !reader.passes(&EMBEDDED_HEAD) && reader.tag()? != EMBEDDED {
+            if !reader.skip_prefix(&EMBEDDED_HEAD) && reader.tag()? != EMBEDDED {
                 return Err(RecordErrorKind::Range("the tag of a field").into());
             }
             let value = reader.bytes()?;
@@ -164,14 +164,14 @@ impl Record {
         };
         // Not in one expression, so that what is made is made in its place.
         if !is_shortest {
-            return Ok(record().rewritten());
+            return Ok(record().with_shortest_heads());
         }
         Ok(record())
     }
 
     /// With the heads of its fields as they are written here, so that the fields can be copied as they are.
     #[cold]
-    fn rewritten(&self) -> Self {
+    fn with_shortest_heads(&self) -> Self {
         let (count, len) = (self.entries.len(), self.bytes.len());
         let mut writer = Writer::new(self.name(), self.version, self.fingerprint, &self.meta, count, len);
         for (name, value) in self.fields() {

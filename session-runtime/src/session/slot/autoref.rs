@@ -63,28 +63,28 @@ impl<T> ViaCodec<T> for &Copier<'_, T> {
 }
 
 /// A value to be shown by `Debug`.
-pub struct Shown<'a, T>(pub &'a T);
+pub struct DebugProbe<'a, T>(pub &'a T);
 
 /// Shows what is `Debug`.
-pub trait ShownDebug {
+pub trait ViaDebug {
     /// What to print.
-    fn shown(&self) -> &dyn fmt::Debug;
+    fn debug_value(&self) -> &dyn fmt::Debug;
 }
 
-impl<T: fmt::Debug> ShownDebug for Shown<'_, T> {
-    fn shown(&self) -> &dyn fmt::Debug {
+impl<T: fmt::Debug> ViaDebug for DebugProbe<'_, T> {
+    fn debug_value(&self) -> &dyn fmt::Debug {
         self.0
     }
 }
 
 /// Shows what is not `Debug` as `..`.
-pub trait ShownAny {
+pub trait ViaPlaceholder {
     /// What to print.
-    fn shown(&self) -> &dyn fmt::Debug;
+    fn debug_value(&self) -> &dyn fmt::Debug;
 }
 
-impl<T> ShownAny for &Shown<'_, T> {
-    fn shown(&self) -> &dyn fmt::Debug {
+impl<T> ViaPlaceholder for &DebugProbe<'_, T> {
+    fn debug_value(&self) -> &dyn fmt::Debug {
         &Redacted("..")
     }
 }

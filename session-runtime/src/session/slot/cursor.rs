@@ -4,7 +4,7 @@ use crate::session::record::Record;
 use crate::session::{FieldSpec, Schema};
 
 /// A record whose fields are opened one after the other, best in the order in which it has them.
-pub struct Opening<'a> {
+pub struct FieldCursor<'a> {
     pub(super) record: &'a Record,
     /// Which of the record's fields probably comes next.
     next: usize,
@@ -12,7 +12,7 @@ pub struct Opening<'a> {
     pub(super) is_same: bool,
 }
 
-impl<'a> Opening<'a> {
+impl<'a> FieldCursor<'a> {
     /// Before the first field.
     pub fn new(schema: &Schema, record: &'a Record) -> Self {
         Self {
@@ -25,7 +25,7 @@ impl<'a> Opening<'a> {
     /// Where in the record a field's bytes are, if they come next.
     #[inline]
     pub(super) fn find_next(&mut self, spec: &FieldSpec) -> Option<Range<usize>> {
-        let place = self.record.place_if(self.next, spec.name)?;
+        let place = self.record.value_range_if(self.next, spec.name)?;
         self.next += 1;
         Some(place)
     }
@@ -35,12 +35,12 @@ impl<'a> Opening<'a> {
         match self.record.position(spec.name, self.next) {
             Ok(at) => {
                 self.next = at + 1;
-                Some((self.record.place(at)?, true))
+                Some((self.record.value_range(at)?, true))
             }
             Err(at) => {
                 self.next = at;
                 let earlier = spec.was.iter().find_map(|name| self.record.position(name, 0).ok())?;
-                Some((self.record.place(earlier)?, false))
+                Some((self.record.value_range(earlier)?, false))
             }
         }
     }

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::base::Base;
-use super::cursor::Opening;
-use super::quarantine::Aside;
+use super::cursor::FieldCursor;
+use super::quarantine::QuarantinedField;
 use super::{LazySlot, Slot};
 use crate::cbor::{self, DecodeError, EncodeError};
 use crate::session::migrate::migrate;
@@ -57,24 +57,24 @@ impl<T: Send + Sync> FieldShared for T {}
 type Boxed = Box<dyn Error + Send + Sync>;
 
 /// Why stored bytes gave no value, and at what.
-pub struct Failure {
+pub struct UpgradeError {
     doing: &'static str,
     source: Boxed,
 }
 
 /// Brings bytes that a record of that version holds up to the present; `None` where no step is needed.
-type UpgradeFn<T> = fn(u32, &[u8]) -> Option<Result<T, Failure>>;
+type UpgradeFn<T> = fn(u32, &[u8]) -> Option<Result<T, UpgradeError>>;
 
 /// A value, and its present bytes where they are not those that are stored.
 type Read<T> = (T, Option<Box<[u8]>>);
 
 /// The first step of an upgrade: decodes what the old version wrote.
-pub fn upgrade_first<A, B, E>(bytes: &[u8], step: impl FnOnce(A) -> Result<B, E>) -> Result<B, Failure>
+pub fn upgrade_first<A, B, E>(bytes: &[u8], step: impl FnOnce(A) -> Result<B, E>) -> Result<B, UpgradeError>
 where
     A: DeserializeOwned,
     E: Into<Boxed>,
 {
-    let old = cbor::from_slice(bytes).map_err(|error| Failure {
+    let old = cbor::from_slice(bytes).map_err(|error| UpgradeError {
         doing: "decode",
         source: error.into(),
     })?;
@@ -82,11 +82,14 @@ where
 }
 
 /// A further step of an upgrade.
-pub fn upgrade_then<A, B, E>(old: Result<A, Failure>, step: impl FnOnce(A) -> Result<B, E>) -> Result<B, Failure>
+pub fn upgrade_then<A, B, E>(
+    old: Result<A, UpgradeError>,
+    step: impl FnOnce(A) -> Result<B, E>,
+) -> Result<B, UpgradeError>
 where
     E: Into<Boxed>,
 {
-    step(old?).map_err(|error| Failure {
+    step(old?).map_err(|error| UpgradeError {
         doing: "upgrade",
         source: error.into(),
     })
@@ -153,8 +156,8 @@ impl<T> Field<T> {
         self.schema.version
     }
 
-    pub(super) fn is_or_default(&self) -> bool {
-        self.spec.or_default
+    pub(super) fn is_default_on_invalid(&self) -> bool {
+        self.spec.default_on_invalid
     }
 
     pub(super) fn error(&self, doing: &'static str, source: impl Into<Boxed>) -> FieldError {
@@ -166,69 +169,79 @@ impl<T> Field<T> {
     }
 
     /// Decodes the field out of the record; the default where the record has none.
-    pub fn open(&'static self, opening: &mut Opening<'_>) -> Result<Slot<T>, FieldError> {
-        let record = opening.record;
-        let Some((version, bytes, aside)) = self.aside(record) else {
-            return self.open_stored(opening);
+    pub fn open(&'static self, cursor: &mut FieldCursor<'_>) -> Result<Slot<T>, FieldError> {
+        let record = cursor.record;
+        let Some((version, bytes, quarantined)) = self.quarantined(record) else {
+            return self.open_stored(cursor);
         };
-        let (slot, aside) = match (opening.find(self.spec), self.read(version, bytes)) {
+        let (slot, quarantined) = match (cursor.find(self.spec), self.read(version, bytes)) {
             // What a binary that knows of no asides has written since counts for more. In a record that has moved on to
             // another version it need not be a write: it may be what the struct before this one was turned into.
             (Some((place, is_stored)), _) => {
                 let slot = self.open_at(record.version(), record.bytes(), place, is_stored)?;
-                let is_written = version == record.version() && slot.aside.is_none();
-                (slot, if is_written { aside.recovered() } else { aside })
+                let is_written = version == record.version() && slot.quarantined.is_none();
+                (
+                    slot,
+                    if is_written {
+                        quarantined.released()
+                    } else {
+                        quarantined
+                    },
+                )
             }
-            // A binary that can read what another one had to set aside takes it up again.
+            // A binary that can read what another one had to quarantine takes it up again.
             (None, Ok((value, upgraded))) => {
                 let base = Base::Own(upgraded.unwrap_or_else(|| bytes.into()));
-                (self.slot(value, base, false), aside.recovered())
+                (self.slot(value, base, false), quarantined.released())
             }
-            (None, Err(_)) => (Slot::fresh(self), aside),
+            (None, Err(_)) => (Slot::with_default(self), quarantined),
         };
         Ok(Slot {
-            aside: slot.aside.or(Some(Box::new(aside))),
+            quarantined: slot.quarantined.or(Some(Box::new(quarantined))),
             ..slot
         })
     }
 
-    fn open_stored(&'static self, opening: &mut Opening<'_>) -> Result<Slot<T>, FieldError> {
-        let found = opening.find(self.spec);
-        self.open_found(opening.record, found)
+    fn open_stored(&'static self, cursor: &mut FieldCursor<'_>) -> Result<Slot<T>, FieldError> {
+        let found = cursor.find(self.spec);
+        self.open_found(cursor.record, found)
     }
 
     fn open_found(&'static self, record: &Record, found: Option<(Range<usize>, bool)>) -> Result<Slot<T>, FieldError> {
         match found {
             Some((place, is_stored)) => self.open_at(record.version(), record.bytes(), place, is_stored),
-            None => Ok(Slot::fresh(self)),
+            None => Ok(Slot::with_default(self)),
         }
     }
 
     /// The field, left undecoded where the record was written by a struct just like this one.
-    pub fn open_lazy(&'static self, opening: &mut Opening<'_>) -> Result<LazySlot<T>, FieldError> {
-        if opening.is_same
-            && !self.spec.or_default
-            && let Some(place) = opening.find_next(self.spec)
+    pub fn open_lazy(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
+        if cursor.is_same
+            && !self.spec.default_on_invalid
+            && let Some(place) = cursor.find_next(self.spec)
         {
             return Ok(LazySlot::undecoded(self, place));
         }
-        self.open_searched(opening)
+        self.open_searched(cursor)
     }
 
     #[inline(never)]
-    fn open_searched(&'static self, opening: &mut Opening<'_>) -> Result<LazySlot<T>, FieldError> {
-        if !opening.is_same || self.aside(opening.record).is_some() {
-            return self.open(opening).map(LazySlot::from);
+    fn open_searched(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
+        if !cursor.is_same || self.quarantined(cursor.record).is_some() {
+            return self.open(cursor).map(LazySlot::from);
         }
-        match opening.find(self.spec) {
+        match cursor.find(self.spec) {
             Some((place, true)) => Ok(LazySlot::undecoded(self, place)),
-            None => Ok(LazySlot::fresh(self)),
-            renamed => self.open_found(opening.record, renamed).map(LazySlot::from),
+            None => Ok(LazySlot::with_default(self)),
+            renamed => self.open_found(cursor.record, renamed).map(LazySlot::from),
         }
     }
 
-    fn aside<'a>(&self, record: &'a Record) -> Option<(u32, &'a [u8], Aside)> {
-        self.spec.or_default.then(|| Aside::find(record, self.name())).flatten()
+    fn quarantined<'a>(&self, record: &'a Record) -> Option<(u32, &'a [u8], QuarantinedField)> {
+        self.spec
+            .default_on_invalid
+            .then(|| QuarantinedField::find(record, self.name()))
+            .flatten()
     }
 
     /// A slot from bytes that a record of `version` holds; the default, where they do not decode and the field says so.
@@ -240,12 +253,12 @@ impl<T> Field<T> {
         is_stored: bool,
     ) -> Result<Slot<T>, FieldError> {
         match self.read_at(version, record, place.clone(), is_stored) {
-            Err(_) if self.spec.or_default => {
+            Err(_) if self.spec.default_on_invalid => {
                 let bytes = record.get(place).unwrap_or_default();
                 Ok(Slot {
                     stored: false,
-                    aside: Some(Box::new(Aside::keep(version, self.name(), bytes))),
-                    ..Slot::fresh(self)
+                    quarantined: Some(Box::new(QuarantinedField::new(version, self.name(), bytes))),
+                    ..Slot::with_default(self)
                 })
             }
             read => read,
@@ -281,7 +294,7 @@ impl<T> Field<T> {
                 let bytes = self.encode(&value).map_err(|error| self.error("encode", error))?;
                 Ok((value, Some(bytes.into())))
             }
-            Some(Err(Failure { doing, source })) => Err(self.error(doing, source)),
+            Some(Err(UpgradeError { doing, source })) => Err(self.error(doing, source)),
             None => match (self.decode)(bytes) {
                 Ok(value) => Ok((value, None)),
                 Err(error) => Err(self.error("decode", error)),

@@ -21,7 +21,7 @@ pub struct LazySlot<T: 'static> {
 
 impl<T> LazySlot<T> {
     /// A field that no record holds yet.
-    pub fn fresh(field: &'static Field<T>) -> Self {
+    pub fn with_default(field: &'static Field<T>) -> Self {
         Self {
             field,
             place: None,
@@ -48,14 +48,14 @@ impl<T> LazySlot<T> {
         }
         let slot = match &self.place {
             Some(place) => self.field.open_at(self.field.version(), record, place.clone(), true)?,
-            None => Slot::fresh(self.field),
+            None => Slot::with_default(self.field),
         };
         Ok(self.slot.get_or_init(|| Box::new(slot)))
     }
 
-    /// The slot, if it is there. Of `on_invalid = default` it must be: whether the bytes go aside is for them to say.
+    /// The slot, if it is there. Of `on_invalid = default` it must be: whether the bytes are quarantined is for them to say.
     fn known(&self, record: &[u8]) -> Option<&Slot<T>> {
-        if self.field.is_or_default() {
+        if self.field.is_default_on_invalid() {
             return self.decoded(record).ok();
         }
         self.slot.get().map(|slot| &**slot)
@@ -75,7 +75,7 @@ impl<T> LazySlot<T> {
             .ok_or_else(|| field.error("decode", "its value was lost"))
     }
 
-    /// Replaces the value; the one before it is not decoded for that, unless it may have to step aside.
+    /// Replaces the value; the one before it is not decoded for that, unless its bytes may have to be quarantined.
     pub fn set(&mut self, record: &[u8], value: T) {
         self.known(record);
         if let Some(slot) = self.slot.get_mut() {
@@ -151,7 +151,7 @@ impl<T> AnySlot for LazySlot<T> {
         }
     }
 
-    fn aside(&self, record: &[u8]) -> Option<(&str, Option<&[u8]>)> {
-        self.known(record).and_then(|slot| slot.aside(record))
+    fn quarantined(&self, record: &[u8]) -> Option<(&str, Option<&[u8]>)> {
+        self.known(record).and_then(|slot| slot.quarantined(record))
     }
 }

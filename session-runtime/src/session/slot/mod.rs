@@ -11,13 +11,13 @@ use std::fmt;
 
 use super::FieldError;
 use crate::cbor::EncodeError;
-pub use autoref::{Copier, Redacted, Shown, ShownAny, ShownDebug, ViaClone, ViaCodec};
+pub use autoref::{Copier, DebugProbe, Redacted, ViaClone, ViaCodec, ViaDebug, ViaPlaceholder};
 use base::Base;
-pub use cursor::Opening;
+pub use cursor::FieldCursor;
 pub use field::{Field, FieldDefault, Previous, field, upgrade_first, upgrade_then};
 pub use lazy::LazySlot;
-use quarantine::Aside;
-pub(crate) use quarantine::drop_aside;
+use quarantine::QuarantinedField;
+pub(crate) use quarantine::drop_quarantined;
 
 /// A field, whatever its type, as a commit sees it.
 ///
@@ -41,7 +41,7 @@ pub trait AnySlot {
     ///
     /// `on_invalid = default` keeps the bytes that did not decode here. No field can have such a name: it is no
     /// identifier.
-    fn aside(&self, record: &[u8]) -> Option<(&str, Option<&[u8]>)>;
+    fn quarantined(&self, record: &[u8]) -> Option<(&str, Option<&[u8]>)>;
 }
 
 /// A field that is decoded when the record is opened.
@@ -51,12 +51,12 @@ pub struct Slot<T: 'static> {
     base: Base,
     stored: bool,
     touched: bool,
-    aside: Option<Box<Aside>>,
+    quarantined: Option<Box<QuarantinedField>>,
 }
 
 impl<T> Slot<T> {
     /// A field that no record holds yet.
-    pub fn fresh(field: &'static Field<T>) -> Self {
+    pub fn with_default(field: &'static Field<T>) -> Self {
         Self::new(field, field.default_value())
     }
 
@@ -77,7 +77,7 @@ impl<T> Slot<T> {
             base: Base::None,
             stored: true,
             touched: false,
-            aside: None,
+            quarantined: None,
         }
     }
 
@@ -151,7 +151,7 @@ impl<T> AnySlot for Slot<T> {
         self.field.append(&self.value, out)
     }
 
-    fn aside(&self, _: &[u8]) -> Option<(&str, Option<&[u8]>)> {
-        self.aside.as_ref().map(|aside| aside.to_write())
+    fn quarantined(&self, _: &[u8]) -> Option<(&str, Option<&[u8]>)> {
+        self.quarantined.as_ref().map(|quarantined| quarantined.entry())
     }
 }
