@@ -94,13 +94,13 @@ pub use tier::memcache::Memcache;
 /// change in any release.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::session::migrate::{Previous, upgrade_first, upgrade_then};
     pub use crate::session::record::Record;
     pub use crate::session::slot::{
-        AnySlot, DebugProbe, Field, FieldCursor, FieldDefault, LazySlot, Previous, Redacted, Slot, field,
-        upgrade_first, upgrade_then,
+        AnySlot, DebugProbe, Field, FieldCursor, FieldDefault, LazySlot, Redacted, Slot, field,
     };
     pub use crate::session::{
-        FieldError, FieldSpec, HasDatastore, HasMemcache, OpenError, Schema, ServedBy, Session, merge,
+        FieldError, FieldSpec, HasDatastore, HasMemcache, Migrate, OpenError, Schema, ServedBy, Session, merge,
     };
     pub use crate::tier::Tiers;
     pub use bytes::Bytes;

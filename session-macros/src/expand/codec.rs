@@ -46,6 +46,12 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             }
         }
     });
+    let migrate_to_previous = session.previous.as_ref().map(|_| {
+        quote! {
+            const MIGRATE_TO_PREVIOUS: ::core::option::Option<#krate::__private::Migrate> =
+                ::core::option::Option::Some(__PREVIOUS.migrate());
+        }
+    });
     quote! {
         #(#statics)*
 
@@ -56,6 +62,7 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
         {
             const TIERS: #krate::__private::Tiers = #ident::TIERS;
             const SCHEMA: &'static #krate::__private::Schema = &__SCHEMA;
+            #migrate_to_previous
             type Fields = #companion;
 
             fn with_defaults() -> #companion {
@@ -65,7 +72,7 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             fn open(
                 __record: &#krate::__private::Record,
             ) -> ::core::result::Result<#companion, #krate::__private::OpenError> {
-                __SCHEMA.refuse_newer(__record)?;
+                __record.refuse_newer(&__SCHEMA)?;
                 #older
                 #opening
                 ::core::result::Result::Ok(#companion {

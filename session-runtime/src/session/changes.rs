@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::Session;
+use super::error::FieldError;
 use super::merge::{MergeError, ThreeWay};
 use super::record::Draft;
+use super::schema::{FieldSpec, Schema};
 use super::slot::drop_quarantined;
-use super::{FieldError, FieldSpec, Schema, Session};
 
 /// One field, changed.
 #[derive(Clone, Debug)]

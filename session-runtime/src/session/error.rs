@@ -54,6 +54,27 @@ impl Error for FieldError {
     }
 }
 
+/// Why the stored bytes of a field gave no value, and at which step.
+pub struct UpgradeError {
+    doing: &'static str,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl UpgradeError {
+    /// An error while `doing` something, as of [`FieldError::new`].
+    pub(super) fn new(doing: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            doing,
+            source: source.into(),
+        }
+    }
+
+    /// As an error in `field` of the session called `session`.
+    pub(super) fn in_field(self, session: &'static str, field: &'static str) -> FieldError {
+        FieldError::new(session, field, self.doing, self.source)
+    }
+}
+
 /// A stored record that this binary cannot open. Its bytes are left as they are.
 #[derive(Debug)]
 pub struct OpenError(Kind);

@@ -11,13 +11,18 @@ mod schema;
 mod served_by;
 pub mod slot;
 
+use std::borrow::Cow;
+
 use crate::tier::Tiers;
 use record::Record;
 use slot::AnySlot;
 
 pub use error::{FieldError, OpenError};
-pub use schema::{FieldSpec, Migrate, Schema};
+pub use schema::{FieldSpec, Schema};
 pub use served_by::{HasDatastore, HasMemcache, ServedBy};
+
+/// Brings a record that another version of the program wrote up to the present one.
+pub type Migrate = for<'a> fn(&'a Record) -> Result<Cow<'a, Record>, OpenError>;
 
 /// A struct that can be kept as a session: `#[derive(Session)]`.
 ///
@@ -34,6 +39,10 @@ pub trait Session: Sized + 'static {
 
     /// Name, version and fields.
     const SCHEMA: &'static Schema;
+
+    /// Brings an older record up to the version before this one, where `previous` names it.
+    #[doc(hidden)]
+    const MIGRATE_TO_PREVIOUS: Option<Migrate> = None;
 
     /// The fields with their accessors.
     type Fields: Send + Sync + 'static;

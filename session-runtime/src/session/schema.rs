@@ -1,15 +1,8 @@
 //! What the derive says of a struct: its name, its version, and how each field is stored.
 
-use std::borrow::Cow;
-
-use super::OpenError;
 use super::merge::MergeFn;
-use super::record::Record;
 use crate::cbor::EncodeError;
 use crate::tier::Tiers;
-
-/// Brings a record that another version of the program wrote up to the present one.
-pub type Migrate = for<'a> fn(&'a Record) -> Result<Cow<'a, Record>, OpenError>;
 
 /// What a session is called, and how its fields are stored.
 #[derive(Debug)]
@@ -28,8 +21,6 @@ pub struct Schema {
     pub removed: &'static [&'static str],
     /// The struct of the version before, where `previous` names it.
     pub previous: Option<&'static Schema>,
-    /// Brings an older record up to that version.
-    pub migrate_to_previous: Option<Migrate>,
 }
 
 impl Schema {
@@ -43,7 +34,6 @@ impl Schema {
         fields: &[],
         removed: &[],
         previous: None,
-        migrate_to_previous: None,
     };
 
     /// The names under which a record of an earlier version may hold what this one no longer looks for: removed
@@ -68,15 +58,6 @@ impl Schema {
             .filter(|field| field.name == name || field.was.contains(&name))
             .peekable();
         known.peek().is_none() || known.any(|field| field.secret)
-    }
-
-    /// An error where a newer binary than this one wrote the record.
-    #[doc(hidden)]
-    pub fn refuse_newer(&self, record: &Record) -> Result<(), OpenError> {
-        if record.version() > self.version {
-            return Err(OpenError::newer(self.name, record.version(), self.version));
-        }
-        Ok(())
     }
 }
 

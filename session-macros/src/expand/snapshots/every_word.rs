@@ -143,7 +143,6 @@ const _: () = {
         ],
         removed: &["old"],
         previous: ::core::option::Option::None,
-        migrate_to_previous: ::core::option::Option::None,
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]
@@ -194,7 +193,7 @@ const _: () = {
         fn open(
             __record: &runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, runtime::__private::OpenError> {
-            __SCHEMA.refuse_newer(__record)?;
+            __record.refuse_newer(&__SCHEMA)?;
             let mut __opening = runtime::__private::FieldCursor::new(&__SCHEMA, __record);
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::clone::Clone::clone(__record.bytes()),

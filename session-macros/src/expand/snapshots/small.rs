@@ -73,7 +73,6 @@ const _: () = {
         }],
         removed: &[],
         previous: ::core::option::Option::None,
-        migrate_to_previous: ::core::option::Option::None,
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]
@@ -108,7 +107,7 @@ const _: () = {
         fn open(
             __record: &::session_runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, ::session_runtime::__private::OpenError> {
-            __SCHEMA.refuse_newer(__record)?;
+            __record.refuse_newer(&__SCHEMA)?;
             let mut __opening = ::session_runtime::__private::FieldCursor::new(&__SCHEMA, __record);
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::clone::Clone::clone(__record.bytes()),

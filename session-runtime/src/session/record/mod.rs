@@ -17,8 +17,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::Schema;
+use super::error::OpenError;
 use super::meta::Meta;
+use super::schema::Schema;
 pub use draft::Draft;
 pub use wire::RecordError;
 
@@ -92,6 +93,20 @@ impl Record {
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let entries = self.entries.iter();
         entries.map(|entry| (text(self.slice(&entry.name)), self.slice(&entry.value)))
+    }
+
+    /// Whether a struct of the same version and with the same fields as the schema's wrote the record.
+    pub(in crate::session) fn is_written_by(&self, schema: &Schema) -> bool {
+        (self.version, self.fingerprint) == (schema.version, schema.fingerprint)
+    }
+
+    /// An error where a newer binary than the schema's wrote the record.
+    #[doc(hidden)]
+    pub fn refuse_newer(&self, schema: &Schema) -> Result<(), OpenError> {
+        if self.version > schema.version {
+            return Err(OpenError::newer(schema.name, self.version, schema.version));
+        }
+        Ok(())
     }
 
     /// The same session, to be changed.

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use crate::session::record::Record;
-use crate::session::{FieldSpec, Schema};
+use crate::session::schema::{FieldSpec, Schema};
 
 /// A record whose fields are opened one after the other, best in the order in which it has them.
 pub struct FieldCursor<'a> {
@@ -18,7 +18,7 @@ impl<'a> FieldCursor<'a> {
         Self {
             record,
             next: 0,
-            is_same: (record.version(), record.fingerprint()) == (schema.version, schema.fingerprint),
+            is_same: record.is_written_by(schema),
         }
     }
 

@@ -10,9 +10,9 @@ use super::cursor::FieldCursor;
 use super::quarantine::QuarantinedField;
 use super::{LazySlot, Slot};
 use crate::cbor::{self, DecodeError, EncodeError};
-use crate::session::migrate::migrate;
+use crate::session::error::{FieldError, UpgradeError};
 use crate::session::record::Record;
-use crate::session::{FieldError, FieldSpec, Migrate, OpenError, Schema, Session};
+use crate::session::schema::{FieldSpec, Schema};
 
 /// A field's type that a new session can have a value of.
 #[diagnostic::on_unimplemented(
@@ -56,44 +56,11 @@ impl<T: Send + Sync> FieldShared for T {}
 
 type Boxed = Box<dyn Error + Send + Sync>;
 
-/// Why stored bytes gave no value, and at what.
-pub struct UpgradeError {
-    doing: &'static str,
-    source: Boxed,
-}
-
 /// Brings bytes that a record of that version holds up to the present; `None` where no step is needed.
 type UpgradeFn<T> = fn(u32, &[u8]) -> Option<Result<T, UpgradeError>>;
 
 /// A value, and its present bytes where they are not those that are stored.
 type Read<T> = (T, Option<Box<[u8]>>);
-
-/// The first step of an upgrade: decodes what the old version wrote.
-pub fn upgrade_first<A, B, E>(bytes: &[u8], step: impl FnOnce(A) -> Result<B, E>) -> Result<B, UpgradeError>
-where
-    A: DeserializeOwned,
-    E: Into<Boxed>,
-{
-    let old = cbor::from_slice(bytes).map_err(|error| UpgradeError {
-        doing: "decode",
-        source: error.into(),
-    })?;
-    upgrade_then(Ok(old), step)
-}
-
-/// A further step of an upgrade.
-pub fn upgrade_then<A, B, E>(
-    old: Result<A, UpgradeError>,
-    step: impl FnOnce(A) -> Result<B, E>,
-) -> Result<B, UpgradeError>
-where
-    E: Into<Boxed>,
-{
-    step(old?).map_err(|error| UpgradeError {
-        doing: "upgrade",
-        source: error.into(),
-    })
-}
 
 /// How a field of type `T` is opened and written; the derive makes a static of each.
 ///
@@ -294,7 +261,7 @@ impl<T> Field<T> {
                 let bytes = self.encode(&value).map_err(|error| self.error("encode", error))?;
                 Ok((value, Some(bytes.into())))
             }
-            Some(Err(UpgradeError { doing, source })) => Err(self.error(doing, source)),
+            Some(Err(error)) => Err(error.in_field(self.schema.name, self.name())),
             None => match (self.decode)(bytes) {
                 Ok(value) => Ok((value, None)),
                 Err(error) => Err(self.error("decode", error)),
@@ -306,51 +273,5 @@ impl<T> Field<T> {
 impl<T> fmt::Debug for Field<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.schema.name, self.name())
-    }
-}
-
-/// The version before this one, which `previous = ...` names.
-pub struct Previous<T> {
-    schema: &'static Schema,
-    migrate: Migrate,
-    open: fn(&Record) -> Result<T, OpenError>,
-}
-
-impl<T> Previous<T> {
-    /// `P`, whose version must be the one just before `version`.
-    ///
-    /// # Panics
-    /// Where it is not; the derive calls this in a static, so that it is an error of the compiler.
-    #[must_use]
-    #[track_caller] // The compiler shows the attribute alone, and none of the steps from there to here.
-    pub const fn of<P>(version: u32) -> Self
-    where
-        P: Session,
-        T: From<P>,
-    {
-        assert!(
-            P::SCHEMA.version == version.saturating_sub(1),
-            "a version is missing: `previous` must name the session of the version just before this one"
-        );
-        Self {
-            schema: P::SCHEMA,
-            migrate: migrate::<P>,
-            open: |record| Ok(T::from(P::into_value(P::open(record)?)?)),
-        }
-    }
-
-    /// Its schema.
-    pub const fn schema(&self) -> &'static Schema {
-        self.schema
-    }
-
-    /// Brings an older record up to that version.
-    pub const fn migrate(&self) -> Migrate {
-        self.migrate
-    }
-
-    /// Opens a record of that version, or of one before it, and turns it into the present struct.
-    pub fn open(&self, record: &Record) -> Result<T, OpenError> {
-        (self.open)(record)
     }
 }

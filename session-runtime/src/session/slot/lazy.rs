@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::base::Base;
 use super::{AnySlot, Copier, Field, Slot};
 use crate::cbor::EncodeError;
-use crate::session::FieldError;
+use crate::session::error::FieldError;
 
 /// A field that is decoded when it is first looked at.
 ///

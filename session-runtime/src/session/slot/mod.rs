@@ -9,12 +9,12 @@ mod quarantine;
 
 use std::fmt;
 
-use super::FieldError;
+use super::error::FieldError;
 use crate::cbor::EncodeError;
 pub use autoref::{Copier, DebugProbe, Redacted, ViaClone, ViaCodec, ViaDebug, ViaPlaceholder};
 use base::Base;
 pub use cursor::FieldCursor;
-pub use field::{Field, FieldDefault, Previous, field, upgrade_first, upgrade_then};
+pub use field::{Field, FieldDefault, field};
 pub use lazy::LazySlot;
 use quarantine::QuarantinedField;
 pub(crate) use quarantine::drop_quarantined;
