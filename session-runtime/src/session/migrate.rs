@@ -1,4 +1,4 @@
-//! Brings records of earlier versions up to the present one.
+//! Migrates records and fields of earlier versions to the current one.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -11,13 +11,13 @@ use super::schema::Schema;
 use super::{Migrate, Session};
 use crate::cbor;
 
-/// The record as the present program writes it.
+/// The record as the current version of the session writes it.
 pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError> {
     let schema = T::SCHEMA;
     if record.is_written_by(schema) && !schema.fields.iter().any(|spec| spec.default_on_invalid) {
         return Ok(Cow::Borrowed(record));
     }
-    // As each struct before this one would have written it: what one of them had to quarantine is kept.
+    // By way of each earlier struct, so that a field that one of them has to quarantine is kept.
     let before = match T::MIGRATE_TO_PREVIOUS {
         Some(migrate) if record.version() < schema.version => migrate(record)?,
         _ => Cow::Borrowed(record),
@@ -30,7 +30,7 @@ pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError
         match slot.base(opened) {
             _ if slot.is_stored(opened) => {}
             Some(base) => draft.set(spec.name, base),
-            // It did not decode, and is quarantined.
+            // It did not decode; its bytes are quarantined below.
             None => draft.remove(spec.name),
         }
         match slot.quarantined(opened) {
@@ -47,7 +47,7 @@ pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError
     Ok(Cow::Owned(draft.finish()))
 }
 
-/// The version before this one, which `previous = ...` names.
+/// The version before this one, as named by `previous = ...`.
 pub struct Previous<T> {
     schema: &'static Schema,
     migrate: Migrate,
@@ -58,9 +58,9 @@ impl<T> Previous<T> {
     /// `P`, whose version must be the one just before `version`.
     ///
     /// # Panics
-    /// Where it is not; the derive calls this in a static, so that it is an error of the compiler.
+    /// Where it is not. The derive calls this in a static, so that it is a compile error.
     #[must_use]
-    #[track_caller] // The compiler shows the attribute alone, and none of the steps from there to here.
+    #[track_caller] // The compile error then points at the attribute alone.
     pub const fn of<P>(version: u32) -> Self
     where
         P: Session,
@@ -77,23 +77,23 @@ impl<T> Previous<T> {
         }
     }
 
-    /// Its schema.
+    /// The schema of that version.
     pub const fn schema(&self) -> &'static Schema {
         self.schema
     }
 
-    /// Brings an older record up to that version.
+    /// Migrates an older record to that version.
     pub const fn migrate(&self) -> Migrate {
         self.migrate
     }
 
-    /// Opens a record of that version, or of one before it, and turns it into the present struct.
+    /// Opens a record of that version, or an older one, and converts it into the current struct.
     pub fn open(&self, record: &Record) -> Result<T, OpenError> {
         (self.open)(record)
     }
 }
 
-/// The first step of a field's upgrade: decodes what the old version wrote.
+/// The first step of a field's upgrade: decodes the bytes that the old version wrote, and converts the value.
 pub fn upgrade_first<A, B, E>(bytes: &[u8], step: impl FnOnce(A) -> Result<B, E>) -> Result<B, UpgradeError>
 where
     A: DeserializeOwned,

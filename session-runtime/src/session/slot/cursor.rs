@@ -3,17 +3,17 @@ use std::ops::Range;
 use crate::session::record::Record;
 use crate::session::schema::{FieldSpec, Schema};
 
-/// A record whose fields are opened one after the other, best in the order in which it has them.
+/// Finds fields in a record; fastest if they are asked for in the record's order.
 pub struct FieldCursor<'a> {
     pub(super) record: &'a Record,
-    /// Which of the record's fields probably comes next.
+    /// The position of the field that is probably asked for next.
     next: usize,
-    /// Whether a struct just like the present one wrote the record.
+    /// Whether a struct of the same version and with the same fields wrote the record.
     pub(super) is_same: bool,
 }
 
 impl<'a> FieldCursor<'a> {
-    /// Before the first field.
+    /// A cursor at the first field.
     pub fn new(schema: &Schema, record: &'a Record) -> Self {
         Self {
             record,
@@ -22,15 +22,15 @@ impl<'a> FieldCursor<'a> {
         }
     }
 
-    /// Where in the record a field's bytes are, if they come next.
+    /// Where a field's bytes are in the record, if it is the next field.
     #[inline]
     pub(super) fn find_next(&mut self, spec: &FieldSpec) -> Option<Range<usize>> {
-        let place = self.record.value_range_if(self.next, spec.name)?;
+        let range = self.record.value_range_if(self.next, spec.name)?;
         self.next += 1;
-        Some(place)
+        Some(range)
     }
 
-    /// Where in the record a field's bytes are, and whether they are under its present name.
+    /// Where a field's bytes are in the record, and whether they are under its current name.
     pub(super) fn find(&mut self, spec: &FieldSpec) -> Option<(Range<usize>, bool)> {
         match self.record.position(spec.name, self.next) {
             Ok(at) => {

@@ -14,7 +14,7 @@ use crate::session::error::{FieldError, UpgradeError};
 use crate::session::record::Record;
 use crate::session::schema::{FieldSpec, Schema};
 
-/// A field's type that a new session can have a value of.
+/// A field's type that has a default.
 #[diagnostic::on_unimplemented(
     message = "a session's field needs a default, and `{Self}` has none",
     label = "no default",
@@ -47,7 +47,7 @@ impl<T: Serialize + DeserializeOwned> FieldValue for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be in a session: it is not `Send` and `Sync`, and a request may go from thread to thread",
     label = "not for several threads",
-    note = "take the value itself in place of a `Cell` or a `RefCell`, and `Arc` in place of `Rc`"
+    note = "take the value itself in range of a `Cell` or a `RefCell`, and `Arc` in range of `Rc`"
 )]
 pub trait FieldShared: Send + Sync {}
 
@@ -56,15 +56,15 @@ impl<T: Send + Sync> FieldShared for T {}
 
 type Boxed = Box<dyn Error + Send + Sync>;
 
-/// Brings bytes that a record of that version holds up to the present; `None` where no step is needed.
+/// Upgrades the bytes in a record of that version to the current value; `None` where no step is needed.
 type UpgradeFn<T> = fn(u32, &[u8]) -> Option<Result<T, UpgradeError>>;
 
-/// A value, and its present bytes where they are not those that are stored.
+/// A value, and its encoding where that is not what is stored.
 type Read<T> = (T, Option<Box<[u8]>>);
 
-/// How a field of type `T` is opened and written; the derive makes a static of each.
+/// How a field of type `T` is decoded and encoded. The derive makes a static for each field.
 ///
-/// The functions are taken once, in [`field`]: a type without serde is one mistake, and rustc says so once.
+/// Only [`field`] has serde's traits as bounds, so that rustc reports a type without them once.
 pub struct Field<T: 'static> {
     schema: &'static Schema,
     spec: &'static FieldSpec,
@@ -87,7 +87,7 @@ pub const fn field<T: FieldValue + FieldShared>(schema: &'static Schema, index: 
 }
 
 impl<T> Field<T> {
-    /// `upgrade(...)`.
+    /// With the steps of `upgrade(...)`.
     #[must_use]
     pub const fn upgrade(self, upgrade: UpgradeFn<T>) -> Self {
         Self {
@@ -96,7 +96,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// Encodes the default behind what `out` holds; after an error `out` is as it was.
+    /// Appends the encoded default to `out`; leaves `out` unchanged on error.
     pub fn append_default(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.append(&self.default_value(), out)
     }
@@ -135,17 +135,18 @@ impl<T> Field<T> {
         self.spec.name
     }
 
-    /// Decodes the field out of the record; the default where the record has none.
+    /// Decodes the field of a record; the default where the record has none.
     pub fn open(&'static self, cursor: &mut FieldCursor<'_>) -> Result<Slot<T>, FieldError> {
         let record = cursor.record;
         let Some((version, bytes, quarantined)) = self.quarantined(record) else {
             return self.open_stored(cursor);
         };
         let (slot, quarantined) = match (cursor.find(self.spec), self.read(version, bytes)) {
-            // What a binary that knows of no asides has written since counts for more. In a record that has moved on to
-            // another version it need not be a write: it may be what the struct before this one was turned into.
-            (Some((place, is_stored)), _) => {
-                let slot = self.open_at(record.version(), record.bytes(), place, is_stored)?;
+            // A binary that does not know of quarantined fields has written the field since, and its value wins. In a
+            // record of another version it need not be a write: it may be the value that a conversion from the struct
+            // before this one gave it. The quarantined bytes are then kept.
+            (Some((range, is_stored)), _) => {
+                let slot = self.open_at(record.version(), record.bytes(), range, is_stored)?;
                 let is_written = version == record.version() && slot.quarantined.is_none();
                 (
                     slot,
@@ -156,7 +157,7 @@ impl<T> Field<T> {
                     },
                 )
             }
-            // A binary that can read what another one had to quarantine takes it up again.
+            // This binary can decode what another one had to quarantine, and restores it.
             (None, Ok((value, upgraded))) => {
                 let base = Base::Own(upgraded.unwrap_or_else(|| bytes.into()));
                 (self.slot(value, base, false), quarantined.released())
@@ -176,18 +177,18 @@ impl<T> Field<T> {
 
     fn open_found(&'static self, record: &Record, found: Option<(Range<usize>, bool)>) -> Result<Slot<T>, FieldError> {
         match found {
-            Some((place, is_stored)) => self.open_at(record.version(), record.bytes(), place, is_stored),
+            Some((range, is_stored)) => self.open_at(record.version(), record.bytes(), range, is_stored),
             None => Ok(Slot::with_default(self)),
         }
     }
 
-    /// The field, left undecoded where the record was written by a struct just like this one.
+    /// As [`open`](Self::open), but without decoding the field where a struct just like this one wrote the record.
     pub fn open_lazy(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
         if cursor.is_same
             && !self.spec.default_on_invalid
-            && let Some(place) = cursor.find_next(self.spec)
+            && let Some(range) = cursor.find_next(self.spec)
         {
-            return Ok(LazySlot::undecoded(self, place));
+            return Ok(LazySlot::undecoded(self, range));
         }
         self.open_searched(cursor)
     }
@@ -198,7 +199,7 @@ impl<T> Field<T> {
             return self.open(cursor).map(LazySlot::from);
         }
         match cursor.find(self.spec) {
-            Some((place, true)) => Ok(LazySlot::undecoded(self, place)),
+            Some((range, true)) => Ok(LazySlot::undecoded(self, range)),
             None => Ok(LazySlot::with_default(self)),
             renamed => self.open_found(cursor.record, renamed).map(LazySlot::from),
         }
@@ -211,17 +212,18 @@ impl<T> Field<T> {
             .flatten()
     }
 
-    /// A slot from bytes that a record of `version` holds; the default, where they do not decode and the field says so.
+    /// A slot from the bytes in a record of `version`. Where they do not decode and the field is `on_invalid = default`,
+    /// they are quarantined and the slot has the default.
     pub(super) fn open_at(
         &'static self,
         version: u32,
         record: &[u8],
-        place: Range<usize>,
+        range: Range<usize>,
         is_stored: bool,
     ) -> Result<Slot<T>, FieldError> {
-        match self.read_at(version, record, place.clone(), is_stored) {
+        match self.read_at(version, record, range.clone(), is_stored) {
             Err(_) if self.spec.default_on_invalid => {
-                let bytes = record.get(place).unwrap_or_default();
+                let bytes = record.get(range).unwrap_or_default();
                 Ok(Slot {
                     stored: false,
                     quarantined: Some(Box::new(QuarantinedField::new(version, self.name(), bytes))),
@@ -236,12 +238,12 @@ impl<T> Field<T> {
         &'static self,
         version: u32,
         record: &[u8],
-        place: Range<usize>,
+        range: Range<usize>,
         is_stored: bool,
     ) -> Result<Slot<T>, FieldError> {
-        let read = self.read(version, record.get(place.clone()).unwrap_or_default())?;
+        let read = self.read(version, record.get(range.clone()).unwrap_or_default())?;
         Ok(match read {
-            (value, None) => self.slot(value, Base::Stored(place), is_stored),
+            (value, None) => self.slot(value, Base::Stored(range), is_stored),
             (value, Some(upgraded)) => self.slot(value, Base::Own(upgraded), false),
         })
     }
@@ -254,7 +256,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value that a record of `version` holds, upgraded as far as that version needs: then with its present bytes.
+    /// The value of the bytes in a record of `version`; where it needed an upgrade, with its current encoding.
     fn read(&self, version: u32, bytes: &[u8]) -> Result<Read<T>, FieldError> {
         match self.upgrade.and_then(|upgrade| upgrade(version, bytes)) {
             Some(Ok(value)) => {
