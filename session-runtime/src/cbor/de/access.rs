@@ -153,7 +153,7 @@ impl<'de> EnumAccess<'de> for Enum<'_, 'de> {
         let variant = if self.has_content {
             seed.deserialize(&mut *self.deserializer)
         } else {
-            match self.deserializer.reader.text_behind(self.head)? {
+            match self.deserializer.reader.text_body(self.head)? {
                 std::borrow::Cow::Borrowed(name) => seed.deserialize(BorrowedStrDeserializer::new(name)),
                 std::borrow::Cow::Owned(name) => seed.deserialize(name.into_deserializer()),
             }

@@ -35,7 +35,7 @@ impl<'de> Deserializer<'de> {
             let at = self.reader.position();
             if let Some(negative) = negative {
                 let head = self.reader.expect(Major::Bytes, "the bytes of an integer")?;
-                let bytes = self.reader.bytes_behind(head)?;
+                let bytes = self.reader.bytes_body(head)?;
                 let significant = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
                 let digits = bytes.get(significant..).unwrap_or_default();
                 if digits.len() > 16 {

@@ -2,8 +2,7 @@
 
 mod access;
 mod integer;
-
-use std::borrow::Cow;
+mod string;
 
 use serde::de::value::SeqDeserializer;
 use serde::de::{self, Visitor};
@@ -78,40 +77,6 @@ impl<'de> Deserializer<'de> {
             Ok(head)
         } else {
             Err(mismatch(at, expected, head))
-        }
-    }
-
-    /// A text string in chunks or behind tags, or what is none.
-    #[cold]
-    fn visit_any_text<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        let head = self.expect(Major::Text, "a text string")?;
-        self.visit_text(head, visitor)
-    }
-
-    /// As [`visit_any_text`](Self::visit_any_text), of a name, which may also be a byte string.
-    #[cold]
-    fn visit_any_name<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        let (at, head) = self.untagged_head()?;
-        match head.major {
-            Major::Text => self.visit_text(head, visitor),
-            Major::Bytes => self.visit_bytes(head, visitor),
-            _ => Err(mismatch(at, "a name", head)),
-        }
-    }
-
-    #[inline]
-    fn visit_text<V: Visitor<'de>>(&mut self, head: Head, visitor: V) -> Result<V::Value> {
-        match self.reader.text_behind(head)? {
-            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-            Cow::Owned(text) => visitor.visit_string(text),
-        }
-    }
-
-    #[inline]
-    fn visit_bytes<V: Visitor<'de>>(&mut self, head: Head, visitor: V) -> Result<V::Value> {
-        match self.reader.bytes_behind(head)? {
-            Cow::Borrowed(bytes) => visitor.visit_borrowed_bytes(bytes),
-            Cow::Owned(bytes) => visitor.visit_byte_buf(bytes),
         }
     }
 
@@ -262,7 +227,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         if head.major != Major::Text {
             return Err(mismatch(at, "a text string of one character", head));
         }
-        let text = self.reader.text_behind(head)?;
+        let text = self.reader.text_body(head)?;
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
             (Some(only), None) => visitor.visit_char(only),
@@ -328,7 +293,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         match head.major {
             Major::Array => self.visit_array(head, visitor),
             Major::Bytes => {
-                let bytes = self.reader.bytes_behind(head)?;
+                let bytes = self.reader.bytes_body(head)?;
                 let mut items = SeqDeserializer::new(bytes.iter().copied());
                 let value = visitor.visit_seq(&mut items)?;
                 items.end()?;
