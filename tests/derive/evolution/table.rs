@@ -156,7 +156,7 @@ fn a_record_of_a_newer_binary_is_rejected() {
     assert_eq!(error.field(), None);
     assert_eq!(
         error.to_string(),
-        "session `shop`: the record has version 3, written by a newer binary; this one knows up to version 1"
+        "session `shop`: the record has version 3, written by a newer binary; this one knows up to version 1: deploy the newer binary here too"
     );
 }
 

@@ -1,4 +1,4 @@
-//! CBOR read into serde's data model, the way ciborium reads it.
+//! A deserializer, which represents serde's data model as ciborium does.
 
 mod access;
 mod integer;
@@ -35,7 +35,7 @@ impl<'de> Deserializer<'de> {
         self.reader.end()
     }
 
-    /// Reads what lies one level down. After an error nothing is read any more, so that the level need not be restored.
+    /// Reads items one level down. The level is not restored after an error, since nothing is read after one.
     #[inline]
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let Some(depth) = self.depth.checked_sub(1) else {
@@ -58,7 +58,7 @@ impl<'de> Deserializer<'de> {
         Ok(value)
     }
 
-    /// The next head that is no tag, and where it begins.
+    /// The next head that is not a tag, and where it begins.
     #[inline]
     fn untagged_head(&mut self) -> Result<(usize, Head)> {
         loop {
@@ -212,7 +212,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         }
     }
 
-    /// An integer is no float here, as in ciborium: a field whose type has changed is to be noticed.
+    /// An integer is not accepted as a float, as in ciborium, so that a changed type is noticed.
     #[inline]
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let (at, head) = self.untagged_head()?;

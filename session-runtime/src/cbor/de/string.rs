@@ -1,4 +1,4 @@
-//! Strings, shown to a visitor borrowed where they are in one piece.
+//! Strings, passed to a visitor borrowed unless they are in chunks.
 
 use std::borrow::Cow;
 
@@ -9,14 +9,14 @@ use crate::cbor::head::{Head, Major};
 use crate::cbor::reader::mismatch;
 
 impl<'de> Deserializer<'de> {
-    /// A text string in chunks or behind tags, or what is none.
+    /// A text string in chunks or with tags; an error for any other item.
     #[cold]
     pub(super) fn visit_any_text<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         let head = self.expect(Major::Text, "a text string")?;
         self.visit_text(head, visitor)
     }
 
-    /// As [`visit_any_text`](Self::visit_any_text), of a name, which may also be a byte string.
+    /// As [`visit_any_text`](Self::visit_any_text), for a name, which may also be a byte string.
     #[cold]
     pub(super) fn visit_any_name<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
         let (at, head) = self.untagged_head()?;

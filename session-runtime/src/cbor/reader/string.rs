@@ -7,8 +7,8 @@ use crate::cbor::error::{DecodeError, DecodeKind};
 use crate::cbor::head::{Head, Major};
 
 impl<'a> Reader<'a> {
-    /// The string that comes next, where it is of that kind, of definite length and complete; reads nothing where it is
-    /// not.
+    /// Reads a string of that major type and of definite length. Reads nothing where another item comes next, or where the
+    /// string is incomplete.
     #[inline]
     fn plain_string(&mut self, major: Major) -> Option<&'a [u8]> {
         let (&initial, rest) = self.rest.split_first()?;
@@ -18,7 +18,7 @@ impl<'a> Reader<'a> {
         Some(string)
     }
 
-    /// As [`plain_string`](Self::plain_string), of a text string that is UTF-8.
+    /// As [`plain_string`](Self::plain_string), for a text string.
     pub(in crate::cbor) fn plain_text(&mut self) -> Option<&'a str> {
         let mut ahead = *self;
         let text = std::str::from_utf8(ahead.plain_string(Major::Text)?).ok()?;
@@ -35,12 +35,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The bytes of a text string of definite length.
+    /// Reads a text string of definite length as bytes.
     #[inline]
     pub(crate) fn utf8(&mut self) -> Result<&'a [u8], DecodeError> {
         let before = self.rest;
         match self.plain_string(Major::Text) {
-            // To be told so is quicker than to be given a `str`.
+            // Checking for ASCII is faster than checking for UTF-8.
             Some(text) if text.is_ascii() => Ok(text),
             _ => {
                 self.rest = before;
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The text behind the head that was just read; borrowed unless it comes in chunks.
+    /// Reads the text whose head was just read; borrowed unless it is in chunks.
     #[inline]
     pub(in crate::cbor) fn text_body(&mut self, head: Head) -> Result<Cow<'a, str>, DecodeError> {
         if !head.is_indefinite() {
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         Ok(Cow::Owned(whole))
     }
 
-    /// The bytes behind the head that was just read; borrowed unless they come in chunks.
+    /// Reads the bytes whose head was just read; borrowed unless they are in chunks.
     #[inline]
     pub(in crate::cbor) fn bytes_body(&mut self, head: Head) -> Result<Cow<'a, [u8]>, DecodeError> {
         if !head.is_indefinite() {
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
         Ok(Cow::Owned(whole))
     }
 
-    /// The length of the next chunk of a string of indefinite length; chunks do not nest (section 3.2.3).
+    /// The length of the next chunk of a string of indefinite length, `None` at its end. Chunks do not nest (section 3.2.3).
     pub(super) fn chunk(&mut self, major: Major) -> Result<Option<u64>, DecodeError> {
         let at = self.position();
         let head = self.read_head()?;
