@@ -157,7 +157,15 @@ impl Record {
         let name = last_read(&reader, name.as_bytes());
         let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
         let fingerprint = reader.uint()?;
-        let (meta, meta_tail) = read_meta(&mut reader)?;
+        let Some(unknown) = reader.array()?.checked_sub(META_LEN) else {
+            return Err(RecordErrorKind::Range("the number of its meta entries").into());
+        };
+        let meta = Meta::read(&mut reader)?;
+        let meta_tail = if unknown == 0 {
+            MetaTail::default()
+        } else {
+            MetaTail::read(&mut reader, unknown)?
+        };
         let count = reader.map()?;
         // A field takes at least four bytes: the heads of name, tag and value.
         let mut entries = Vec::with_capacity(count.min(reader.remaining() / 4));
@@ -243,48 +251,38 @@ impl Meta {
             push_long(out, nonce.0);
         }
     }
-}
 
-/// Reads `meta`, and where its unknown entries lie.
-#[inline]
-fn read_meta(reader: &mut Reader<'_>) -> Result<(Meta, MetaTail), RecordError> {
-    let count = reader.array()?;
-    let Some(unknown) = count.checked_sub(META_LEN) else {
-        return Err(RecordErrorKind::Range("the number of its meta entries").into());
-    };
-    let created = Millis(reader.uint()?);
-    let renewed = Millis(reader.uint()?);
-    let deadline = Millis(reader.uint()?);
-    let secret = secret(reader)?;
-    let previous = match reader.array()? {
-        0 => None,
-        2 => Some((self::secret(reader)?, Millis(reader.uint()?))),
-        _ => return Err(RecordErrorKind::Range("its previous secret").into()),
-    };
-    let commits = reader.uint()?;
-    let count = reader.array()?;
-    if count > NONCES {
-        return Err(RecordErrorKind::Range("the number of its nonces").into());
+    /// Reads the entries that are known, without the head of their array.
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
+        let created = Millis(reader.uint()?);
+        let renewed = Millis(reader.uint()?);
+        let deadline = Millis(reader.uint()?);
+        let secret = secret(reader)?;
+        let previous = match reader.array()? {
+            0 => None,
+            2 => Some((self::secret(reader)?, Millis(reader.uint()?))),
+            _ => return Err(RecordErrorKind::Range("its previous secret").into()),
+        };
+        let commits = reader.uint()?;
+        let count = reader.array()?;
+        if count > NONCES {
+            return Err(RecordErrorKind::Range("the number of its nonces").into());
+        }
+        let mut nonces = Nonces::default();
+        for _ in 0..count {
+            nonces.push(Nonce(reader.uint()?));
+        }
+        Ok(Self {
+            created,
+            renewed,
+            deadline,
+            secret,
+            previous,
+            commits,
+            nonces,
+        })
     }
-    let mut nonces = Nonces::default();
-    for _ in 0..count {
-        nonces.push(Nonce(reader.uint()?));
-    }
-    let meta = Meta {
-        created,
-        renewed,
-        deadline,
-        secret,
-        previous,
-        commits,
-        nonces,
-    };
-    let tail = if unknown == 0 {
-        MetaTail::default()
-    } else {
-        MetaTail::read(reader, unknown)?
-    };
-    Ok((meta, tail))
 }
 
 impl MetaTail {
