@@ -19,7 +19,7 @@ pub(crate) fn record(bytes: &Bytes, known: &[&Schema]) -> Result<Value, Box<dyn 
     let record = Record::decode(bytes)?;
     let schema = known.iter().find(|schema| schema.name == record.name());
     let fields = record.fields().map(|(name, value)| {
-        let is_hidden = schema.is_some_and(|schema| schema.hides(name));
+        let is_hidden = schema.is_some_and(|schema| schema.is_secret(name));
         let value = if is_hidden { json!("[secret]") } else { field(value)? };
         Ok((name.to_owned(), value))
     });

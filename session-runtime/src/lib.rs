@@ -94,26 +94,26 @@ pub use tier::memcache::Memcache;
 /// change in any release.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::session::migrate::{Previous, upgrade_first, upgrade_then};
     pub use crate::session::record::Record;
     pub use crate::session::slot::{
-        AnySlot, Field, FieldDefault, LazySlot, Opening, Previous, Redacted, Shown, Slot, field, upgrade_first,
-        upgrade_then,
+        AnySlot, DebugProbe, Field, FieldCursor, FieldDefault, LazySlot, Redacted, Slot, field,
     };
     pub use crate::session::{
-        FieldError, FieldSpec, HasDatastore, HasMemcache, OpenError, Schema, ServedBy, Session, merge,
+        FieldError, FieldSpec, HasDatastore, HasMemcache, Migrate, OpenError, Schema, ServedBy, Session, merge,
     };
     pub use crate::tier::Tiers;
     pub use bytes::Bytes;
 
     /// Traits whose methods a snapshot calls, to be brought in without a name and all at once: which of them is used,
     /// the fields' types decide.
-    pub mod copying {
+    pub mod copy_traits {
         pub use crate::session::slot::{ViaClone as _, ViaCodec as _};
     }
 
     /// The same for `Debug`.
-    pub mod showing {
-        pub use crate::session::slot::{ShownAny as _, ShownDebug as _};
+    pub mod debug_traits {
+        pub use crate::session::slot::{ViaDebug as _, ViaPlaceholder as _};
     }
 
     /// For the model and the tests: the codec.

@@ -161,7 +161,7 @@ fn a_key_that_comes_twice_has_no_encoding() {
         .unwrap_err(),
     ];
     for error in errors {
-        assert_eq!(error.to_string(), "a map has two entries of the same key");
+        assert_eq!(error.to_string(), "a map has two entries with the same key");
     }
 }
 

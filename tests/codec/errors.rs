@@ -1,12 +1,19 @@
 //! What an error says, where it points, and what it keeps to itself.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
+use bytes::Bytes;
 use serde::ser::{Error as _, SerializeSeq, SerializeStruct};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use session_runtime::__private::cbor::Reader;
 use session_runtime::__private::cbor::{self, DecodeError};
+use session_runtime::__private::session::changes::Changes;
+use session_runtime::__private::session::record::Record;
+use session_runtime::Session;
+use session_runtime::merge::{self, ThreeWay};
 
+use crate::record::{self, Till};
 use crate::samples::{Address, Shape, Suit};
 
 fn message<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> String {
@@ -37,7 +44,7 @@ fn an_error_names_what_was_expected_what_was_found_and_where() {
     assert_eq!(message::<u8>(&[]), "the input ends inside an item, at byte 0");
     assert_eq!(
         message::<u8>(&[0x1c]),
-        "0x1c begins no well-formed item here, at byte 0"
+        "0x1c does not begin a well-formed item here, at byte 0"
     );
     assert_eq!(
         message::<u64>(&[0xc2, 0x49, 1, 0, 0, 0, 0, 0, 0, 0, 0]),
@@ -178,9 +185,113 @@ fn a_part_that_fails_and_is_passed_over_fails_the_whole() {
         let error = cbor::append(&Careless(names), &mut before).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "a part of it could not be written, and its `Serialize` went on"
+            "a part of the value failed, and its `Serialize` ignored the error"
         );
     }
     cbor::append(&CarelessList, &mut before).unwrap_err();
     assert_eq!(before, [7; 40]);
+}
+
+/// The version after [`Till`], of which two writers conflict.
+#[derive(Session)]
+#[session(name = "till", version = 4)]
+#[cascade(datastore)]
+struct Later {
+    #[session(upgrade(3, halve), merge = reject)]
+    visits: u64,
+}
+
+fn halve(visits: u64) -> Result<u64, String> {
+    if visits.is_multiple_of(2) {
+        Ok(visits / 2)
+    } else {
+        Err("an odd number has no half".into())
+    }
+}
+
+/// Fails to be written.
+#[derive(Deserialize)]
+struct Unwritable(u8);
+
+impl Serialize for Unwritable {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom(format_args!("{} is not written", self.0)))
+    }
+}
+
+/// A record of `small()` with these bytes for the field of [`Till`].
+fn with_visits(visits: &'static [u8]) -> Record {
+    let small = record::small();
+    let mut draft = small.draft();
+    draft.set("visits", visits);
+    draft.finish()
+}
+
+/// One of each kind of error of values, records and sessions.
+fn every_error() -> Vec<Box<dyn Error>> {
+    let small = record::small();
+    let corrupted = |corrupt: &dyn Fn(&mut Vec<ciborium::Value>)| {
+        let mut items = record::items(&small);
+        corrupt(&mut items);
+        Record::decode(&record::of_items(items)).unwrap_err()
+    };
+    let decode = || cbor::from_slice::<bool>(&[0]).unwrap_err();
+    let three_way = |bytes| ThreeWay {
+        base: bytes,
+        theirs: bytes,
+        ours: bytes,
+    };
+    let changed = |record: &Record| {
+        let mut fields = Later::open(record).unwrap();
+        fields.set_visits(9);
+        Changes::collect::<Later>(&fields).unwrap()
+    };
+    let conflict = changed(&with_visits(&[2])).apply(Later::SCHEMA, &mut with_visits(&[4]).draft());
+    vec![
+        Box::new(decode()),
+        Box::new(cbor::to_vec(&Half).unwrap_err()),
+        Box::new(Record::decode(&Bytes::from_static(b"not a record")).unwrap_err()),
+        Box::new(Record::decode(&small.bytes().slice(..30)).unwrap_err()),
+        Box::new(corrupted(&|items| items[0] = 2.into())),
+        Box::new(corrupted(&|items| items[2] = u64::MAX.into())),
+        Box::new(corrupted(&|items| items[5].as_map_mut().unwrap().reverse())),
+        Box::new(Till::open(&with_visits(b"\xf6")).map(drop).unwrap_err()),
+        Box::new(Later::open(&with_visits(b"\xf6")).map(drop).unwrap_err()),
+        Box::new(Later::open(&with_visits(&[3])).map(drop).unwrap_err()),
+        Box::new(Till::open(&edited_version(&small, 9)).map(drop).unwrap_err()),
+        Box::new(merge::reject(&three_way(&[0])).unwrap_err()),
+        Box::new(merge::add::<u64>(&three_way(b"\xf6")).unwrap_err()),
+        Box::new(merge::with::<Unwritable>(&three_way(&[7]), |_, _, ours| ours).unwrap_err()),
+        Box::new(conflict.unwrap_err().source),
+    ]
+}
+
+fn edited_version(record: &Record, version: u32) -> Record {
+    let mut draft = record.draft();
+    draft.version = version;
+    draft.finish()
+}
+
+/// Whoever prints an error prints its sources behind it: what one says, the next must not say again.
+#[test]
+fn no_error_repeats_its_source() {
+    let mut longest = 0;
+    for error in every_error() {
+        let mut chain = vec![error.to_string()];
+        let mut next = error.source();
+        while let Some(source) = next {
+            chain.push(source.to_string());
+            next = source.source();
+        }
+        for (at, text) in chain.iter().enumerate() {
+            for other in chain.iter().skip(at + 1) {
+                assert!(
+                    !text.contains(other.as_str()) && !other.contains(text.as_str()),
+                    "{chain:#?}"
+                );
+            }
+        }
+        longest = longest.max(chain.len());
+    }
+    assert_eq!(longest, 2, "a chain was cut");
 }

@@ -156,7 +156,7 @@ fn a_length_that_the_input_cannot_pay_for_is_refused_at_once() {
             bytes.extend_from_slice(&argument[1..]);
             bytes.extend_from_slice(&[0, 0, 0]);
             let error = cbor::from_slice::<Value>(&bytes).unwrap_err().to_string();
-            assert!(error.contains("is claimed and 3 bytes remain"), "{error}");
+            assert!(error.contains("does not fit in the 3 bytes that remain"), "{error}");
             assert!(Reader::new(&bytes).skip().is_err());
             assert!(cbor::from_slice::<Vec<[u64; 32]>>(&bytes).is_err());
             assert!(cbor::from_slice::<String>(&bytes).is_err());

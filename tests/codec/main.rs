@@ -9,6 +9,7 @@ mod deterministic;
 mod errors;
 mod hostile;
 mod merge;
+mod meta;
 mod patch;
 mod properties;
 mod record;

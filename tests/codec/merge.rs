@@ -11,14 +11,14 @@ use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use session_runtime::__private::cbor;
-use session_runtime::merge::{self, MergeEntries, MergeError, MergeFn, MergeUnion, Three};
+use session_runtime::merge::{self, MergeEntries, MergeError, MergeFn, MergeUnion, ThreeWay};
 
 fn bytes<T: Serialize>(value: &T) -> Vec<u8> {
     cbor::to_vec(value).unwrap()
 }
 
 fn try_merge<T: Serialize>(merge: MergeFn, base: &T, theirs: &T, ours: &T) -> Result<Vec<u8>, MergeError> {
-    merge(&Three {
+    merge(&ThreeWay {
         base: &bytes(base),
         theirs: &bytes(theirs),
         ours: &bytes(ours),
@@ -124,7 +124,7 @@ mod plain {
                 b"\x9b\xff\xff\xff\xff\xff\xff\xff\xff",
                 b"\x81\x61a",
             ] {
-                let error = strategy(&Three {
+                let error = strategy(&ThreeWay {
                     base: wrong,
                     theirs: wrong,
                     ours: wrong,
@@ -143,7 +143,7 @@ proptest! {
         theirs in prop::collection::vec(any::<u8>(), 0..24),
         ours in prop::collection::vec(any::<u8>(), 0..24),
     ) {
-        let three = Three { base: &base, theirs: &theirs, ours: &ours };
+        let three = ThreeWay { base: &base, theirs: &theirs, ours: &ours };
         let strategies: [MergeFn; 6] = [
             merge::add::<i128>,
             merge::max::<f32>,

@@ -90,7 +90,7 @@ fn changes_made_on_top_of_others_are_one_change_of_what_was_loaded() {
     let mut all = changed(&record, |fields| fields.set_note(Some("ring".into())));
     for step in [1, 2] {
         let later = changed(&applied(&all, &record).unwrap(), |fields| *fields.visits_mut() += step);
-        all.fold(Counted::SCHEMA, later).unwrap();
+        all.stage(Counted::SCHEMA, later).unwrap();
     }
     assert_eq!(all.len(), 2);
     let both = Counted::open(&applied(&all, &others(&record)).unwrap()).unwrap();
@@ -103,7 +103,7 @@ fn changes_made_beside_others_are_merged_with_them() {
     let record = applied(&changed(&empty(), |fields| fields.set_visits(5)), &empty()).unwrap();
     let mut all = changed(&record, |fields| *fields.visits_mut() += 1);
     let beside = changed(&record, |fields| *fields.visits_mut() += 2);
-    all.fold(Counted::SCHEMA, beside).unwrap();
+    all.stage(Counted::SCHEMA, beside).unwrap();
     let both = Counted::open(&applied(&all, &others(&record)).unwrap()).unwrap();
     assert_eq!(both.visits(), &18);
 }
@@ -119,7 +119,7 @@ fn what_later_changes_undo_is_no_change_any_more() {
         fields.set_visits(5);
         fields.set_note(None);
     });
-    all.fold(Counted::SCHEMA, undone).unwrap();
+    all.stage(Counted::SCHEMA, undone).unwrap();
     assert!(all.is_empty(), "{all:?}");
 }
 
@@ -127,7 +127,7 @@ fn what_later_changes_undo_is_no_change_any_more() {
 fn changes_that_cannot_be_folded_leave_those_before_as_they_were() {
     let take = |code: &str| changed(&empty(), |fields| fields.set_coupon(Some(code.into())));
     let mut all = take("SPRING");
-    let refused = all.fold(Counted::SCHEMA, take("SUMMER")).unwrap_err();
+    let refused = all.stage(Counted::SCHEMA, take("SUMMER")).unwrap_err();
     assert!(matches!(refused, ChangeError { is_rejected: true, .. }), "{refused:?}");
     let record = applied(&all, &empty()).unwrap();
     assert_eq!(Counted::open(&record).unwrap().coupon().as_deref(), Some("SPRING"));

@@ -1,4 +1,4 @@
-//! Records: what a draft writes, beside a map of what it should; records that another tool wrote; and what is none.
+//! Records: what a draft writes, with a map as the oracle; records that another tool wrote; bytes that are no record.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::deterministic::assert_deterministic;
 #[derive(Session)]
 #[session(name = "till", version = 3)]
 #[cascade(datastore)]
-struct Till {
-    visits: u64,
+pub(crate) struct Till {
+    pub(crate) visits: u64,
 }
 
-fn meta() -> Meta {
+pub(crate) fn meta() -> Meta {
     let mut nonces = Nonces::default();
     nonces.push(Nonce(7));
     nonces.push(Nonce(u64::MAX));
@@ -37,11 +37,11 @@ fn empty() -> Record {
     Record::new(Till::SCHEMA, &meta())
 }
 
-/// What is done to a field: given a value, or taken out.
+/// A field's new value; `None` removes it.
 type Edit = (String, Option<Vec<u8>>);
 
 fn edits(most: usize) -> impl Strategy<Value = Vec<Edit>> {
-    // Few names, so that they meet; some longer than a head of one byte can say; some beyond ASCII.
+    // Few names, so that edits meet; some longer than a one-byte head can tell; some not ASCII.
     let name = prop_oneof!["[a-d]{0,3}", "[ab]{22,26}", "[äß]{1,2}"];
     let value = prop_oneof![
         Just(None),
@@ -51,7 +51,7 @@ fn edits(most: usize) -> impl Strategy<Value = Vec<Edit>> {
     proptest::collection::vec((name, value), 0..most)
 }
 
-/// The model: fields by the order of their encoded names.
+/// The oracle: fields in the order of their encoded names.
 fn edit(model: &mut BTreeMap<(usize, String), Vec<u8>>, (name, value): &Edit) {
     let key = (name.len(), name.clone());
     match value {
@@ -88,12 +88,11 @@ proptest! {
         for ((_, name), value) in &model {
             prop_assert_eq!(record.field(name), Some(&value[..]));
         }
-        prop_assert_eq!(record.field("nobody set this"), None);
+        prop_assert_eq!(record.field("never set"), None);
     }
 
-    /// A record is read whole or not at all.
     #[test]
-    fn what_was_cut_off_is_no_record(edits in edits(6), cut in any::<prop::sample::Index>()) {
+    fn a_truncated_record_is_refused(edits in edits(6), cut in any::<prop::sample::Index>()) {
         let empty = empty();
         let mut draft = empty.draft();
         for (name, value) in edits {
@@ -105,21 +104,21 @@ proptest! {
     }
 }
 
-/// The record as any tool sees it.
-fn items(record: &Record) -> Vec<Value> {
+/// The items of the record, by ciborium.
+pub(crate) fn items(record: &Record) -> Vec<Value> {
     match ciborium::from_reader(&record.bytes()[..]).unwrap() {
         Value::Tag(55799, content) => content.into_array().unwrap(),
         other => panic!("{other:?}"),
     }
 }
 
-fn of_items(items: Vec<Value>) -> Bytes {
+pub(crate) fn of_items(items: Vec<Value>) -> Bytes {
     let mut bytes = Vec::new();
     ciborium::into_writer(&Value::Tag(55799, Box::new(Value::Array(items))), &mut bytes).unwrap();
     bytes.into()
 }
 
-fn small() -> Record {
+pub(crate) fn small() -> Record {
     let empty = empty();
     let mut draft = empty.draft();
     draft.set("a", &[1][..]);
@@ -137,7 +136,7 @@ fn fields_with_long_heads_are_read_and_written_shortest() {
     let short = small();
     let at = short.bytes().len() - 2 * b"\x61a\xd8\x18\x41\x01".len();
     let mut bytes = short.bytes()[..at].to_vec();
-    // The same two fields, the heads of the name, of the tag and of the value longer than need be.
+    // The same two fields, the heads of name, tag and value longer than needed.
     bytes.extend_from_slice(b"\x78\x01a\xd9\x00\x18\x58\x01\x01");
     bytes.extend_from_slice(b"\x61b\xd8\x18\x59\x00\x01\x02");
     let read = Record::decode(&bytes.into()).unwrap();
@@ -154,38 +153,44 @@ fn fields_with_long_heads_are_read_and_written_shortest() {
 }
 
 #[test]
-fn what_is_no_record_is_told_from_one() {
+fn what_is_wrong_with_a_record_is_named() {
     type Fields = Vec<(Value, Value)>;
-    let spoilt = |spoil: &dyn Fn(&mut Vec<Value>)| {
+    let corrupted = |corrupt: &dyn Fn(&mut Vec<Value>)| {
         let mut items = items(&small());
-        spoil(&mut items);
+        corrupt(&mut items);
         Record::decode(&of_items(items)).unwrap_err().to_string()
     };
     let fields = |items: &mut Vec<Value>, change: &dyn Fn(&mut Fields)| {
         change(items.last_mut().unwrap().as_map_mut().unwrap());
     };
     let cases = [
-        (spoilt(&|items| items[0] = 2.into()), "its format is 2"),
         (
-            spoilt(&|items| items[2] = (1_u64 << 32).into()),
-            "its version is out of its range",
-        ),
-        (spoilt(&|items| _ = items.pop()), "it is not the CBOR of one"),
-        (
-            spoilt(&|items| fields(items, &|map| map.reverse())),
-            "not in order, or one is there twice",
+            corrupted(&|items| items[0] = 2.into()),
+            "the record has format 2, written by a newer binary",
         ),
         (
-            spoilt(&|items| fields(items, &|map| map[1].0 = map[0].0.clone())),
-            "not in order, or one is there twice",
+            corrupted(&|items| items[2] = (1_u64 << 32).into()),
+            "its version is out of range",
         ),
         (
-            spoilt(&|items| fields(items, &|map| map[0].1 = Value::Tag(25, Box::new(Value::Bytes(vec![1]))))),
-            "the tag of a field is out of its range",
+            corrupted(&|items| _ = items.pop()),
+            "its CBOR is malformed or not that of a record",
         ),
         (
-            spoilt(&|items| fields(items, &|map| map[0].1 = Value::Bytes(vec![1]))),
-            "it is not the CBOR of one",
+            corrupted(&|items| fields(items, &|map| map.reverse())),
+            "its fields are out of order, or one is duplicated",
+        ),
+        (
+            corrupted(&|items| fields(items, &|map| map[1].0 = map[0].0.clone())),
+            "its fields are out of order, or one is duplicated",
+        ),
+        (
+            corrupted(&|items| fields(items, &|map| map[0].1 = Value::Tag(25, Box::new(Value::Bytes(vec![1]))))),
+            "the tag of a field is out of range",
+        ),
+        (
+            corrupted(&|items| fields(items, &|map| map[0].1 = Value::Bytes(vec![1]))),
+            "its CBOR is malformed or not that of a record",
         ),
     ];
     for (error, expected) in cases {

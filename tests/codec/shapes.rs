@@ -120,7 +120,10 @@ fn check(shape: &Shape) {
         assert_eq!(out, [before, &expected[..]].concat(), "{shape:?}");
         assert_deterministic(&expected);
     } else {
-        assert_eq!(result.unwrap_err().to_string(), "a map has two entries of the same key");
+        assert_eq!(
+            result.unwrap_err().to_string(),
+            "a map has two entries with the same key"
+        );
         assert_eq!(out, before);
     }
 }

@@ -28,7 +28,7 @@ struct Shop {
 
 #[test]
 fn a_field_is_read_changed_and_replaced() {
-    let mut shop = Shop::fresh();
+    let mut shop = Shop::with_defaults();
     shop.lines_mut().push(Line { sku: "a".into() });
     *shop.visits_mut() += 1;
     shop.set_note(Some("note".into()));
@@ -40,7 +40,7 @@ fn a_field_is_read_changed_and_replaced() {
 
 #[test]
 fn a_snapshot_needs_no_clone() {
-    let mut shop = Shop::fresh();
+    let mut shop = Shop::with_defaults();
     shop.plain_mut().0 += 1;
     shop.set_visits(3);
     let Shop { plain, visits, .. } = shop.snapshot();
@@ -50,7 +50,7 @@ fn a_snapshot_needs_no_clone() {
 
 #[test]
 fn debug_shows_values_but_no_secrets() {
-    let mut shop = Shop::fresh();
+    let mut shop = Shop::with_defaults();
     shop.set_user(Some(4_242));
     assert_eq!(
         format!("{shop:?}"),
@@ -91,10 +91,10 @@ fn secrets_and_unknown_fields_are_hidden_under_every_name() {
     ];
     let shown = ["visits", "note", "lines", "~1~visits"];
     for name in hidden {
-        assert!(Next::SCHEMA.hides(name), "{name}");
+        assert!(Next::SCHEMA.is_secret(name), "{name}");
     }
     for name in shown {
-        assert!(!Next::SCHEMA.hides(name), "{name}");
+        assert!(!Next::SCHEMA.is_secret(name), "{name}");
     }
 }
 
@@ -116,7 +116,7 @@ struct Messages {
 
 #[test]
 fn a_flash_field_is_read_once() {
-    let mut messages = Messages::fresh();
+    let mut messages = Messages::with_defaults();
     messages.push_notices("saved".into());
     messages.push_warning(Line { sku: "a".into() });
     assert_eq!(messages.notices().len(), 1);
@@ -128,7 +128,7 @@ fn a_flash_field_is_read_once() {
 
 #[test]
 fn taking_no_messages_changes_nothing() {
-    let mut messages = Messages::fresh();
+    let mut messages = Messages::with_defaults();
     assert!(messages.take_notices().is_empty());
     let is_touched = |messages: &MessagesFields| Messages::slot(messages, 1).unwrap().is_touched();
     assert!(!is_touched(&messages));

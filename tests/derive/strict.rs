@@ -58,7 +58,7 @@ fn the_schema_holds_what_the_attributes_say() {
     };
     assert_eq!(marked(|field| field.privileged), ["user"]);
     assert_eq!(marked(|field| field.secret), ["user"]);
-    assert_eq!(marked(|field| field.or_default), ["history"]);
+    assert_eq!(marked(|field| field.default_on_invalid), ["history"]);
     let mut default = Vec::new();
     (schema.fields[3].default)(&mut default).unwrap();
     assert_eq!(default, b"eempty");

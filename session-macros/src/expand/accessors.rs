@@ -233,7 +233,7 @@ fn snapshot_value(session: &Session<'_>) -> TokenStream {
     if has_lazy(session) {
         value = quote!(::core::result::Result::Ok(#value));
     }
-    let scope = (!session.fields.is_empty()).then(|| quote!(use #krate::__private::copying::*;));
+    let scope = (!session.fields.is_empty()).then(|| quote!(use #krate::__private::copy_traits::*;));
     quote!(#scope #value)
 }
 
@@ -269,7 +269,7 @@ pub(crate) fn debug(session: &Session<'_>) -> TokenStream {
         let value = match field.kind {
             _ if field.secret => quote!(&#krate::__private::Redacted("[secret]")),
             Kind::Lazy => quote!(&self.#slot),
-            Kind::Eager | Kind::Flash => quote!((&#krate::__private::Shown(self.#slot.get())).shown()),
+            Kind::Eager | Kind::Flash => quote!((&#krate::__private::DebugProbe(self.#slot.get())).debug_value()),
         };
         quote!(__debug.field(#name, #value);)
     });
@@ -278,7 +278,7 @@ pub(crate) fn debug(session: &Session<'_>) -> TokenStream {
         .fields
         .iter()
         .any(shows)
-        .then(|| quote!(use #krate::__private::showing::*;));
+        .then(|| quote!(use #krate::__private::debug_traits::*;));
     quote! {
         #[automatically_derived]
         impl ::core::fmt::Debug for #companion {

@@ -33,8 +33,8 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             Kind::Eager | Kind::Flash => quote!(__fields.#slot.into_value()),
         }
     });
-    let opening =
-        (!fields.is_empty()).then(|| quote!(let mut __opening = #krate::__private::Opening::new(&__SCHEMA, __record);));
+    let opening = (!fields.is_empty())
+        .then(|| quote!(let mut __opening = #krate::__private::FieldCursor::new(&__SCHEMA, __record);));
     let none = quote!(record: ::core::default::Default::default(),);
     let send_sync = meta::send_sync_bounds(session);
     let older = session.previous.as_ref().map(|_| {
@@ -44,6 +44,12 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
                     <Self as #krate::__private::Session>::from_value(__PREVIOUS.open(__record)?)?
                 );
             }
+        }
+    });
+    let migrate_to_previous = session.previous.as_ref().map(|_| {
+        quote! {
+            const MIGRATE_TO_PREVIOUS: ::core::option::Option<#krate::__private::Migrate> =
+                ::core::option::Option::Some(__PREVIOUS.migrate());
         }
     });
     quote! {
@@ -56,16 +62,17 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
         {
             const TIERS: #krate::__private::Tiers = #ident::TIERS;
             const SCHEMA: &'static #krate::__private::Schema = &__SCHEMA;
+            #migrate_to_previous
             type Fields = #companion;
 
-            fn fresh() -> #companion {
-                #companion { #none #(#slots: #holders::fresh(&#static_idents),)* }
+            fn with_defaults() -> #companion {
+                #companion { #none #(#slots: #holders::with_default(&#static_idents),)* }
             }
 
             fn open(
                 __record: &#krate::__private::Record,
             ) -> ::core::result::Result<#companion, #krate::__private::OpenError> {
-                __SCHEMA.refuse_newer(__record)?;
+                __record.refuse_newer(&__SCHEMA)?;
                 #older
                 #opening
                 ::core::result::Result::Ok(#companion {

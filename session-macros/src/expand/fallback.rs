@@ -83,7 +83,7 @@ fn session_impls(session: &Session<'_>) -> TokenStream {
             const TIERS: #krate::__private::Tiers = #krate::__private::Tiers::empty();
             const SCHEMA: &'static #krate::__private::Schema = &#krate::__private::Schema::STUB;
             type Fields = #fields;
-            fn fresh() -> #fields { ::core::unreachable!() }
+            fn with_defaults() -> #fields { ::core::unreachable!() }
             fn open(
                 _: &#krate::__private::Record,
             ) -> ::core::result::Result<#fields, #krate::__private::OpenError> {

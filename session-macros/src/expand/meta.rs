@@ -20,15 +20,13 @@ fn schema(session: &Session<'_>) -> TokenStream {
     let (ident, removed) = (&session.input.ident, &session.removed);
     let fields = session.stored_fields();
     let specs = fields.iter().map(|field| spec(session, field));
-    let none = quote!(::core::option::Option::None);
-    let (previous, migrate_to_previous, previous_static) = match &session.previous {
-        None => (none.clone(), none, None),
+    let (previous, previous_static) = match &session.previous {
+        None => (quote!(::core::option::Option::None), None),
         Some((_, path)) => {
             let (span, krate_spanned) = (path.span(), session.krate_spanned(path.span()));
             let of = quote_spanned!(span=> #krate_spanned::__private::Previous::<#ident>::of::<#path>(#version));
             (
                 quote!(::core::option::Option::Some(__PREVIOUS.schema())),
-                quote!(::core::option::Option::Some(__PREVIOUS.migrate())),
                 Some(quote!(static __PREVIOUS: #krate::__private::Previous<#ident> = #of;)),
             )
         }
@@ -42,7 +40,6 @@ fn schema(session: &Session<'_>) -> TokenStream {
             fields: &[#(#specs,)*],
             removed: &[#(#removed,)*],
             previous: #previous,
-            migrate_to_previous: #migrate_to_previous,
         };
         #previous_static
     }
@@ -61,7 +58,7 @@ fn spec(session: &Session<'_>, field: &Field<'_>) -> TokenStream {
             merge: #merge,
             privileged: #privileged,
             secret: #secret,
-            or_default: #or_default,
+            default_on_invalid: #or_default,
         }
     }
 }

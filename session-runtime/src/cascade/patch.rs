@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::protocol::Change;
 use crate::session::changes::{ChangeError, Changes};
-use crate::session::meta::{Meta, Millis, Nonce, SecretHash, Standing};
+use crate::session::meta::{Meta, Millis, Nonce, SecretHash, SecretStatus};
 use crate::session::record::{Draft, Record};
 use crate::session::{Migrate, OpenError, Schema};
 use crate::tier::Version;
@@ -83,13 +83,13 @@ impl Patch {
 
     /// What the rotation does to the secrets of a session: nothing where another request has rotated it already, so
     /// that a browser that gets both answers has a secret that counts, whichever comes last.
-    fn rotate(&self, meta: &mut Meta, standing: Standing) {
+    fn rotate(&self, meta: &mut Meta, status: SecretStatus) {
         match self.rotation {
             Some(Rotation { secret, grace: None }) => (meta.secret, meta.previous) = (secret, None),
             Some(Rotation {
                 secret,
                 grace: Some(grace),
-            }) if standing == Standing::Current => {
+            }) if status == SecretStatus::Current => {
                 meta.previous = Some((meta.secret, self.now.after(grace)));
                 meta.secret = secret;
             }
@@ -113,19 +113,19 @@ impl Change<Record> for Patch {
     type Error = PatchError;
 
     fn apply(&self, to: &Record) -> Result<Record, PatchError> {
-        let standing = to.meta().standing(&self.presented, self.now);
-        if standing == Standing::Superseded {
+        let status = to.meta().secret_status(&self.presented, self.now);
+        if status == SecretStatus::Superseded {
             return Err(PatchError::Superseded);
         }
         let record = (self.migrate)(to).map_err(|error| PatchError::Open(Arc::new(error)))?;
         let mut draft = record.draft();
         self.changes.apply(self.schema, &mut draft)?;
-        self.rotate(&mut draft.meta, standing);
+        self.rotate(&mut draft.meta, status);
         self.finish(&mut draft)
     }
 
     fn may_destroy(&self, record: &Record) -> bool {
-        record.meta().standing(&self.presented, self.now) != Standing::Superseded
+        record.meta().secret_status(&self.presented, self.now) != SecretStatus::Superseded
     }
 
     fn was_applied(&self, record: &Record) -> Option<bool> {

@@ -1,16 +1,16 @@
-//! What can go wrong, and at which byte.
+//! Errors of decoding, with the byte at which they occurred, and of encoding.
 //!
-//! Neither error repeats what a session holds: of a value that does not fit, only its kind is named.
+//! No error contains a value, which may be secret: of a value that does not fit, only the kind is named.
 
 use std::fmt::{self, Display, Formatter};
 
 use serde::de::{Expected, Unexpected};
 
-/// Bytes that are not the expected value.
+/// Bytes that cannot be decoded as the expected type.
 pub struct DecodeError(Box<Located>);
 
 struct Located {
-    /// None until the error has come up to where the position is known.
+    /// `None` until the error reaches a caller that knows the position.
     position: Option<usize>,
     kind: DecodeKind,
 }
@@ -51,7 +51,7 @@ impl DecodeError {
         }))
     }
 
-    /// The same error, at `position` unless it knows better.
+    /// Sets the position, unless it has one.
     #[cold]
     #[inline(never)]
     pub(super) fn at(mut self, position: usize) -> Self {
@@ -59,7 +59,7 @@ impl DecodeError {
         self
     }
 
-    /// The byte, counted from the start of the input, at which the item that does not fit begins.
+    /// The offset from the start of the input, in bytes, of the item that does not fit.
     pub fn position(&self) -> usize {
         self.0.position.unwrap_or(0)
     }
@@ -86,9 +86,12 @@ impl Display for DecodeError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.0.kind {
             DecodeKind::End => f.write_str("the input ends inside an item"),
-            DecodeKind::Head(byte) => write!(f, "{byte:#04x} begins no well-formed item here"),
+            DecodeKind::Head(byte) => write!(f, "{byte:#04x} does not begin a well-formed item here"),
             DecodeKind::Length { claimed, remaining } => {
-                write!(f, "a length of {claimed} is claimed and {remaining} bytes remain")
+                write!(
+                    f,
+                    "a length of {claimed} does not fit in the {remaining} bytes that remain"
+                )
             }
             DecodeKind::Mismatch { expected, found } => write!(f, "expected {expected}, found {found}"),
             DecodeKind::Unread { expected } => write!(f, "expected the end of {expected}, found more items"),
@@ -127,7 +130,7 @@ impl serde::de::Error for DecodeError {
     }
 }
 
-/// serde's own text would quote the value, which may be somebody's secret.
+/// The kind alone: serde's own text quotes the value.
 fn kind_of(found: &Unexpected<'_>) -> &'static str {
     match found {
         Unexpected::Bool(_) => "boolean",
@@ -153,7 +156,7 @@ struct OneOf(&'static [&'static str]);
 impl Display for OneOf {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return f.write_str("none at all");
+            return f.write_str("none");
         }
         for (index, name) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
@@ -163,17 +166,17 @@ impl Display for OneOf {
     }
 }
 
-/// A value that has no encoding.
+/// A value that cannot be encoded.
 pub struct EncodeError(Box<EncodeKind>);
 
 #[derive(Debug)]
 pub(super) enum EncodeKind {
     TooDeep,
     DuplicateKey,
-    /// A `Serialize` that calls out of order.
+    /// A `Serialize` that does not call for keys and values in turn.
     Unpaired,
-    /// A `Serialize` that goes on after an error.
-    PassedOver,
+    /// A `Serialize` that ignores an error and continues.
+    IgnoredError,
     Tag,
     Message(String),
 }
@@ -195,9 +198,11 @@ impl Display for EncodeError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             EncodeKind::TooDeep => write!(f, "the value nests more than {} deep", super::MAX_DEPTH),
-            EncodeKind::DuplicateKey => f.write_str("a map has two entries of the same key"),
+            EncodeKind::DuplicateKey => f.write_str("a map has two entries with the same key"),
             EncodeKind::Unpaired => f.write_str("a map has a key without a value, or a value without a key"),
-            EncodeKind::PassedOver => f.write_str("a part of it could not be written, and its `Serialize` went on"),
+            EncodeKind::IgnoredError => {
+                f.write_str("a part of the value failed, and its `Serialize` ignored the error")
+            }
             EncodeKind::Tag => f.write_str("a tag is not an unsigned integer"),
             EncodeKind::Message(message) => f.write_str(message),
         }

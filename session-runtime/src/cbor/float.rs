@@ -6,8 +6,8 @@ const HALF: u8 = 0xf9;
 const SINGLE: u8 = 0xfa;
 const DOUBLE: u8 = 0xfb;
 
-/// Appends a float. Every NaN becomes the one quiet NaN (section 4.2.2): which bits a computation leaves in a NaN is not
-/// the same everywhere.
+/// Appends a float. Every NaN becomes the same quiet NaN (section 4.2.2), because the bits of a computed NaN differ
+/// between platforms.
 pub(super) fn push(out: &mut Vec<u8>, value: f64) {
     if value.is_nan() {
         out.extend_from_slice(&[HALF, 0x7e, 0x00]);
@@ -15,7 +15,7 @@ pub(super) fn push(out: &mut Vec<u8>, value: f64) {
     }
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "whether it loses anything is what the next line asks"
+        reason = "the next line checks whether it loses anything"
     )]
     let single = value as f32;
     if f64::from(single).to_bits() != value.to_bits() {

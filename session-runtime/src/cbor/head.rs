@@ -1,14 +1,14 @@
-//! The heads of CBOR items (RFC 8949, section 3): what they are, and functions that append them.
+//! The heads of CBOR items (RFC 8949, section 3), and functions that append them.
 
 use super::float;
 
-/// What kind of item a head begins.
+/// The major type of an item (section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Major {
-    /// The integer that the argument is.
+    /// The argument, as an integer.
     Unsigned = 0,
-    /// The integer -1 minus the argument.
+    /// -1 minus the argument, as an integer.
     Negative = 1,
     /// A byte string.
     Bytes = 2,
@@ -18,7 +18,7 @@ pub enum Major {
     Array = 4,
     /// A map.
     Map = 5,
-    /// A tag, and the item it is about.
+    /// A tag, followed by the tagged item.
     Tag = 6,
     /// A boolean, null, undefined, another simple value, a float or the break.
     Simple = 7,
@@ -52,28 +52,28 @@ pub(super) const BIG_NEGATIVE: u64 = 3;
 /// The head of one item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The kind of item.
+    /// The major type.
     pub major: Major,
-    /// The low five bits of the first byte: how the argument is written.
+    /// The low five bits of the first byte, which tell how the argument is encoded.
     pub info: u8,
-    /// The value, length, count, tag or bits of a float; 0 for an indefinite length.
+    /// The value, the length, the count, the tag, or the bits of a float; 0 for an indefinite length.
     pub argument: u64,
 }
 
 impl Head {
-    /// True of strings, arrays and maps that go on to a break, and of the break itself.
+    /// Whether it is a string, array or map that a break ends, or the break itself.
     #[inline]
     pub fn is_indefinite(self) -> bool {
         self.info == 31
     }
 
-    /// The break that ends an item of indefinite length.
+    /// Whether it is the break that ends an item of indefinite length.
     #[inline]
     pub fn is_break(self) -> bool {
         self.major == Major::Simple && self.info == 31
     }
 
-    /// The float that the item is, if it is one.
+    /// The float, if the item is one.
     pub fn float(self) -> Option<f64> {
         match (self.major, self.info) {
             (Major::Simple, 25) => u16::try_from(self.argument).ok().map(float::from_half),
@@ -85,7 +85,7 @@ impl Head {
         }
     }
 
-    /// What the item is, in words.
+    /// The kind of item, for error messages.
     pub fn describe(self) -> &'static str {
         match (self.major, self.info) {
             (Major::Unsigned, _) => "an unsigned integer",
@@ -119,7 +119,7 @@ pub fn push_head(out: &mut Vec<u8>, major: Major, argument: u64) {
 
 #[inline(never)]
 fn push_long_head(out: &mut Vec<u8>, kind: u8, argument: u64) {
-    #[expect(clippy::cast_possible_truncation, reason = "each arm has looked at the size")]
+    #[expect(clippy::cast_possible_truncation, reason = "each arm's range fits the type")]
     match argument {
         0..=0xff => out.extend_from_slice(&[kind | 0x18, argument as u8]),
         0x100..=0xffff => {
@@ -137,7 +137,7 @@ fn push_long_head(out: &mut Vec<u8>, kind: u8, argument: u64) {
     }
 }
 
-/// How many bytes [`push_head`] appends for an argument.
+/// The number of bytes that [`push_head`] appends for an argument.
 #[inline]
 pub const fn head_len(argument: u64) -> usize {
     match argument {
@@ -149,7 +149,7 @@ pub const fn head_len(argument: u64) -> usize {
     }
 }
 
-/// How many bytes a string of that length has, with its head.
+/// The number of bytes of a string of that length, with its head.
 #[inline]
 pub const fn string_len(length: usize) -> usize {
     head_len(length as u64) + length
@@ -167,17 +167,17 @@ pub fn push_text(out: &mut Vec<u8>, text: &str) {
     push_name(out, text.as_bytes());
 }
 
-/// Appends a text string that is known to be UTF-8.
+/// Appends a text string; `text` must be UTF-8.
 #[inline]
 fn push_utf8(out: &mut Vec<u8>, text: &[u8]) {
     push_head(out, Major::Text, text.len() as u64);
     out.extend_from_slice(text);
 }
 
-/// Appends a text string that is known to be UTF-8 and mostly short, and returns its [`prefix`].
+/// Appends a text string that is mostly short, and returns its [`prefix`]. `text` must be UTF-8.
 ///
-/// A short one is written as whole words of which the end is taken back: fewer steps than to copy that many bytes, and
-/// where the text is a constant, so are the words.
+/// Up to 15 bytes are written as one or two whole words, which are then truncated. That is faster than copying a variable
+/// number of bytes, and if the text is a constant, so are the words.
 #[inline]
 pub(super) fn push_name(out: &mut Vec<u8>, text: &[u8]) -> u64 {
     let (start, length) = (out.len(), text.len());
@@ -200,7 +200,7 @@ pub(super) fn push_name(out: &mut Vec<u8>, text: &[u8]) -> u64 {
     prefix(out.get(start..).unwrap_or_default())
 }
 
-/// The first eight bytes of an item as a number, zeros behind a shorter one.
+/// The first eight bytes of an item as a big-endian number; a shorter item is padded with zeros.
 #[inline]
 pub(super) fn prefix(item: &[u8]) -> u64 {
     match item.first_chunk() {
@@ -216,19 +216,19 @@ pub fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Appends the head of an array; that many items must follow.
+/// Appends the head of an array, which that many items must follow.
 #[inline]
 pub fn push_array(out: &mut Vec<u8>, items: usize) {
     push_head(out, Major::Array, items as u64);
 }
 
-/// Appends the head of a map; that many entries must follow, in the order of their encoded keys.
+/// Appends the head of a map, which that many entries must follow, in the order of their encoded keys.
 #[inline]
 pub fn push_map(out: &mut Vec<u8>, entries: usize) {
     push_head(out, Major::Map, entries as u64);
 }
 
-/// Appends a tag; the item it is about must follow.
+/// Appends a tag, which the tagged item must follow.
 #[inline]
 pub fn push_tag(out: &mut Vec<u8>, tag: u64) {
     push_head(out, Major::Tag, tag);

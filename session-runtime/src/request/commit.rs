@@ -332,7 +332,7 @@ impl State {
             let later = std::mem::replace(&mut self.changes, staged.changes);
             self.has_failed = later.is_empty() && self.actions.is_empty();
             self.actions |= staged.actions;
-            if let Err(error) = self.changes.fold(session.schema, later) {
+            if let Err(error) = self.changes.stage(session.schema, later) {
                 self.deferred_error = Some(refused(session.schema.name, error.into()));
             }
             return;

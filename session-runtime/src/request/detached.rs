@@ -21,7 +21,7 @@ pub struct Detached<T: Session> {
 
 impl<T: Session> Detached<T> {
     pub(super) fn new(session: Arc<RequestSession>) -> Self {
-        let fields = session.open::<T>().unwrap_or_else(|_| T::fresh());
+        let fields = session.open::<T>().unwrap_or_else(|_| T::with_defaults());
         Self {
             fields,
             session,

@@ -12,7 +12,7 @@ use crate::cascade::LoadError;
 use crate::cascade::inner::StoreInner;
 use crate::cascade::outcome::refused;
 use crate::session::changes::{ChangeError, Changes};
-use crate::session::meta::{Meta, Millis, Nonces, SecretHash, Standing};
+use crate::session::meta::{Meta, Millis, Nonces, SecretHash, SecretStatus};
 use crate::session::migrate::migrate;
 use crate::session::record::Record;
 use crate::session::{Migrate, OpenError, Schema, Session};
@@ -131,7 +131,7 @@ impl RequestSession {
         };
         let (name, key) = (self.schema.name, self.store.key(&token.sid()));
         let (hash, now) = (token.hash(), self.store.backend.now());
-        let is_secret_valid = |meta: &Meta| meta.standing(&hash, now) != Standing::Superseded;
+        let is_secret_valid = |meta: &Meta| meta.secret_status(&hash, now) != SecretStatus::Superseded;
         let (found, report) = self.store.load(name, self.schema.tiers, &key, is_secret_valid).await?;
         let mut state = self.lock();
         state.load.get_or_insert(report);
@@ -154,7 +154,7 @@ impl RequestSession {
             Some(LoadState::Known(known)) => Some(&known.record),
             _ => None,
         };
-        let unchanged = || known.map_or_else(|| Ok(T::fresh()), T::open);
+        let unchanged = || known.map_or_else(|| Ok(T::with_defaults()), T::open);
         if state.changes.is_empty() {
             return unchanged();
         }
@@ -186,7 +186,7 @@ impl RequestSession {
             return;
         }
         (state.has_failed, state.is_error_reported) = (false, false);
-        if let Err(error) = changes.and_then(|changes| state.changes.fold(self.schema, changes)) {
+        if let Err(error) = changes.and_then(|changes| state.changes.stage(self.schema, changes)) {
             state.deferred_error = Some(refused(self.schema.name, error.into()));
         }
     }
@@ -194,7 +194,7 @@ impl RequestSession {
     /// Stages what was changed in `fields`, and opens them anew, so that it is not staged again.
     pub(super) fn stage_and_reopen<T: Session>(&self, fields: &mut T::Fields) -> Result<(), OpenError> {
         self.stage::<T>(fields);
-        *fields = T::fresh();
+        *fields = T::with_defaults();
         *fields = self.open::<T>()?;
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! What one request changed in a session, apart from the record it was changed in, so that the changes can be made
-//! again on top of what others wrote.
+//! The changes that one request made to a session, independent of the record it loaded, so that they can be applied to
+//! the record that another request has stored since.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,18 +8,20 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::merge::{MergeError, Three};
+use super::Session;
+use super::error::FieldError;
+use super::merge::{MergeError, ThreeWay};
 use super::record::Draft;
-use super::slot::drop_aside;
-use super::{FieldError, FieldSpec, Schema, Session};
+use super::schema::{FieldSpec, Schema};
+use super::slot::drop_quarantined;
 
-/// One field, changed.
+/// A changed field.
 #[derive(Clone, Debug)]
 struct FieldChange {
     spec: &'static FieldSpec,
-    /// Which of the schema's fields it is.
+    /// The index of the field in the schema.
     index: usize,
-    /// Where in [`Changes::values`] the value is that it had; `None` where the record had no such field.
+    /// Where in [`Changes::values`] its old value is; `None` where the record had no such field.
     base: Option<Range<usize>>,
     /// Where in [`Changes::values`] its new value is.
     ours: Range<usize>,
@@ -30,16 +32,16 @@ struct FieldChange {
 pub struct Changes {
     /// Most requests change one.
     list: SmallVec<[FieldChange; 1]>,
-    /// Old values and new ones, one behind the other.
+    /// The old and new values, one after the other.
     values: Vec<u8>,
 }
 
-/// Why changes cannot be made to a record.
+/// Why changes cannot be applied to a record.
 #[derive(Clone, Debug)]
 pub struct ChangeError {
-    /// The field, and what went wrong with it.
+    /// The field, and the cause.
     pub source: Arc<FieldError>,
-    /// Whether the field's strategy is `reject`: the two writers are meant to conflict.
+    /// Whether the field's strategy is `reject`, so that this is the conflict that the strategy asks for.
     pub is_rejected: bool,
 }
 
@@ -53,9 +55,9 @@ impl From<FieldError> for ChangeError {
 }
 
 impl Changes {
-    /// What was changed in `fields` since they were opened. A field that was touched and left as it was is not in it.
+    /// The changes in `fields` since they were opened, without fields that were touched but have their old value.
     pub fn collect<T: Session>(fields: &T::Fields) -> Result<Self, FieldError> {
-        /// What a value is taken to need beyond what it needed before.
+        /// By how much a new value is assumed to be longer than the old one.
         const GROWTH: usize = 16;
         let record = T::record(fields);
         let touched = || {
@@ -110,9 +112,9 @@ impl Changes {
         specs.find(|spec| spec.privileged).map(|spec| spec.name)
     }
 
-    /// Adds `later`, which were made within the same request on top of these, or beside them. What they undo is no
-    /// change any more. After an error these are as they were.
-    pub fn fold(&mut self, schema: &'static Schema, later: Self) -> Result<(), ChangeError> {
+    /// Adds `later` changes of the same request, made after these or concurrently. A field that is back at its old value
+    /// is no longer a change. Leaves `self` unchanged on error.
+    pub fn stage(&mut self, schema: &'static Schema, later: Self) -> Result<(), ChangeError> {
         if self.is_empty() {
             *self = later;
             return Ok(());
@@ -124,38 +126,38 @@ impl Changes {
             if let Some(earlier) = earlier {
                 let theirs = Some(&values[earlier.ours.clone()]);
                 let merged = reconcile(schema, spec, base, theirs, ours)?;
-                earlier.ours = keep(&mut values, &merged);
+                earlier.ours = push_value(&mut values, &merged);
             } else {
-                let base = base.map(|base| keep(&mut values, base));
-                let ours = keep(&mut values, ours);
+                let base = base.map(|base| push_value(&mut values, base));
+                let ours = push_value(&mut values, ours);
                 list.push(FieldChange { base, ours, ..*change });
             }
         }
-        *self = Self { list, values }.without_undone();
+        *self = Self { list, values }.prune_noops();
         Ok(())
     }
 
-    /// Those that are changes still, and of the values only what they hold: a session that is changed again and again
-    /// must not keep all that it ever was.
-    fn without_undone(&self) -> Self {
+    /// Only the fields whose new value differs from the old one, and only the values in use: a session that is staged
+    /// again and again must not accumulate its earlier values.
+    fn prune_noops(&self) -> Self {
         let mut kept = Self::default();
         for change in &self.list {
             let (base, ours) = (self.base(change), self.ours(change));
             let mut default = Vec::new();
-            let is_undone = match base {
+            let is_noop = match base {
                 Some(base) => base == ours,
                 None => (change.spec.default)(&mut default).is_ok() && default == ours,
             };
-            if !is_undone {
-                let ours = keep(&mut kept.values, ours);
-                let base = base.map(|base| keep(&mut kept.values, base));
+            if !is_noop {
+                let ours = push_value(&mut kept.values, ours);
+                let base = base.map(|base| push_value(&mut kept.values, base));
                 kept.list.push(FieldChange { base, ours, ..*change });
             }
         }
         kept
     }
 
-    /// Makes the changes in a record.
+    /// Applies the changes to a record, merging each field that another writer has changed since.
     pub fn apply<'a>(&'a self, schema: &'static Schema, draft: &mut Draft<'a>) -> Result<(), ChangeError> {
         draft.reserve(self.list.len());
         let (record, mut missing) = (draft.from(), 0);
@@ -163,7 +165,7 @@ impl Changes {
             let FieldChange { spec, index, .. } = change;
             let at = record.position(spec.name, index.saturating_sub(missing));
             missing = index - at.unwrap_or_else(|at| at).min(*index);
-            let theirs = at.ok().and_then(|at| record.bytes().get(record.place(at)?));
+            let theirs = at.ok().and_then(|at| record.bytes().get(record.value_range(at)?));
             let (base, ours) = (self.base(change), self.ours(change));
             let value = if base == theirs {
                 Cow::Borrowed(ours)
@@ -171,8 +173,8 @@ impl Changes {
                 reconcile(schema, spec, base, theirs, ours)?
             };
             draft.edit_at(at, spec.name.into(), Some(value));
-            if spec.or_default {
-                drop_aside(draft, spec.name);
+            if spec.default_on_invalid {
+                drop_quarantined(draft, spec.name);
             }
         }
         Ok(())
@@ -187,14 +189,14 @@ impl Changes {
     }
 }
 
-/// Puts a value behind the others, and says where it is.
-fn keep(values: &mut Vec<u8>, value: &[u8]) -> Range<usize> {
+/// Appends a value, and returns where it is.
+fn push_value(values: &mut Vec<u8>, value: &[u8]) -> Range<usize> {
     let start = values.len();
     values.extend_from_slice(value);
     start..values.len()
 }
 
-/// The names of the fields. Never their values, which may be secrets.
+/// Shows the names of the fields, but not their values, which may be secret.
 impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
@@ -203,7 +205,7 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// The value of a field that went from `base` to `ours` here and from `base` to `theirs` elsewhere.
+/// The value of a field that this request changed from `base` to `ours`, and another one to `theirs`.
 fn reconcile<'a>(
     schema: &'static Schema,
     spec: &'static FieldSpec,
@@ -216,12 +218,11 @@ fn reconcile<'a>(
         (spec.default)(&mut default).map_err(|error| FieldError::new(schema.name, spec.name, "encode", error))?;
     }
     let (base, theirs) = (base.unwrap_or(&default), theirs.unwrap_or(&default));
-    // Only where they changed nothing. Where they came to the very value that we did, it is still for the strategy to
-    // say what the two come to: of two that added one, both count.
+    // Not also where theirs equals ours: two writers that each added one have the same value, and both additions count.
     if base == theirs {
         return Ok(ours.into());
     }
-    let merged = (spec.merge)(&Three { base, theirs, ours });
+    let merged = (spec.merge)(&ThreeWay { base, theirs, ours });
     merged.map(Cow::Owned).map_err(|error: MergeError| ChangeError {
         is_rejected: error.is_rejected(),
         source: Arc::new(FieldError::new(schema.name, spec.name, "merge", error)),

@@ -1,8 +1,8 @@
 use std::error::Error;
 use std::fmt;
 
-/// A field of a session that could not be decoded, upgraded, encoded or merged. Names the session and the field, and
-/// keeps the cause as its [`source`](Error::source).
+/// A field of a session that could not be decoded, upgraded, encoded or merged. Names the session and the field; the
+/// cause is its [`source`](Error::source).
 #[derive(Debug)]
 pub struct FieldError {
     session: &'static str,
@@ -12,7 +12,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// An error in `field` of the session called `session`, while `doing` something, such as `"decode"`.
+    /// An error in `field` of the session called `session`. `doing` is the verb of the message, such as `"decode"`.
     pub fn new(
         session: &'static str,
         field: &'static str,
@@ -54,6 +54,27 @@ impl Error for FieldError {
     }
 }
 
+/// Why a field's stored bytes could not be upgraded, and at which step.
+pub struct UpgradeError {
+    doing: &'static str,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl UpgradeError {
+    /// `doing` is as in [`FieldError::new`].
+    pub(super) fn new(doing: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            doing,
+            source: source.into(),
+        }
+    }
+
+    /// As an error in `field` of the session called `session`.
+    pub(super) fn in_field(self, session: &'static str, field: &'static str) -> FieldError {
+        FieldError::new(session, field, self.doing, self.source)
+    }
+}
+
 /// A stored record that this binary cannot open. Its bytes are left as they are.
 #[derive(Debug)]
 pub struct OpenError(Kind);
@@ -69,7 +90,7 @@ enum Kind {
 }
 
 impl OpenError {
-    /// The record has the version `stored`, and this binary knows none above `known`.
+    /// The record has version `stored`, which is above `known`, the latest that this binary reads.
     pub(crate) fn newer(session: &'static str, stored: u32, known: u32) -> Self {
         Self(Kind::Newer { session, stored, known })
     }
@@ -82,7 +103,7 @@ impl OpenError {
         }
     }
 
-    /// The field that does not decode; `None` where the whole record is of a newer version.
+    /// The field that cannot be decoded or upgraded; `None` where the whole record is of a newer version.
     pub fn field(&self) -> Option<&'static str> {
         match &self.0 {
             Kind::Newer { .. } => None,
@@ -90,7 +111,7 @@ impl OpenError {
         }
     }
 
-    /// Whether a newer binary wrote the record, so that it is this one that is out of date.
+    /// Whether a newer binary wrote the record: then this binary is the one to be replaced.
     pub fn is_newer(&self) -> bool {
         matches!(self.0, Kind::Newer { .. })
     }
@@ -101,7 +122,8 @@ impl fmt::Display for OpenError {
         match &self.0 {
             Kind::Newer { session, stored, known } => write!(
                 f,
-                "session `{session}`: the record has version {stored}, written by a newer binary; this one knows up to version {known}"
+                "session `{session}`: the record has version {stored}, written by a newer binary; this one knows up to version \
+                 {known}: deploy the newer binary here too"
             ),
             Kind::Field(error) => error.fmt(f),
         }

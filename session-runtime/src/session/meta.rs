@@ -1,4 +1,4 @@
-//! What a record says about itself: its age, its secrets, its latest commits.
+//! The metadata of a record: times, secrets, and the latest commits.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use subtle::{Choice, ConstantTimeEq};
 
-/// How many commit nonces a record keeps: a commit whose outcome is unknown can be told from the record as long as
-/// fewer others came after it.
+/// How many commit nonces a record keeps. Whether a commit of unknown outcome was applied can be read off the record
+/// until this many others have followed it.
 pub const NONCES: usize = 8;
 
 /// A point in time, in milliseconds since the Unix epoch.
@@ -15,13 +15,13 @@ pub const NONCES: usize = 8;
 pub struct Millis(pub u64);
 
 impl Millis {
-    /// This much later; the end of time where that is too far.
+    /// The time that is `by` later; saturates.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// How long ago `earlier` was; zero where it is not earlier.
+    /// The time since `earlier`; zero where that is not earlier.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -42,16 +42,16 @@ impl From<Millis> for SystemTime {
     }
 }
 
-/// A random number that names one commit, so that it can be found again in the record it was written to.
+/// A random number that identifies one commit in the records that contain it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Nonce(pub u64);
 
-/// SHA-256 of a session's secret. What is stored logs nobody in; `Debug` shows nothing all the same.
+/// SHA-256 of a session's secret. The hash does not authenticate anybody; `Debug` hides it all the same.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecretHash(pub [u8; 32]);
 
 impl SecretHash {
-    /// Eight bytes at a time, but always all of them.
+    /// Compares eight bytes at a time, and always all of them.
     fn ct_eq(&self, other: &Self) -> Choice {
         let word = |word: &[u8; 8]| u64::from_ne_bytes(*word);
         let pairs = self.0.as_chunks().0.iter().zip(other.0.as_chunks().0);
@@ -66,20 +66,20 @@ impl fmt::Debug for SecretHash {
     }
 }
 
-/// What a record says about itself.
+/// The metadata of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// When the session was created.
     pub created: Millis,
-    /// When it was last written because of use.
+    /// When it was last renewed by being used.
     pub renewed: Millis,
-    /// When it ends, however much it is used.
+    /// When it ends, even if it is in use.
     pub deadline: Millis,
-    /// Of the present secret.
+    /// The hash of the current secret.
     pub secret: SecretHash,
-    /// Of the secret before, honoured until the time beside it.
+    /// The hash of the secret before it, and until when that is accepted.
     pub previous: Option<(SecretHash, Millis)>,
-    /// How many commits the record has seen, its creation included.
+    /// The number of commits, including the one that created the record.
     pub commits: u64,
     /// The nonces of the latest commits.
     pub nonces: Nonces,
@@ -93,7 +93,7 @@ pub struct Nonces {
 }
 
 impl Nonces {
-    /// Puts one behind the others; where there are as many as can be, the oldest goes.
+    /// Appends one; drops the oldest where there are [`NONCES`] already.
     pub fn push(&mut self, nonce: Nonce) {
         if self.len == NONCES {
             self.list.rotate_left(1);
@@ -129,14 +129,14 @@ impl fmt::Debug for Nonces {
 }
 
 impl Meta {
-    /// Counts one more commit.
+    /// Counts a commit, and keeps its nonce.
     pub fn push(&mut self, nonce: Nonce) {
         self.nonces.push(nonce);
         self.commits = self.commits.saturating_add(1);
     }
 
-    /// Whether the commit with this nonce is in the record: `None` where it could be, but is too long ago to tell,
-    /// given that the record had seen `base` commits when that one set out.
+    /// Whether the commit with this nonce was applied to the record. `base` is the number of commits in the record that
+    /// it started from. `None` where more commits have followed than there are nonces, so that this cannot be told.
     pub fn was_applied(&self, nonce: Nonce, base: u64) -> Option<bool> {
         if self.nonces.contains(&nonce) {
             return Some(true);
@@ -145,28 +145,28 @@ impl Meta {
     }
 }
 
-/// What a secret is to a session.
+/// Whether a secret belongs to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// The present secret.
+pub enum SecretStatus {
+    /// The current secret.
     Current,
-    /// The secret before, within its grace.
+    /// The secret before it, within its grace period.
     Previous,
-    /// None that counts any more.
+    /// Neither of these.
     Superseded,
 }
 
 impl Meta {
-    /// What a secret, given by its hash, is to this session. Takes the same time whatever the secret.
-    pub fn standing(&self, secret: &SecretHash, now: Millis) -> Standing {
+    /// The status of the secret with this hash. Takes the same time whatever the hash.
+    pub fn secret_status(&self, secret: &SecretHash, now: Millis) -> SecretStatus {
         let current = self.secret.ct_eq(secret);
         let previous = self.previous.as_ref().map(|(hash, until)| (hash.ct_eq(secret), *until));
         if current.into() {
-            return Standing::Current;
+            return SecretStatus::Current;
         }
         match previous {
-            Some((same, until)) if same.into() && now < until => Standing::Previous,
-            _ => Standing::Superseded,
+            Some((same, until)) if same.into() && now < until => SecretStatus::Previous,
+            _ => SecretStatus::Superseded,
         }
     }
 }

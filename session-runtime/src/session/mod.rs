@@ -1,5 +1,7 @@
-//! A session as a value: the trait that the derive implements, its schema, its stored record, its fields, what changed in
-//! them, and how two changes are merged.
+//! A session as a value: the trait that the derive implements, the schema, the stored record, the fields of an open
+//! session, the changes to them, how concurrent changes are merged, and how old records are migrated.
+//!
+//! Imports go one way: error, meta, merge, schema, record, slot, the trait below, then migrate and changes.
 
 pub mod changes;
 mod error;
@@ -11,18 +13,23 @@ mod schema;
 mod served_by;
 pub mod slot;
 
+use std::borrow::Cow;
+
 use crate::tier::Tiers;
 use record::Record;
 use slot::AnySlot;
 
 pub use error::{FieldError, OpenError};
-pub use schema::{FieldSpec, Migrate, Schema};
+pub use schema::{FieldSpec, Schema};
 pub use served_by::{HasDatastore, HasMemcache, ServedBy};
+
+/// Migrates a record that an older version of the program wrote to the current version.
+pub type Migrate = for<'a> fn(&'a Record) -> Result<Cow<'a, Record>, OpenError>;
 
 /// A struct that can be kept as a session: `#[derive(Session)]`.
 ///
-/// The derive writes a companion struct, named after the session with `Fields` behind it, that holds the fields and
-/// has an accessor for each; a `TypedSession<T>` dereferences to it.
+/// The derive generates a companion struct, named after the session plus `Fields`, that holds the fields and has an
+/// accessor for each; a `TypedSession<T>` dereferences to it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a session",
     label = "this is not a session",
@@ -35,18 +42,22 @@ pub trait Session: Sized + 'static {
     /// Name, version and fields.
     const SCHEMA: &'static Schema;
 
+    /// Migrates an older record to the version before this one, where `previous` names it.
+    #[doc(hidden)]
+    const MIGRATE_TO_PREVIOUS: Option<Migrate> = None;
+
     /// The fields with their accessors.
     type Fields: Send + Sync + 'static;
 
-    /// Fields that all have their defaults.
+    /// The fields of a new session.
     #[doc(hidden)]
-    fn fresh() -> Self::Fields;
+    fn with_defaults() -> Self::Fields;
 
-    /// The fields of a stored record, each brought up to the present version.
+    /// The fields of a stored record, each upgraded to the current version.
     #[doc(hidden)]
     fn open(record: &Record) -> Result<Self::Fields, OpenError>;
 
-    /// The fields of a value that an earlier version's struct was turned into.
+    /// The fields of a value that was converted from an earlier version's struct.
     #[doc(hidden)]
     fn from_value(value: Self) -> Result<Self::Fields, FieldError>;
 
@@ -54,7 +65,7 @@ pub trait Session: Sized + 'static {
     #[doc(hidden)]
     fn into_value(fields: Self::Fields) -> Result<Self, FieldError>;
 
-    /// The bytes of the record that the fields were opened from; none where there was none.
+    /// The bytes of the record that the fields were opened from; empty for a new session.
     #[doc(hidden)]
     fn record(fields: &Self::Fields) -> &[u8];
 

@@ -1,39 +1,30 @@
-//! What the derive says of a struct: its name, its version, and how each field is stored.
+//! What the derive knows of a struct: its name, its version, and how each field is stored and merged.
 
-use std::borrow::Cow;
-
-use super::OpenError;
 use super::merge::MergeFn;
-use super::record::Record;
 use crate::cbor::EncodeError;
 use crate::tier::Tiers;
-
-/// Brings a record that another version of the program wrote up to the present one.
-pub type Migrate = for<'a> fn(&'a Record) -> Result<Cow<'a, Record>, OpenError>;
 
 /// What a session is called, and how its fields are stored.
 #[derive(Debug)]
 pub struct Schema {
-    /// The name in records and, behind its prefix, of the cookie.
+    /// The name in records, and in the name of the cookie after its prefix.
     pub name: &'static str,
-    /// The version of the struct, from 1; it never goes down.
+    /// The version of the struct, from 1; it never decreases.
     pub version: u32,
-    /// A hash of the fields' names, types and attributes as written.
+    /// A hash of the fields' names, types and attributes, as they are in the source.
     pub fingerprint: u64,
     /// The tiers it lives in.
     pub tiers: Tiers,
-    /// The fields, in the order in which a record has them: shorter names first.
+    /// The fields, in their order in a record: shorter names first.
     pub fields: &'static [FieldSpec],
-    /// Names of fields that are gone: dropped from a record when it is next written.
+    /// Names of removed fields: a record drops them when it is next written.
     pub removed: &'static [&'static str],
     /// The struct of the version before, where `previous` names it.
     pub previous: Option<&'static Schema>,
-    /// Brings an older record up to that version.
-    pub migrate_to_previous: Option<Migrate>,
 }
 
 impl Schema {
-    /// Of a struct that does not compile.
+    /// For a struct with errors in its attributes, so that these are the only errors of the compiler.
     #[doc(hidden)]
     pub const STUB: Self = Self {
         name: "",
@@ -43,12 +34,11 @@ impl Schema {
         fields: &[],
         removed: &[],
         previous: None,
-        migrate_to_previous: None,
     };
 
-    /// The names under which a record of an earlier version may hold what this one no longer looks for: removed
-    /// fields, earlier names, and the fields that only earlier structs had.
-    pub fn gone(&self) -> impl Iterator<Item = &'static str> + use<'_> {
+    /// The names of fields that a record of an earlier version may have and this version does not: removed fields,
+    /// earlier names, and fields that only earlier structs have.
+    pub fn obsolete_names(&self) -> impl Iterator<Item = &'static str> + use<'_> {
         let own = |name: &&str| !self.fields.iter().any(|field| field.name == *name);
         let earlier = std::iter::successors(self.previous, |schema| schema.previous);
         earlier
@@ -58,25 +48,16 @@ impl Schema {
             .chain(self.removed.iter().copied())
     }
 
-    /// Whether the value that a record holds under `name` is kept from people's eyes: that of a `secret` field, under
-    /// any name that it has had and set aside, and what neither this struct nor one before it knows.
-    pub fn hides(&self, name: &str) -> bool {
-        let aside = name.strip_prefix('~').and_then(|rest| rest.split_once('~'));
-        let name = aside.map_or(name, |(_, field)| field);
+    /// Whether the value under `name` in a record must not be shown to people: that of a `secret` field, also under an
+    /// earlier name or quarantined, and that of a field that neither this struct nor an earlier one knows.
+    pub fn is_secret(&self, name: &str) -> bool {
+        let quarantined = name.strip_prefix('~').and_then(|rest| rest.split_once('~'));
+        let name = quarantined.map_or(name, |(_, field)| field);
         let mut known = std::iter::successors(Some(self), |schema| schema.previous)
             .flat_map(|schema| schema.fields)
             .filter(|field| field.name == name || field.was.contains(&name))
             .peekable();
         known.peek().is_none() || known.any(|field| field.secret)
-    }
-
-    /// An error where a newer binary than this one wrote the record.
-    #[doc(hidden)]
-    pub fn refuse_newer(&self, record: &Record) -> Result<(), OpenError> {
-        if record.version() > self.version {
-            return Err(OpenError::newer(self.name, record.version(), self.version));
-        }
-        Ok(())
     }
 }
 
@@ -87,14 +68,15 @@ pub struct FieldSpec {
     pub name: &'static str,
     /// Its earlier names, newest first.
     pub was: &'static [&'static str],
-    /// Encodes its default behind what is there.
+    /// Appends its encoded default.
     pub default: fn(&mut Vec<u8>) -> Result<(), EncodeError>,
     /// How two concurrent writers of it are reconciled.
     pub merge: MergeFn,
     /// Whether writing it rotates the session's secret.
     pub privileged: bool,
-    /// Whether its value is left out of `Debug` and of the JSON view.
+    /// Whether its value is hidden in `Debug` and in the JSON view.
     pub secret: bool,
-    /// Whether bytes that do not decode are set aside, and the default taken: `on_invalid = default`.
-    pub or_default: bool,
+    /// `on_invalid = default`: whether the field takes its default, and its bytes are quarantined, where these do not
+    /// decode.
+    pub default_on_invalid: bool,
 }

@@ -1,8 +1,8 @@
-//! Which stores have the tiers that a session names, as bounds that the compiler checks.
+//! Bounds by which the compiler checks that a store has the tiers of a session.
 
 use super::Session;
 
-/// A store that has the memcache tier; `T` is the session that asks for it.
+/// A store with a memcache tier. `T` is the session that needs it.
 #[diagnostic::on_unimplemented(
     message = "session `{T}` lives in the `memcache` tier, which the store of this router does not have",
     label = "this store has no `memcache` tier",
@@ -10,7 +10,7 @@ use super::Session;
 )]
 pub trait HasMemcache<T> {}
 
-/// A store that has the datastore tier; `T` is the session that asks for it.
+/// A store with a datastore tier. `T` is the session that needs it.
 #[diagnostic::on_unimplemented(
     message = "session `{T}` lives in the `datastore` tier, which the store of this router does not have",
     label = "this store has no `datastore` tier",
@@ -18,5 +18,5 @@ pub trait HasMemcache<T> {}
 )]
 pub trait HasDatastore<T> {}
 
-/// A session whose tiers are all in the store `S`. The derive implements it.
+/// A session whose tiers the store `S` has. The derive implements it.
 pub trait ServedBy<S>: Session {}

@@ -189,7 +189,7 @@ pub(crate) fn commit<T: Session>(record: &Record, fields: &T::Fields) -> Record 
 
 /// The stored cart.
 pub(crate) fn stored() -> Bytes {
-    let (mut fields, cart) = (Eager::fresh(), cart());
+    let (mut fields, cart) = (Eager::with_defaults(), cart());
     fields.set_user(cart.user);
     fields.set_currency(cart.currency);
     fields.set_lines(cart.lines);
@@ -205,7 +205,7 @@ pub(crate) fn stored() -> Bytes {
 
 /// The stored cart of lazy fields.
 pub(crate) fn stored_lazy() -> Bytes {
-    let (mut fields, cart) = (Lazy::fresh(), cart());
+    let (mut fields, cart) = (Lazy::with_defaults(), cart());
     fields.set_user(cart.user);
     fields.set_currency(cart.currency);
     fields.set_lines(cart.lines);

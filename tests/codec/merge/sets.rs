@@ -54,7 +54,7 @@ fn a_type_of_the_users_can_be_a_set() {
 fn a_stored_set_in_another_encoding_is_the_same_set() {
     // `[1, 2]` with an indefinite length and long heads, as another writer may put it.
     let base = b"\x9f\x18\x01\x19\x00\x02\xff";
-    let three = Three {
+    let three = ThreeWay {
         base,
         theirs: b"\x83\x01\x02\x03",
         ours: b"\x81\x02",

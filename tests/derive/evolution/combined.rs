@@ -75,7 +75,7 @@ fn discard(_: String) -> Result<u8, std::convert::Infallible> {
 }
 
 fn ledger_v1() -> Record {
-    let mut ledger = v1::Ledger::fresh();
+    let mut ledger = v1::Ledger::with_defaults();
     ledger.set_price("120".into());
     ledger.set_history("7".into());
     ledger.set_code("abc".into());

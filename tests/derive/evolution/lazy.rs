@@ -22,7 +22,7 @@ mod lazy_shop {
 #[test]
 fn a_lazy_field_is_decoded_at_first_use() {
     let record = with(
-        &written::<lazy_shop::Shop>(&lazy_shop::Shop::fresh()),
+        &written::<lazy_shop::Shop>(&lazy_shop::Shop::with_defaults()),
         "visits",
         text("many"),
     );
@@ -46,17 +46,20 @@ fn a_lazy_field_is_decoded_at_first_use() {
 
 #[test]
 fn a_lazy_field_of_another_struct_is_decoded_at_once() {
-    let record = edited(&written::<lazy_shop::Shop>(&lazy_shop::Shop::fresh()), |draft| {
-        draft.set("visits", text("many"));
-        draft.fingerprint ^= 1;
-    });
+    let record = edited(
+        &written::<lazy_shop::Shop>(&lazy_shop::Shop::with_defaults()),
+        |draft| {
+            draft.set("visits", text("many"));
+            draft.fingerprint ^= 1;
+        },
+    );
     assert_eq!(lazy_shop::Shop::open(&record).unwrap_err().field(), Some("visits"));
 }
 
 #[test]
 fn a_lazy_tolerant_field_reads_as_its_default_too() {
     let record = with(
-        &written::<lazy_shop::Shop>(&lazy_shop::Shop::fresh()),
+        &written::<lazy_shop::Shop>(&lazy_shop::Shop::with_defaults()),
         "stars",
         text("many"),
     );
@@ -83,7 +86,7 @@ fn a_lazy_tolerant_field_that_is_set_unread_is_merged_from_its_default() {
             pub(super) coupon: u8,
         }
     }
-    let record = written::<counted::Shop>(&counted::Shop::fresh());
+    let record = written::<counted::Shop>(&counted::Shop::with_defaults());
     let record = with(&with(&record, "stars", text("many")), "coupon", text("none"));
     let record = change::<counted::Shop>(&record, |shop| {
         shop.set_stars(12);

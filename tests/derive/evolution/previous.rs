@@ -54,7 +54,7 @@ impl From<CartV2> for Cart {
 
 #[test]
 fn a_record_is_migrated_through_every_previous_struct() {
-    let mut first = CartV1::fresh();
+    let mut first = CartV1::with_defaults();
     first.set_skus(vec!["a".into(), "b".into(), "a".into()]);
     first.set_count(3);
     first.set_note(Some("note".into()));
@@ -75,7 +75,7 @@ fn a_record_is_migrated_through_every_previous_struct() {
 #[test]
 fn a_change_is_applied_to_the_migrated_record() {
     let first = stored("cart_v1", &{
-        let mut first = CartV1::fresh();
+        let mut first = CartV1::with_defaults();
         first.set_skus(vec!["a".into(), "b".into(), "a".into()]);
         first.set_count(3);
         first.set_note(Some("note".into()));
@@ -88,7 +88,7 @@ fn a_change_is_applied_to_the_migrated_record() {
 
 #[test]
 fn an_unknown_field_is_kept_through_every_migration() {
-    let mut first = CartV1::fresh();
+    let mut first = CartV1::with_defaults();
     first.set_note(Some("note".into()));
     let first = edited(&written::<CartV1>(&first), |draft| {
         draft.set("a", text("first"));
@@ -103,7 +103,7 @@ fn an_unknown_field_is_kept_through_every_migration() {
 
 #[test]
 fn an_error_in_an_earlier_struct_names_its_field() {
-    let first = with(&written::<CartV1>(&CartV1::fresh()), "count", text("many"));
+    let first = with(&written::<CartV1>(&CartV1::with_defaults()), "count", text("many"));
     let before = first.clone();
     let error = Cart::open(&first).unwrap_err();
     assert_eq!((error.session(), error.field()), ("cart", Some("count")));

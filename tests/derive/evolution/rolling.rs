@@ -143,7 +143,7 @@ fn seen(record: &Record) -> Model {
 proptest! {
     #[test]
     fn neither_of_two_binaries_loses_what_the_other_wrote(steps in proptest::collection::vec(step(), 0..24)) {
-        let mut record = written::<old::Till>(&old::Till::fresh());
+        let mut record = written::<old::Till>(&old::Till::with_defaults());
         let mut model = Model::default();
         for step in steps {
             record = apply(&record, &mut model, step);
@@ -184,7 +184,7 @@ proptest! {
 }
 
 fn till_v1() -> Record {
-    let mut till = old::Till::fresh();
+    let mut till = old::Till::with_defaults();
     till.set_visits(5);
     till.set_note(Some("by hand".into()));
     till.push_notices("saved".into());

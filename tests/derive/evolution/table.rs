@@ -64,7 +64,7 @@ fn narrow(old: u64) -> Result<u32, TryFromIntError> {
 }
 
 fn shop_v1(price: &str) -> Record {
-    let mut shop = v1::Shop::fresh();
+    let mut shop = v1::Shop::with_defaults();
     shop.set_visits(5);
     shop.set_comment(Some("by hand".into()));
     shop.set_price(price.into());
@@ -145,7 +145,7 @@ fn a_step_that_fails_rejects_the_record_and_names_the_field() {
 #[test]
 fn a_record_of_a_newer_binary_is_rejected() {
     let newer = stored("shop_v3", &{
-        let mut shop = v3::Shop::fresh();
+        let mut shop = v3::Shop::with_defaults();
         shop.set_visits(5);
         shop.set_remark(Some("by hand".into()));
         shop.set_price(121);
@@ -156,7 +156,7 @@ fn a_record_of_a_newer_binary_is_rejected() {
     assert_eq!(error.field(), None);
     assert_eq!(
         error.to_string(),
-        "session `shop`: the record has version 3, written by a newer binary; this one knows up to version 1"
+        "session `shop`: the record has version 3, written by a newer binary; this one knows up to version 1: deploy the newer binary here too"
     );
 }
 

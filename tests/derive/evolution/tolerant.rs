@@ -22,7 +22,7 @@ mod with_default {
 }
 
 fn broken() -> Record {
-    let mut shop = with_default::Shop::fresh();
+    let mut shop = with_default::Shop::with_defaults();
     shop.set_visits(5);
     let broken = with(&written::<with_default::Shop>(&shop), "visits", text("many"));
     stored("shop_v1_broken", &broken)

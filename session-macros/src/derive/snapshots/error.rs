@@ -50,7 +50,7 @@ const _: () = {
         const TIERS: ::session_runtime::__private::Tiers = ::session_runtime::__private::Tiers::empty();
         const SCHEMA: &'static ::session_runtime::__private::Schema = &::session_runtime::__private::Schema::STUB;
         type Fields = ShopFields;
-        fn fresh() -> ShopFields {
+        fn with_defaults() -> ShopFields {
             ::core::unreachable!()
         }
         fn open(

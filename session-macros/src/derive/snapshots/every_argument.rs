@@ -86,7 +86,7 @@ const _: () = {
         #[doc = ""]
         #[doc = "If a lazy field does not decode."]
         fn snapshot(&self) -> ::core::result::Result<Shop, runtime::__private::FieldError> {
-            use runtime::__private::copying::*;
+            use runtime::__private::copy_traits::*;
             ::core::result::Result::Ok(Shop {
                 visits: (&self.__visits.copier(&self.record)).copy(),
                 r#type: (&self.__type.copier(&self.record)).copy(),
@@ -97,10 +97,10 @@ const _: () = {
     #[automatically_derived]
     impl ::core::fmt::Debug for ShopFields {
         fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-            use runtime::__private::showing::*;
+            use runtime::__private::debug_traits::*;
             let mut __debug = __f.debug_struct("ShopFields");
             __debug.field("visits", &runtime::__private::Redacted("[secret]"));
-            __debug.field("type", (&runtime::__private::Shown(self.__type.get())).shown());
+            __debug.field("type", (&runtime::__private::DebugProbe(self.__type.get())).debug_value());
             __debug.field("history", &self.__history);
             __debug.finish()
         }
@@ -118,7 +118,7 @@ const _: () = {
                 merge: runtime::__private::merge::union::<Vec<String>>,
                 privileged: false,
                 secret: false,
-                or_default: false,
+                default_on_invalid: false,
             },
             runtime::__private::FieldSpec {
                 name: "visits",
@@ -127,7 +127,7 @@ const _: () = {
                 merge: runtime::__private::merge::add::<u64>,
                 privileged: true,
                 secret: true,
-                or_default: false,
+                default_on_invalid: false,
             },
             runtime::__private::FieldSpec {
                 name: "history",
@@ -136,12 +136,11 @@ const _: () = {
                 merge: runtime::__private::merge::last_write,
                 privileged: false,
                 secret: false,
-                or_default: true,
+                default_on_invalid: true,
             },
         ],
         removed: &["old"],
         previous: ::core::option::Option::None,
-        migrate_to_previous: ::core::option::Option::None,
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]
@@ -182,19 +181,19 @@ const _: () = {
         const TIERS: runtime::__private::Tiers = Shop::TIERS;
         const SCHEMA: &'static runtime::__private::Schema = &__SCHEMA;
         type Fields = ShopFields;
-        fn fresh() -> ShopFields {
+        fn with_defaults() -> ShopFields {
             ShopFields {
                 record: ::core::default::Default::default(),
-                __type: runtime::__private::Slot::fresh(&__TYPE_1),
-                __visits: runtime::__private::Slot::fresh(&__VISITS_0),
-                __history: runtime::__private::LazySlot::fresh(&__HISTORY_2),
+                __type: runtime::__private::Slot::with_default(&__TYPE_1),
+                __visits: runtime::__private::Slot::with_default(&__VISITS_0),
+                __history: runtime::__private::LazySlot::with_default(&__HISTORY_2),
             }
         }
         fn open(
             __record: &runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, runtime::__private::OpenError> {
-            __SCHEMA.refuse_newer(__record)?;
-            let mut __opening = runtime::__private::Opening::new(&__SCHEMA, __record);
+            __record.refuse_newer(&__SCHEMA)?;
+            let mut __opening = runtime::__private::FieldCursor::new(&__SCHEMA, __record);
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::clone::Clone::clone(__record.bytes()),
                 __type: __TYPE_1.open(&mut __opening)?,

@@ -41,7 +41,7 @@ const _: () = {
         #[doc = "Copies all fields, as they are now, into a `Shop`."]
         #[must_use]
         pub fn snapshot(&self) -> Shop {
-            use ::session_runtime::__private::copying::*;
+            use ::session_runtime::__private::copy_traits::*;
             Shop {
                 lines: (&self.__lines.copier(&self.record)).copy(),
             }
@@ -50,11 +50,11 @@ const _: () = {
     #[automatically_derived]
     impl ::core::fmt::Debug for ShopFields {
         fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-            use ::session_runtime::__private::showing::*;
+            use ::session_runtime::__private::debug_traits::*;
             let mut __debug = __f.debug_struct("ShopFields");
             __debug.field(
                 "lines",
-                (&::session_runtime::__private::Shown(self.__lines.get())).shown(),
+                (&::session_runtime::__private::DebugProbe(self.__lines.get())).debug_value(),
             );
             __debug.finish()
         }
@@ -71,11 +71,10 @@ const _: () = {
             merge: ::session_runtime::__private::merge::last_write,
             privileged: false,
             secret: false,
-            or_default: false,
+            default_on_invalid: false,
         }],
         removed: &[],
         previous: ::core::option::Option::None,
-        migrate_to_previous: ::core::option::Option::None,
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]
@@ -102,17 +101,17 @@ const _: () = {
         const TIERS: ::session_runtime::__private::Tiers = Shop::TIERS;
         const SCHEMA: &'static ::session_runtime::__private::Schema = &__SCHEMA;
         type Fields = ShopFields;
-        fn fresh() -> ShopFields {
+        fn with_defaults() -> ShopFields {
             ShopFields {
                 record: ::core::default::Default::default(),
-                __lines: ::session_runtime::__private::Slot::fresh(&__LINES_0),
+                __lines: ::session_runtime::__private::Slot::with_default(&__LINES_0),
             }
         }
         fn open(
             __record: &::session_runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, ::session_runtime::__private::OpenError> {
-            __SCHEMA.refuse_newer(__record)?;
-            let mut __opening = ::session_runtime::__private::Opening::new(&__SCHEMA, __record);
+            __record.refuse_newer(&__SCHEMA)?;
+            let mut __opening = ::session_runtime::__private::FieldCursor::new(&__SCHEMA, __record);
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::clone::Clone::clone(__record.bytes()),
                 __lines: __LINES_0.open(&mut __opening)?,

@@ -1,4 +1,4 @@
-//! What a visitor sees of an array, a map, an enum and a tag.
+//! Arrays, maps, enums and tags, as a visitor accesses them.
 
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer, U64Deserializer};
 use serde::de::{
@@ -16,7 +16,7 @@ type Result<T, E = DecodeError> = std::result::Result<T, E>;
 /// The items of an array, or the entries of a map.
 pub(in crate::cbor) struct Items<'a, 'de> {
     pub(in crate::cbor) deserializer: &'a mut Deserializer<'de>,
-    /// None until the break.
+    /// `None` where the length is indefinite.
     pub(in crate::cbor) left: Option<usize>,
 }
 
@@ -42,7 +42,7 @@ impl<'de> Items<'_, 'de> {
         seed.deserialize(&mut *self.deserializer).map_err(|error| error.at(at))
     }
 
-    /// Fails when the visitor was content with less than there is: what it left would be read as something else.
+    /// Fails where the visitor left items unread: they would be read as what follows.
     #[inline]
     pub(in crate::cbor) fn end(mut self, expected: &'static str) -> Result<()> {
         let at = self.deserializer.reader.position();
@@ -95,10 +95,10 @@ impl<'de> MapAccess<'de> for Items<'_, 'de> {
     }
 }
 
-/// An enum: a variant's name alone, or a map of one entry, from the name to the content.
+/// An enum: the name of a variant, or a map of one entry from the name to the content.
 pub(in crate::cbor) struct Enum<'a, 'de> {
     deserializer: &'a mut Deserializer<'de>,
-    /// Where the enum begins, and the head it begins with.
+    /// Where the enum begins. Its head is below.
     at: usize,
     head: Head,
     has_content: bool,
@@ -153,7 +153,7 @@ impl<'de> EnumAccess<'de> for Enum<'_, 'de> {
         let variant = if self.has_content {
             seed.deserialize(&mut *self.deserializer)
         } else {
-            match self.deserializer.reader.text_behind(self.head)? {
+            match self.deserializer.reader.text_body(self.head)? {
                 std::borrow::Cow::Borrowed(name) => seed.deserialize(BorrowedStrDeserializer::new(name)),
                 std::borrow::Cow::Owned(name) => seed.deserialize(name.into_deserializer()),
             }
@@ -187,7 +187,8 @@ impl<'de> VariantAccess<'de> for Enum<'_, 'de> {
     }
 }
 
-/// A tag as ciborium shows it: an enum whose variant says whether there is one, and a tuple of the number and the item.
+/// A tag, represented as in ciborium: an enum whose variant tells whether there is a tag, around a tuple of the number and
+/// the item.
 pub(in crate::cbor) struct Tagged<'a, 'de> {
     deserializer: &'a mut Deserializer<'de>,
     tag: Option<u64>,

@@ -1,4 +1,4 @@
-//! Integers, of 64 bits in a head and of up to 128 in a tagged byte string (RFC 8949, section 3.4.3).
+//! Integers: of up to 64 bits in a head, of up to 128 bits in a tagged byte string (RFC 8949, section 3.4.3).
 
 use serde::de::Visitor;
 
@@ -10,7 +10,7 @@ use crate::cbor::reader::mismatch;
 type Result<T, E = DecodeError> = std::result::Result<T, E>;
 
 impl<'de> Deserializer<'de> {
-    /// An integer as a magnitude, of the value when it is positive and of -1 minus the value when it is negative.
+    /// Reads an integer: whether it is negative, and its value, or -1 minus its value where it is negative.
     #[inline]
     pub(in crate::cbor) fn integer(&mut self) -> Result<(bool, u128)> {
         let at = self.reader.position();
@@ -35,7 +35,7 @@ impl<'de> Deserializer<'de> {
             let at = self.reader.position();
             if let Some(negative) = negative {
                 let head = self.reader.expect(Major::Bytes, "the bytes of an integer")?;
-                let bytes = self.reader.bytes_behind(head)?;
+                let bytes = self.reader.bytes_body(head)?;
                 let significant = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
                 let digits = bytes.get(significant..).unwrap_or_default();
                 if digits.len() > 16 {
@@ -53,7 +53,8 @@ impl<'de> Deserializer<'de> {
         }
     }
 
-    /// Shows an integer of up to 64 bits; a `u64` also where an `i64` was asked for, so that the visitor refuses it.
+    /// Passes an integer of up to 64 bits to the visitor. One above `i64::MAX` is passed as a `u64` even where an `i64` was
+    /// asked for, so that the visitor rejects it.
     #[inline]
     pub(in crate::cbor) fn visit_integer<V: Visitor<'de>>(&mut self, signed: bool, visitor: V) -> Result<V::Value> {
         let at = self.reader.position();
@@ -69,7 +70,7 @@ impl<'de> Deserializer<'de> {
         }
     }
 
-    /// As [`integer`](Self::integer), of no more than 64 bits.
+    /// As [`integer`](Self::integer), of up to 64 bits.
     #[cold]
     fn narrow_integer(&mut self) -> Result<(bool, u64)> {
         let at = self.reader.position();

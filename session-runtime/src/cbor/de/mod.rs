@@ -1,9 +1,8 @@
-//! CBOR read into serde's data model, the way ciborium reads it.
+//! A deserializer, which represents serde's data model as ciborium does.
 
 mod access;
 mod integer;
-
-use std::borrow::Cow;
+mod string;
 
 use serde::de::value::SeqDeserializer;
 use serde::de::{self, Visitor};
@@ -36,7 +35,7 @@ impl<'de> Deserializer<'de> {
         self.reader.end()
     }
 
-    /// Reads what lies one level down. After an error nothing is read any more, so that the level need not be restored.
+    /// Reads items one level down. The level is not restored after an error, since nothing is read after one.
     #[inline]
     fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let Some(depth) = self.depth.checked_sub(1) else {
@@ -59,7 +58,7 @@ impl<'de> Deserializer<'de> {
         Ok(value)
     }
 
-    /// The next head that is no tag, and where it begins.
+    /// The next head that is not a tag, and where it begins.
     #[inline]
     fn untagged_head(&mut self) -> Result<(usize, Head)> {
         loop {
@@ -78,40 +77,6 @@ impl<'de> Deserializer<'de> {
             Ok(head)
         } else {
             Err(mismatch(at, expected, head))
-        }
-    }
-
-    /// A text string in chunks or behind tags, or what is none.
-    #[cold]
-    fn visit_any_text<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        let head = self.expect(Major::Text, "a text string")?;
-        self.visit_text(head, visitor)
-    }
-
-    /// As [`visit_any_text`](Self::visit_any_text), of a name, which may also be a byte string.
-    #[cold]
-    fn visit_any_name<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
-        let (at, head) = self.untagged_head()?;
-        match head.major {
-            Major::Text => self.visit_text(head, visitor),
-            Major::Bytes => self.visit_bytes(head, visitor),
-            _ => Err(mismatch(at, "a name", head)),
-        }
-    }
-
-    #[inline]
-    fn visit_text<V: Visitor<'de>>(&mut self, head: Head, visitor: V) -> Result<V::Value> {
-        match self.reader.text_behind(head)? {
-            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-            Cow::Owned(text) => visitor.visit_string(text),
-        }
-    }
-
-    #[inline]
-    fn visit_bytes<V: Visitor<'de>>(&mut self, head: Head, visitor: V) -> Result<V::Value> {
-        match self.reader.bytes_behind(head)? {
-            Cow::Borrowed(bytes) => visitor.visit_borrowed_bytes(bytes),
-            Cow::Owned(bytes) => visitor.visit_byte_buf(bytes),
         }
     }
 
@@ -247,7 +212,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         }
     }
 
-    /// An integer is no float here, as in ciborium: a field whose type has changed is to be noticed.
+    /// An integer is not accepted as a float, as in ciborium, so that a changed type is noticed.
     #[inline]
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let (at, head) = self.untagged_head()?;
@@ -262,7 +227,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         if head.major != Major::Text {
             return Err(mismatch(at, "a text string of one character", head));
         }
-        let text = self.reader.text_behind(head)?;
+        let text = self.reader.text_body(head)?;
         let mut chars = text.chars();
         match (chars.next(), chars.next()) {
             (Some(only), None) => visitor.visit_char(only),
@@ -328,7 +293,7 @@ impl<'de> de::Deserializer<'de> for &mut Deserializer<'de> {
         match head.major {
             Major::Array => self.visit_array(head, visitor),
             Major::Bytes => {
-                let bytes = self.reader.bytes_behind(head)?;
+                let bytes = self.reader.bytes_body(head)?;
                 let mut items = SeqDeserializer::new(bytes.iter().copied());
                 let value = visitor.visit_seq(&mut items)?;
                 items.end()?;

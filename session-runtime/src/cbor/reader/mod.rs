@@ -1,14 +1,14 @@
 //! A cursor over the items of CBOR bytes.
 
 mod skip;
+mod string;
 
-use std::borrow::Cow;
 use std::fmt;
 
 use super::error::{DecodeError, DecodeKind};
 use super::head::{Head, Major};
 
-/// A cursor over CBOR bytes. Lengths and counts are checked against the bytes that remain before they are handed out.
+/// A cursor over CBOR bytes. It never returns a length or count that exceeds the bytes that remain.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -25,7 +25,7 @@ impl fmt::Debug for Reader<'_> {
 }
 
 impl<'a> Reader<'a> {
-    /// A cursor before the first of `bytes`.
+    /// A cursor at the first of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self {
             rest: bytes,
@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
         self.rest.first().copied()
     }
 
-    /// Steps over the byte that [`peek`](Self::peek) has shown.
+    /// Skips the byte that [`peek`](Self::peek) returned.
     #[inline]
     pub(super) fn advance(&mut self) {
         self.rest = self.rest.get(1..).unwrap_or_default();
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         Ok(Head { major, info, argument })
     }
 
-    /// What stands for the argument of an open length and of a break.
+    /// The argument of an indefinite length or a break, which is 0; an error for any other head without an argument.
     #[cold]
     #[inline(never)]
     fn no_argument(&self, major: Major, initial: u8) -> Result<(u64, &'a [u8]), DecodeError> {
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a head of one kind.
+    /// Reads a head, and fails unless it is of that major type.
     #[inline]
     pub(super) fn expect(&mut self, major: Major, expected: &'static str) -> Result<Head, DecodeError> {
         let at = self.position();
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The content of the string whose definite head was just read.
+    /// Reads the content of a string of that length.
     #[inline]
     pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], DecodeError> {
         match usize::try_from(length)
@@ -133,13 +133,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The number of items, or of entries, behind the head of an array or a map; none when only a break will tell.
+    /// The number of items of an array, or of entries of a map; `None` where its length is indefinite.
     #[inline]
     pub(super) fn count(&self, head: Head) -> Result<Option<usize>, DecodeError> {
         if head.is_indefinite() {
             return Ok(None);
         }
-        // An item takes a byte at least, an entry two.
+        // An item takes at least one byte, an entry two.
         let most = if head.major == Major::Map {
             self.rest.len() / 2
         } else {
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
     /// Reads an unsigned integer.
     #[inline]
     pub fn uint(&mut self) -> Result<u64, DecodeError> {
-        // The two forms that a record is full of.
+        // The fast path: the two most frequent forms.
         if let Some((&initial, rest)) = self.rest.split_first() {
             if initial < 24 {
                 self.rest = rest;
@@ -177,14 +177,14 @@ impl<'a> Reader<'a> {
             .map(|head| head.argument)
     }
 
-    /// Reads a tag's number; the item it is about follows.
+    /// Reads a tag's number, which the tagged item follows.
     pub fn tag(&mut self) -> Result<u64, DecodeError> {
         self.expect(Major::Tag, "a tag").map(|head| head.argument)
     }
 
-    /// Steps over `bytes`, if they are what comes next.
+    /// Skips `bytes`, if they come next.
     #[inline]
-    pub(crate) fn passes(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) fn skip_prefix(&mut self, bytes: &[u8]) -> bool {
         match self.rest.strip_prefix(bytes) {
             Some(rest) => {
                 self.rest = rest;
@@ -194,7 +194,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The integer that comes next, where its head is one: whether it is negative, and its argument.
+    /// Reads an untagged integer: whether it is negative, and its argument. Reads nothing where another item comes next.
     #[inline]
     pub(super) fn plain_integer(&mut self) -> Option<(bool, u64)> {
         const NEGATIVE: u8 = (Major::Negative as u8) << 5;
@@ -204,83 +204,12 @@ impl<'a> Reader<'a> {
         Some((initial & NEGATIVE != 0, argument))
     }
 
-    /// The string that comes next, where it is of that kind, of definite length and complete; reads nothing where it is
-    /// not.
-    #[inline]
-    fn plain_string(&mut self, major: Major) -> Option<&'a [u8]> {
-        let (&initial, rest) = self.rest.split_first()?;
-        let (length, rest) = argument(initial ^ ((major as u8) << 5), rest)?;
-        let (string, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-        self.rest = rest;
-        Some(string)
-    }
-
-    /// As [`plain_string`](Self::plain_string), of a text string that is UTF-8.
-    pub(super) fn plain_text(&mut self) -> Option<&'a str> {
-        let mut ahead = *self;
-        let text = std::str::from_utf8(ahead.plain_string(Major::Text)?).ok()?;
-        *self = ahead;
-        Some(text)
-    }
-
-    /// Reads a text string of definite length.
-    #[inline]
-    pub fn text(&mut self) -> Result<&'a str, DecodeError> {
-        match self.plain_text() {
-            Some(text) => Ok(text),
-            None => self.any_text(),
-        }
-    }
-
-    /// The bytes of a text string of definite length.
-    #[inline]
-    pub(crate) fn utf8(&mut self) -> Result<&'a [u8], DecodeError> {
-        let before = self.rest;
-        match self.plain_string(Major::Text) {
-            // To be told so is quicker than to be given a `str`.
-            Some(text) if text.is_ascii() => Ok(text),
-            _ => {
-                self.rest = before;
-                self.any_text().map(str::as_bytes)
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn any_text(&mut self) -> Result<&'a str, DecodeError> {
-        let at = self.position();
-        let head = self.expect(Major::Text, "a text string")?;
-        if head.is_indefinite() {
-            return Err(mismatch(at, "a text string of definite length", head));
-        }
-        self.take_text(head.argument)
-    }
-
-    /// Reads a byte string of definite length.
-    #[inline]
-    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
-        match self.plain_string(Major::Bytes) {
-            Some(bytes) => Ok(bytes),
-            None => self.any_bytes(),
-        }
-    }
-
-    #[inline(never)]
-    fn any_bytes(&mut self) -> Result<&'a [u8], DecodeError> {
-        let at = self.position();
-        let head = self.expect(Major::Bytes, "a byte string")?;
-        if head.is_indefinite() {
-            return Err(mismatch(at, "a byte string of definite length", head));
-        }
-        self.take(head.argument)
-    }
-
-    /// Reads the head of an array of definite length: how many items follow, never more than bytes remain.
+    /// Reads the head of an array of definite length, and returns the number of items, at most the bytes that remain.
     pub fn array(&mut self) -> Result<usize, DecodeError> {
         self.definite(Major::Array, "an array", "an array of definite length")
     }
 
-    /// Reads the head of a map of definite length: how many entries follow, never more than half the bytes that remain.
+    /// Reads the head of a map of definite length, and returns the number of entries, at most half the bytes that remain.
     pub fn map(&mut self) -> Result<usize, DecodeError> {
         self.definite(Major::Map, "a map", "a map of definite length")
     }
@@ -319,58 +248,9 @@ impl<'a> Reader<'a> {
         let head = self.expect(major, expected)?;
         self.count(head)?.ok_or_else(|| mismatch(at, definite, head))
     }
-
-    #[inline]
-    fn take_text(&mut self, length: u64) -> Result<&'a str, DecodeError> {
-        let at = self.position();
-        let bytes = self.take(length)?;
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(text),
-            Err(error) => Err(DecodeError::new(at + error.valid_up_to(), DecodeKind::Utf8)),
-        }
-    }
-
-    /// The text behind the head that was just read; borrowed unless it comes in chunks.
-    #[inline]
-    pub(super) fn text_behind(&mut self, head: Head) -> Result<Cow<'a, str>, DecodeError> {
-        if !head.is_indefinite() {
-            return self.take_text(head.argument).map(Cow::Borrowed);
-        }
-        let mut whole = String::new();
-        while let Some(length) = self.chunk(Major::Text)? {
-            whole.push_str(self.take_text(length)?);
-        }
-        Ok(Cow::Owned(whole))
-    }
-
-    /// The bytes behind the head that was just read; borrowed unless they come in chunks.
-    #[inline]
-    pub(super) fn bytes_behind(&mut self, head: Head) -> Result<Cow<'a, [u8]>, DecodeError> {
-        if !head.is_indefinite() {
-            return self.take(head.argument).map(Cow::Borrowed);
-        }
-        let mut whole = Vec::new();
-        while let Some(length) = self.chunk(Major::Bytes)? {
-            whole.extend_from_slice(self.take(length)?);
-        }
-        Ok(Cow::Owned(whole))
-    }
-
-    /// The length of the next chunk of a string of indefinite length; chunks do not nest (section 3.2.3).
-    fn chunk(&mut self, major: Major) -> Result<Option<u64>, DecodeError> {
-        let at = self.position();
-        let head = self.read_head()?;
-        if head.is_break() {
-            Ok(None)
-        } else if head.major == major && !head.is_indefinite() {
-            Ok(Some(head.argument))
-        } else {
-            Err(mismatch(at, "a chunk of the string or a break", head))
-        }
-    }
 }
 
-/// The argument that an initial byte of a definite head tells by its low bits, and what is behind it.
+/// The argument of a head with these low five bits, and the bytes after it; `None` where there is none.
 #[inline]
 fn argument(info: u8, rest: &[u8]) -> Option<(u64, &[u8])> {
     match info {

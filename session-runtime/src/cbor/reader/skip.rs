@@ -1,4 +1,4 @@
-//! Stepping over items that nobody asks for.
+//! Skipping items.
 
 use super::{Reader, mismatch};
 use crate::cbor::MAX_DEPTH;
@@ -6,7 +6,7 @@ use crate::cbor::error::{DecodeError, DecodeKind};
 use crate::cbor::head::{BREAK, Major};
 
 impl<'a> Reader<'a> {
-    /// Steps over one item, whatever it is, and returns its bytes.
+    /// Skips one item of any kind, and returns its bytes.
     ///
     /// # Errors
     /// When the item is not well-formed (RFC 8949, appendix C) or nests deeper than [`MAX_DEPTH`].
@@ -16,7 +16,7 @@ impl<'a> Reader<'a> {
         Ok(before.get(..before.len() - self.rest.len()).unwrap_or_default())
     }
 
-    /// Steps over one item that nests at most `depth` deep, which also bounds the recursion.
+    /// Skips one item that nests at most `depth` deep, which bounds the recursion.
     pub(in crate::cbor) fn skip_within(&mut self, depth: u16) -> Result<(), DecodeError> {
         let at = self.position();
         let head = self.read_head()?;

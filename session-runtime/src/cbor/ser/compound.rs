@@ -1,4 +1,4 @@
-//! Arrays and maps while they are written: heads that turn out right, entries in the order of their keys.
+//! Unfinished arrays and maps: counts their items, corrects a wrong length in the head, sorts entries by their keys.
 
 use std::cmp::Ordering;
 
@@ -12,18 +12,18 @@ type Result<T = (), E = EncodeError> = std::result::Result<T, E>;
 
 pub(in crate::cbor) struct Sequence<'s, 'o> {
     pub(in crate::cbor) serializer: &'s mut Serializer<'o>,
-    /// Where the head lies; `NO_HEAD` for a tag.
+    /// Where the head is in the output; `NO_HEAD` for a tag.
     pub(in crate::cbor) head: usize,
     pub(in crate::cbor) claimed: usize,
     pub(in crate::cbor) written: usize,
-    /// How many levels end with it.
+    /// How many levels end with the array.
     pub(in crate::cbor) levels: u16,
 }
 
 const NO_HEAD: usize = usize::MAX;
 
 impl<'s, 'o> Sequence<'s, 'o> {
-    /// ciborium's way of showing a tag: a tuple of the number and the item.
+    /// A tag, which ciborium represents as a tuple of the number and the item.
     pub(in crate::cbor) fn tagged(serializer: &'s mut Serializer<'o>) -> Self {
         Self {
             serializer,
@@ -40,10 +40,10 @@ impl<'s, 'o> Sequence<'s, 'o> {
         if self.head == NO_HEAD && self.written == 1 {
             return self.tag(value);
         }
-        self.serializer.part(value)
+        self.serializer.serialize_part(value)
     }
 
-    /// Writes the number, then makes the integer's head a tag's: only the kind differs.
+    /// Writes the number, then turns the integer's head into a tag's: only the major type differs.
     fn tag<T: Serialize + ?Sized>(&mut self, number: &T) -> Result {
         let at = self.serializer.out.len();
         number.serialize(&mut *self.serializer)?;
@@ -71,16 +71,16 @@ impl<'s, 'o> Sequence<'s, 'o> {
 
 pub(in crate::cbor) struct Map<'s, 'o> {
     serializer: &'s mut Serializer<'o>,
-    /// Where the head lies.
+    /// Where the head is in the output.
     head: usize,
     claimed: usize,
-    /// Its first entry in the serializer's list.
+    /// The index of its first entry in the serializer's list.
     first: usize,
-    /// How many levels end with it.
+    /// How many levels end with the map.
     levels: u16,
     /// The prefix of the last key.
     last: u64,
-    /// False while each prefix is greater than the one before, so that nothing is to be sorted and no key comes twice.
+    /// False while each prefix is greater than the one before: then the map is sorted, and has no key twice.
     unordered: bool,
 }
 
@@ -104,7 +104,7 @@ impl<'s, 'o> Map<'s, 'o> {
         let key = self.serializer.out.len();
         let prefix = head::push_name(self.serializer.out, name.as_bytes());
         let key_end = self.serializer.out.len();
-        self.serializer.part(value)?;
+        self.serializer.serialize_part(value)?;
         let end = self.serializer.out.len();
         self.push(Entry {
             prefix,
@@ -139,11 +139,11 @@ impl<'s, 'o> Map<'s, 'o> {
     }
 }
 
-/// Where an entry of a map lies in the output.
+/// Where an entry of a map is in the output.
 #[derive(Clone, Copy)]
 pub(in crate::cbor) struct Entry {
-    /// The first bytes of the encoded key, zeros behind a shorter one. No item's encoding begins another's, so that
-    /// where two of them differ they are in the order of the keys.
+    /// The [`head::prefix`] of the encoded key. No item's encoding is a prefix of another's, so that two prefixes that
+    /// differ are in the order of the keys.
     prefix: u64,
     key: usize,
     key_end: usize,
@@ -152,7 +152,7 @@ pub(in crate::cbor) struct Entry {
 }
 
 impl Entry {
-    /// The entry that the key begins, which lies behind all else.
+    /// The entry whose key, from there to the end of the output, was just written.
     fn begin(out: &[u8], key: usize) -> Self {
         let prefix = head::prefix(out.get(key..).unwrap_or_default());
         Self {
@@ -171,15 +171,15 @@ impl Entry {
     }
 }
 
-/// Puts entries that lie one behind the other at the end of `out` in the order of their encoded keys.
+/// Sorts entries, which are contiguous at the end of `out`, by their encoded keys.
 #[inline(never)]
 fn sort(out: &mut Vec<u8>, entries: &mut [Entry]) -> Result {
-    let (mut start, behind) = (entries.first().map_or(out.len(), |first| first.key), out.len());
+    let (mut start, end) = (entries.first().map_or(out.len(), |first| first.key), out.len());
     entries.sort_unstable_by(|a, b| a.compare(b, out));
     if !entries.is_sorted_by(|a, b| a.compare(b, out).is_lt()) {
         return Err(EncodeError::new(EncodeKind::DuplicateKey));
     }
-    // The first ones stay where they are in their place already, and those that lie together are copied together.
+    // Entries at the front that are in order already stay where they are; adjacent entries are copied together.
     let mut displaced = &*entries;
     while let Some((entry, rest)) = displaced.split_first()
         && entry.key == start
@@ -198,12 +198,12 @@ fn sort(out: &mut Vec<u8>, entries: &mut [Entry]) -> Result {
         run.end = entry.end;
     }
     out.extend_from_within(run);
-    out.copy_within(behind.., start);
-    out.truncate(behind);
+    out.copy_within(end.., start);
+    out.truncate(end);
     Ok(())
 }
 
-/// Writes a head again whose count was unknown when it was written, or wrongly announced.
+/// Replaces a head whose count was unknown, or announced wrongly, when it was written.
 #[cold]
 fn correct_head(out: &mut Vec<u8>, at: usize, major: Major, claimed: usize, written: usize) {
     let mut old = Vec::new();
@@ -266,13 +266,13 @@ impl ser::SerializeMap for Map<'_, '_> {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result {
         let start = self.serializer.out.len();
-        self.serializer.part(key)?;
+        self.serializer.serialize_part(key)?;
         self.push(Entry::begin(self.serializer.out, start));
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
-        self.serializer.part(value)?;
+        self.serializer.serialize_part(value)?;
         let end = self.serializer.out.len();
         let own = self.serializer.entries.get_mut(self.first..).unwrap_or_default();
         match own.last_mut() {

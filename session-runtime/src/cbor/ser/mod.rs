@@ -1,4 +1,4 @@
-//! serde's data model in CBOR, the way ciborium writes it.
+//! A serializer, which represents serde's data model as ciborium does.
 
 mod compound;
 
@@ -13,11 +13,11 @@ type Result<T = (), E = EncodeError> = std::result::Result<T, E>;
 
 pub(super) struct Serializer<'o> {
     pub(super) out: &'o mut Vec<u8>,
-    /// Where the entries of the maps that are open lie in `out`; those of the innermost come last.
+    /// Where the entries of the unfinished maps lie in `out`; those of the innermost map come last.
     pub(super) entries: Vec<Entry>,
     pub(super) depth: u16,
     wrappers: u16,
-    /// Whether a part of the value could not be written: whoever passes over that must not be taken to have written it.
+    /// Whether a part of the value failed. If its `Serialize` ignores that, the value as a whole fails all the same.
     pub(super) has_failed: bool,
 }
 
@@ -32,21 +32,21 @@ impl<'o> Serializer<'o> {
         }
     }
 
-    /// Fails where a part failed, and whoever wrote the whole passed over that.
+    /// Fails where a part failed and the error was ignored.
     pub(super) fn end(&self) -> Result {
         if self.has_failed {
-            return Err(EncodeError::new(EncodeKind::PassedOver));
+            return Err(EncodeError::new(EncodeKind::IgnoredError));
         }
         Ok(())
     }
 
-    /// Writes a part of an array or a map.
+    /// Writes an item of an array, or a key or value of a map.
     #[inline]
-    pub(super) fn part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
+    pub(super) fn serialize_part<T: Serialize + ?Sized>(&mut self, value: &T) -> Result {
         value.serialize(&mut *self).inspect_err(|_| self.has_failed = true)
     }
 
-    /// Goes one level down; whoever calls comes up again when the level ends.
+    /// Goes one level down. The caller goes up again at the end of the level.
     #[inline]
     fn enter(&mut self) -> Result {
         match self.depth.checked_sub(1) {
@@ -69,7 +69,7 @@ impl<'o> Serializer<'o> {
         Ok(())
     }
 
-    /// The map of one entry that shows a variant with content.
+    /// Begins the map of one entry that represents a variant with content.
     #[inline]
     fn variant(&mut self, variant: &str) -> Result {
         self.enter()?;
@@ -104,7 +104,7 @@ impl<'o> Serializer<'o> {
         self.enter()?;
         let head = self.out.len();
         head::push_map(self.out, claimed.unwrap_or(0));
-        // What is announced may be wrong, so that no more than a moderate room is taken on trust.
+        // The announced length may be wrong, so that it reserves only a little.
         self.entries.reserve(claimed.unwrap_or(0).min(32));
         Ok(Map::new(self, head, claimed.unwrap_or(0), levels))
     }

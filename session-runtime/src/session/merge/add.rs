@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{MergeError, Three, with};
+use super::{MergeError, ThreeWay, with};
 
 /// A number whose concurrent changes can be added up.
 ///
@@ -14,20 +14,20 @@ use super::{MergeError, Three, with};
     note = "use another strategy, such as `last_write`, or implement `session_runtime::merge::MergeAdd` for `{Self}`"
 )]
 pub trait MergeAdd: Serialize + DeserializeOwned {
-    /// `theirs` with the difference between `base` and `ours` added; the nearest number where that does not fit.
+    /// `theirs` plus the difference from `base` to `ours`; saturates at the limits of the type.
     #[must_use]
     fn merge_add(base: &Self, theirs: Self, ours: Self) -> Self;
 }
 
-/// `add`: both differences count, and what does not fit becomes the nearest number that does.
+/// `add`: both differences are added to the base; the sum saturates at the limits of the type.
 ///
-/// A float that is not finite has no difference: the one of the two that was set to such a value wins, ours where
-/// both were; from such a base, ours wins unless it is still the base's value.
-pub fn add<T: MergeAdd>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
-    with::<T>(three, T::merge_add)
+/// Infinities and NaN have no difference. Where one writer set such a value, it wins, and ours where both did. Where the
+/// base is such a value, ours wins unless it still equals the base.
+pub fn add<T: MergeAdd>(values: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
+    with::<T>(values, T::merge_add)
 }
 
-// The difference is always taken unsigned: that of two `i128` need not fit an `i128`.
+// Differences are unsigned, because the difference of two `i128` need not fit an `i128`.
 
 macro_rules! unsigned {
     ($($number:ty)*) => {$(
@@ -75,7 +75,8 @@ macro_rules! float {
                 if sum.is_finite() || !theirs.is_finite() {
                     return sum;
                 }
-                // A step overflowed, not necessarily the sum; an infinity would swallow every later change.
+                // An intermediate result overflowed, not necessarily the sum. Saturate: an infinity would absorb every
+                // later change.
                 ((theirs / 2.0 + (ours / 2.0 - base / 2.0)) * 2.0).clamp(Self::MIN, Self::MAX)
             }
         }

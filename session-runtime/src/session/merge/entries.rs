@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::add::MergeAdd;
-use super::items::{self, Rewritten};
-use super::{MergeError, Three};
+use super::items::{self, Canonical};
+use super::{MergeError, ThreeWay};
 use crate::cbor;
 
-/// A map: whatever serde writes as keys with values.
+/// A map: any type that serde serializes as a map.
 ///
 /// That includes a struct with named fields, which is then merged field by field:
 ///
@@ -33,7 +33,7 @@ use crate::cbor;
 )]
 pub trait MergeEntries: Serialize + DeserializeOwned {}
 
-/// A map whose values are numbers. For a map of your own, name the type of the values.
+/// A map whose values are numbers. To implement it for a type of your own, name the type of the values.
 #[diagnostic::on_unimplemented(
     message = "`merge = entries(add)` needs a map whose values are numbers, `{Self}` is none",
     label = "is no map of numbers",
@@ -41,7 +41,7 @@ pub trait MergeEntries: Serialize + DeserializeOwned {}
             or implement `session_runtime::merge::MergeEntriesAdd` for `{Self}`"
 )]
 pub trait MergeEntriesAdd: MergeEntries {
-    /// The type of the values; its default is what a missing key counts as.
+    /// The type of the values. A missing key counts as its default.
     type Value: MergeAdd + Default;
 }
 
@@ -65,22 +65,22 @@ where
 
 /// `entries`: key by key; where both changed a key, ours.
 ///
-/// Taking a key out is a change like any other: where we take out what they changed it is gone, and where we change
-/// what they took out it is there again.
-pub fn entries<T: MergeEntries>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
-    by_key::<T>(three, |values| Ok(values.ours.map(Cow::Borrowed)))
+/// Removing a key is a change like any other: where we remove a key that they changed, it is gone, and where we change
+/// a key that they removed, it is there again.
+pub fn entries<T: MergeEntries>(values: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
+    by_key::<T>(values, |entry| Ok(entry.ours.map(Cow::Borrowed)))
 }
 
-/// `entries(add)`: key by key; where both changed a key, both differences count.
+/// `entries(add)`: key by key; where both changed a key, both differences are added.
 ///
-/// A missing key counts as zero, so that taking a key out takes away what was seen there: of 3 that they made 5, 2
-/// stay. A key that either took out goes where nothing stays, and always where both took it out.
-pub fn entries_add<T: MergeEntriesAdd>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
-    by_key::<T>(three, |values| {
-        let sum = T::Value::merge_add(&number(values.base)?, number(values.theirs)?, number(values.ours)?);
+/// A missing key counts as zero, so that removing a key subtracts the value it had: if we remove a 3 that they made a 5,
+/// 2 remains. A key that one writer removed is removed where 0 remains, and always where both removed it.
+pub fn entries_add<T: MergeEntriesAdd>(values: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
+    by_key::<T>(values, |entry| {
+        let sum = T::Value::merge_add(&number(entry.base)?, number(entry.theirs)?, number(entry.ours)?);
         let sum = cbor::to_vec(&sum)?;
-        let taken_out = values.base.is_some() && (values.theirs.is_none() || values.ours.is_none());
-        if taken_out && sum == cbor::to_vec(&T::Value::default())? {
+        let is_removed = entry.base.is_some() && (entry.theirs.is_none() || entry.ours.is_none());
+        if is_removed && sum == cbor::to_vec(&T::Value::default())? {
             return Ok(None);
         }
         Ok(Some(Cow::Owned(sum)))
@@ -95,38 +95,38 @@ fn number<V: MergeAdd + Default>(value: Option<&[u8]>) -> Result<V, MergeError> 
 }
 
 /// The encoded values of one key; `None` where it is missing.
-struct Values<'a> {
+struct EntryValues<'a> {
     base: Option<&'a [u8]>,
     theirs: Option<&'a [u8]>,
     ours: Option<&'a [u8]>,
 }
 
-/// Takes each key that either has from the one that changed it, and from `both` where both did. A key that both took
-/// out is gone.
+/// Merges key by key: the value of the writer that changed the key, or that of `both` where both did. A key that both
+/// removed is removed.
 fn by_key<T: MergeEntries>(
-    three: &Three<'_>,
-    mut both: impl for<'a> FnMut(&Values<'a>) -> Result<Option<Cow<'a, [u8]>>, MergeError>,
+    values: &ThreeWay<'_>,
+    mut both: impl for<'a> FnMut(&EntryValues<'a>) -> Result<Option<Cow<'a, [u8]>>, MergeError>,
 ) -> Result<Vec<u8>, MergeError> {
-    let three = Rewritten::new::<T>(three)?;
+    let canonical = Canonical::new::<T>(values)?;
     let (base, theirs, ours) = (
-        items::map(&three.base)?,
-        items::map(&three.theirs)?,
-        items::map(&three.ours)?,
+        items::map(&canonical.base)?,
+        items::map(&canonical.theirs)?,
+        items::map(&canonical.ours)?,
     );
     let mut merged = Vec::with_capacity(theirs.len());
     let new_keys = ours.keys().filter(|key| !theirs.contains_key(*key));
     for &key in theirs.keys().chain(new_keys) {
-        let values = Values {
+        let entry = EntryValues {
             base: base.get(key).copied(),
             theirs: theirs.get(key).copied(),
             ours: ours.get(key).copied(),
         };
-        let value = if values.ours == values.base {
-            values.theirs.map(Cow::Borrowed)
-        } else if values.theirs == values.base {
-            values.ours.map(Cow::Borrowed)
+        let value = if entry.ours == entry.base {
+            entry.theirs.map(Cow::Borrowed)
+        } else if entry.theirs == entry.base {
+            entry.ours.map(Cow::Borrowed)
         } else {
-            both(&values)?
+            both(&entry)?
         };
         merged.extend(value.map(|value| (key, value)));
     }

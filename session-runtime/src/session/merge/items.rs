@@ -1,33 +1,32 @@
-//! Lists and maps as their encoded parts. Parts are compared by their bytes, so that an element needs neither `Eq` nor
-//! `Hash`.
+//! Lists and maps, split into encoded items. Items are compared by their bytes, so that they need neither `Eq` nor `Hash`.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{MergeError, Three};
+use super::{MergeError, ThreeWay};
 use crate::cbor::{self, DecodeError, Reader, head};
 
-/// The three values, written anew: only of deterministic encodings are the bytes equal where the values are, and what
-/// was stored may come from another writer.
-pub(super) struct Rewritten {
+/// The three values in deterministic encoding, in which equal values have equal bytes. What is stored may come from a
+/// writer that encodes otherwise.
+pub(super) struct Canonical {
     pub(super) base: Vec<u8>,
     pub(super) theirs: Vec<u8>,
     pub(super) ours: Vec<u8>,
 }
 
-impl Rewritten {
-    pub(super) fn new<T: Serialize + DeserializeOwned>(three: &Three<'_>) -> Result<Self, MergeError> {
+impl Canonical {
+    pub(super) fn new<T: Serialize + DeserializeOwned>(values: &ThreeWay<'_>) -> Result<Self, MergeError> {
         Ok(Self {
-            base: rewrite::<T>(three.base)?,
-            theirs: rewrite::<T>(three.theirs)?,
-            ours: rewrite::<T>(three.ours)?,
+            base: canonicalize::<T>(values.base)?,
+            theirs: canonicalize::<T>(values.theirs)?,
+            ours: canonicalize::<T>(values.ours)?,
         })
     }
 }
 
-fn rewrite<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<Vec<u8>, MergeError> {
+fn canonicalize<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<Vec<u8>, MergeError> {
     Ok(cbor::to_vec(&cbor::from_slice::<T>(bytes)?)?)
 }
 
@@ -38,7 +37,7 @@ pub(super) fn list(bytes: &[u8]) -> Result<Vec<&[u8]>, DecodeError> {
     (0..count).map(|_| reader.skip()).collect()
 }
 
-/// Encoded keys and their encoded values.
+/// Encoded keys with their encoded values.
 pub(super) type Entries<'a> = BTreeMap<&'a [u8], &'a [u8]>;
 
 /// The entries of a map.
@@ -48,17 +47,17 @@ pub(super) fn map(bytes: &[u8]) -> Result<Entries<'_>, DecodeError> {
     (0..count).map(|_| Ok((reader.skip()?, reader.skip()?))).collect()
 }
 
-/// The list of these items, as a `T` is written: what is stored is known to be readable.
+/// The list of these items. It is decoded as a `T` and encoded again, so that nothing is stored that is not a `T`.
 pub(super) fn from_list<T: Serialize + DeserializeOwned>(items: &[&[u8]]) -> Result<Vec<u8>, MergeError> {
     let mut out = Vec::new();
     head::push_array(&mut out, items.len());
     for item in items {
         out.extend_from_slice(item);
     }
-    rewrite::<T>(&out)
+    canonicalize::<T>(&out)
 }
 
-/// The map of these entries, as a `T` is written.
+/// The map of these entries, decoded and encoded as in [`from_list`].
 pub(super) fn from_map<T: Serialize + DeserializeOwned>(
     entries: &[(&[u8], impl AsRef<[u8]>)],
 ) -> Result<Vec<u8>, MergeError> {
@@ -68,5 +67,5 @@ pub(super) fn from_map<T: Serialize + DeserializeOwned>(
         out.extend_from_slice(key);
         out.extend_from_slice(value.as_ref());
     }
-    rewrite::<T>(&out)
+    canonicalize::<T>(&out)
 }

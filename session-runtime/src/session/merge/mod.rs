@@ -19,21 +19,21 @@ pub use entries::{MergeEntries, MergeEntriesAdd, entries, entries_add};
 pub use order::{MergeOrd, max, min};
 pub use union::{MergeUnion, union};
 
-/// The three values of a field that two writers changed, each as the present version encodes it.
+/// The three values of a field that two writers changed, as the current version encodes them.
 #[derive(Clone, Copy)]
-pub struct Three<'a> {
-    /// The value that both set out from.
+pub struct ThreeWay<'a> {
+    /// The value that both writers started from.
     pub base: &'a [u8],
     /// The value that the other writer has stored.
     pub theirs: &'a [u8],
-    /// The value that this writer wants to store.
+    /// The value that this writer is about to store.
     pub ours: &'a [u8],
 }
 
-/// How long they are. Never what they hold, which may be a secret.
-impl fmt::Debug for Three<'_> {
+/// Shows their lengths, but not the values, which may be secret.
+impl fmt::Debug for ThreeWay<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Three")
+        f.debug_struct("ThreeWay")
             .field("base", &self.base.len())
             .field("theirs", &self.theirs.len())
             .field("ours", &self.ours.len())
@@ -42,7 +42,7 @@ impl fmt::Debug for Three<'_> {
 }
 
 /// Reconciles two writers of one field.
-pub type MergeFn = fn(&Three<'_>) -> Result<Vec<u8>, MergeError>;
+pub type MergeFn = fn(&ThreeWay<'_>) -> Result<Vec<u8>, MergeError>;
 
 /// Why two writers of one field could not be reconciled.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ enum Kind {
 }
 
 impl MergeError {
-    /// Whether the field's strategy is `reject`: the two writers are meant to conflict.
+    /// Whether the field's strategy is `reject`, so that this is the conflict that the strategy asks for.
     pub fn is_rejected(&self) -> bool {
         matches!(self.0, Kind::Rejected)
     }
@@ -65,7 +65,7 @@ impl MergeError {
 impl fmt::Display for MergeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
-            Kind::Rejected => "another request wrote this field first, and its strategy is `merge = reject`",
+            Kind::Rejected => "another request wrote this field first, and its strategy is `merge = reject`: load the session again and decide anew",
             Kind::Decode(_) => "a value to be merged does not decode",
             Kind::Encode(_) => "the merged value does not encode",
         })
@@ -95,26 +95,26 @@ impl From<EncodeError> for MergeError {
 }
 
 /// `last_write`, the default: ours.
-pub fn last_write(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
-    Ok(three.ours.to_vec())
+pub fn last_write(values: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
+    Ok(values.ours.to_vec())
 }
 
-/// `reject`: the later writer is refused.
-pub fn reject(_: &Three<'_>) -> Result<Vec<u8>, MergeError> {
+/// `reject`: the later writer gets an error.
+pub fn reject(_: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
     Err(MergeError(Kind::Rejected))
 }
 
-/// A function of the user's: `fn(base: &T, theirs: T, ours: T) -> T`.
+/// `path::to::fn`: the value that a function of the application returns.
 ///
-/// It is called once for every try of a commit, so it must depend on its arguments alone.
+/// It is called once for each attempt of a commit, so its result must depend on its arguments alone.
 pub fn with<T: Serialize + DeserializeOwned>(
-    three: &Three<'_>,
+    values: &ThreeWay<'_>,
     merge: fn(&T, T, T) -> T,
 ) -> Result<Vec<u8>, MergeError> {
     let merged = merge(
-        &cbor::from_slice(three.base)?,
-        cbor::from_slice(three.theirs)?,
-        cbor::from_slice(three.ours)?,
+        &cbor::from_slice(values.base)?,
+        cbor::from_slice(values.theirs)?,
+        cbor::from_slice(values.ours)?,
     );
     Ok(cbor::to_vec(&merged)?)
 }

@@ -3,10 +3,10 @@ use std::cmp::Ordering;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{MergeError, Three};
+use super::{MergeError, ThreeWay};
 use crate::cbor;
 
-/// A value of which one can be the greater. Implemented for all that is [`PartialOrd`] and can be stored.
+/// A value with an order. Implemented for every type that is [`PartialOrd`] and can be stored.
 #[diagnostic::on_unimplemented(
     message = "`merge = max` and `merge = min` need an order, `{Self}` has none",
     label = "cannot be compared",
@@ -19,25 +19,25 @@ impl<T: PartialOrd + Serialize + DeserializeOwned> MergeOrd for T {}
 
 /// `max`: the greater of the two, theirs where they are equal.
 ///
-/// A value that does not even compare with itself, such as a NaN, gives way to one that does; of two others that do not
-/// compare, ours is taken.
-pub fn max<T: MergeOrd>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
-    pick::<T>(three, Ordering::Greater)
+/// A value that does not compare with itself, such as NaN, loses against one that does. Of two other values that do not
+/// compare, ours wins.
+pub fn max<T: MergeOrd>(values: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
+    pick::<T>(values, Ordering::Greater)
 }
 
 /// `min`: the smaller of the two, theirs where they are equal. `None` is smaller than any `Some`.
 ///
-/// What does not compare is treated as by [`max`].
-pub fn min<T: MergeOrd>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
-    pick::<T>(three, Ordering::Less)
+/// Values that do not compare are treated as by [`max`].
+pub fn min<T: MergeOrd>(values: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
+    pick::<T>(values, Ordering::Less)
 }
 
-fn pick<T: MergeOrd>(three: &Three<'_>, wanted: Ordering) -> Result<Vec<u8>, MergeError> {
-    let theirs: T = cbor::from_slice(three.theirs)?;
-    let ours: T = cbor::from_slice(three.ours)?;
+fn pick<T: MergeOrd>(values: &ThreeWay<'_>, wanted: Ordering) -> Result<Vec<u8>, MergeError> {
+    let theirs: T = cbor::from_slice(values.theirs)?;
+    let ours: T = cbor::from_slice(values.ours)?;
     let take_ours = match ours.partial_cmp(&theirs) {
         Some(order) => order == wanted,
         None => ours.partial_cmp(&ours).is_some() || theirs.partial_cmp(&theirs).is_none(),
     };
-    Ok(if take_ours { three.ours } else { three.theirs }.to_vec())
+    Ok(if take_ours { values.ours } else { values.theirs }.to_vec())
 }

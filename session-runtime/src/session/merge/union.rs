@@ -4,12 +4,12 @@ use std::hash::BuildHasher;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::items::{self, Rewritten};
-use super::{MergeError, Three};
+use super::items::{self, Canonical};
+use super::{MergeError, ThreeWay};
 
-/// A list or a set: whatever serde writes as a sequence of items.
+/// A list or a set: any type that serde serializes as a sequence.
 ///
-/// For a collection of your own it is one line:
+/// Implementing it for a collection of your own takes one line:
 ///
 /// ```
 /// use session_runtime::merge::MergeUnion;
@@ -28,7 +28,7 @@ use super::{MergeError, Three};
             or implement `session_runtime::merge::MergeUnion` for `{Self}`"
 )]
 pub trait MergeUnion: Serialize + DeserializeOwned {
-    /// Whether an item is in it at most once, as in a set.
+    /// Whether it has each item at most once, as a set has.
     const DISTINCT: bool;
 }
 
@@ -60,19 +60,19 @@ where
     const DISTINCT: bool = true;
 }
 
-/// `union`: theirs, without what we removed, with what we added.
+/// `union`: theirs, without the items that we removed, and with those that we added.
 ///
-/// A list counts copies: two writers that both add an item leave it in twice, two that both remove a copy take two
-/// out. A set has every item once. Items are equal when their encodings are.
+/// A list counts copies: if two writers both add an item, it is there twice, and if both remove a copy, two are gone. A
+/// set has each item once. Items are equal if their encodings are.
 ///
-/// In a list, our items go to the front or the end where we put them there, else behind the item that they followed.
-/// Everything else keeps the order that they left it in, or ours where we alone reordered it.
-pub fn union<T: MergeUnion>(three: &Three<'_>) -> Result<Vec<u8>, MergeError> {
-    let three = Rewritten::new::<T>(three)?;
+/// In a list, items that we added at the front or at the end stay there; others follow the item that they followed. The
+/// rest keeps their order, or ours where only we reordered it.
+pub fn union<T: MergeUnion>(values: &ThreeWay<'_>) -> Result<Vec<u8>, MergeError> {
+    let canonical = Canonical::new::<T>(values)?;
     let (base, theirs, ours) = (
-        items::list(&three.base)?,
-        items::list(&three.theirs)?,
-        items::list(&three.ours)?,
+        items::list(&canonical.base)?,
+        items::list(&canonical.theirs)?,
+        items::list(&canonical.ours)?,
     );
     let mut merged = if theirs == base {
         ours
@@ -100,7 +100,7 @@ fn count<'a>(list: &[&'a [u8]]) -> Counts<'a> {
     counts
 }
 
-/// Takes one copy out, if there is one.
+/// Takes one copy of the item, if one is left.
 fn take(counts: &mut Counts<'_>, item: &[u8]) -> bool {
     match counts.get_mut(item) {
         Some(left) if *left > 0 => {
@@ -111,20 +111,20 @@ fn take(counts: &mut Counts<'_>, item: &[u8]) -> bool {
     }
 }
 
-/// What `list` kept of `base`, in its own order.
+/// The items of `base` that are still in `list`, in its order.
 fn kept<'a>(base: &[&'a [u8]], list: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let mut copies = count(base);
     list.iter().copied().filter(|item| take(&mut copies, item)).collect()
 }
 
-/// Whether what `list` kept of `base` stands in another order than there.
+/// Whether `list` has its items of `base` in another order.
 fn is_reordered(base: &[&[u8]], list: &[&[u8]]) -> bool {
     let mut rest = base.iter();
     kept(base, list).iter().any(|item| !rest.any(|other| other == item))
 }
 
-/// `frame` without what `other` removed from `base`, with what it added. The items do not depend on which of the two is
-/// the frame, their order does.
+/// `frame` without the items that `other` removed from `base`, and with those that it added. Which writer is the frame
+/// decides the order, but not the items.
 fn weave<'a>(base: &[&'a [u8]], frame: &[&'a [u8]], other: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let added = Added::new(base, other);
     let kept = without_removed(base, frame, other);
@@ -138,14 +138,14 @@ fn weave<'a>(base: &[&'a [u8]], frame: &[&'a [u8]], other: &[&'a [u8]]) -> Vec<&
             merged.append(run);
         }
     }
-    // What they followed is gone.
+    // The items that these followed have been removed.
     merged.extend(runs.into_iter().flatten());
     merged.extend(added.end);
     merged
 }
 
-/// `frame` without the copies that `other` removed from `base`. Of several copies, those before the first that it
-/// removed stay: the last one goes when the end of a list was popped, the first when it was the front.
+/// `frame` without the copies that `other` removed from `base`. Of equal items, those before the first removed one stay:
+/// popping the end of a list removes the last copy, popping the front the first.
 fn without_removed<'a>(base: &[&'a [u8]], frame: &[&'a [u8]], other: &[&'a [u8]]) -> Vec<&'a [u8]> {
     let mut left = kept(base, other).into_iter().peekable();
     let mut stay = Counts::new();
@@ -161,7 +161,7 @@ fn without_removed<'a>(base: &[&'a [u8]], frame: &[&'a [u8]], other: &[&'a [u8]]
     for item in other {
         take(&mut removed, item);
     }
-    // No more copies may stay than are left, or one that was removed would come back.
+    // No more copies may stay than remain in total, or a removed one would come back.
     let copies = count(frame);
     for (item, stay) in &mut stay {
         let present = copies.get(item).copied().unwrap_or_default();
@@ -175,13 +175,13 @@ fn without_removed<'a>(base: &[&'a [u8]], frame: &[&'a [u8]], other: &[&'a [u8]]
         .collect()
 }
 
-/// What a list has that its base has not, by where it was put.
+/// The items that a list has and its base has not, by where they were inserted.
 #[derive(Default)]
 struct Added<'a> {
     front: Vec<&'a [u8]>,
-    /// What follows an item that was kept.
+    /// Runs of items that follow an item of the base.
     after: Vec<Vec<&'a [u8]>>,
-    /// Where in `after` the followers of an item are.
+    /// The index in `after` of the run that follows an item.
     places: HashMap<&'a [u8], usize>,
     end: Vec<&'a [u8]>,
 }

@@ -3,11 +3,11 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use super::wire::Writer;
+use super::wire::{Header, Writer};
 use super::{Record, order};
 use crate::session::meta::Meta;
 
-/// A record that is to take the place of another one.
+/// A record that is to replace another one.
 pub struct Draft<'a> {
     from: &'a Record,
     /// The schema's version.
@@ -16,15 +16,15 @@ pub struct Draft<'a> {
     pub fingerprint: u64,
     /// Age, secrets and commits.
     pub meta: Meta,
-    /// Sorted by [`order`], one for a name.
+    /// Sorted by [`order`], at most one for each name.
     edits: SmallVec<[Edit<'a>; 1]>,
 }
 
 struct Edit<'a> {
     name: Cow<'a, str>,
-    /// Which of the old record's fields it is about, or goes before.
+    /// The position of the field in the old record: where it is, or where it is to be inserted.
     at: Result<usize, usize>,
-    /// `None` where the field goes.
+    /// `None` to remove the field.
     value: Option<Cow<'a, [u8]>>,
 }
 
@@ -39,17 +39,17 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What it is to take the place of.
+    /// The record that is to be replaced.
     pub fn from(&self) -> &'a Record {
         self.from
     }
 
-    /// Puts a field in, or in the place of the one there is.
+    /// Inserts a field, or replaces its value.
     pub fn set(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, [u8]>>) {
         self.edit(name.into(), Some(value.into()));
     }
 
-    /// Takes a field out, if there is one.
+    /// Removes a field, if it is there.
     pub fn remove(&mut self, name: impl Into<Cow<'a, str>>) {
         self.edit(name.into(), None);
     }
@@ -59,7 +59,7 @@ impl<'a> Draft<'a> {
         self.edit_at(at, name, value);
     }
 
-    /// Changes the field whose [`position`](Record::position) in the old record is known.
+    /// As [`set`](Self::set) and [`remove`](Self::remove), where the field's [`position`](Record::position) is known.
     pub(in crate::session) fn edit_at(
         &mut self,
         at: Result<usize, usize>,
@@ -67,43 +67,48 @@ impl<'a> Draft<'a> {
         value: Option<Cow<'a, [u8]>>,
     ) {
         let (Ok(index) | Err(index)) = at;
-        let is_behind = |edit: &Edit<'_>| edit.at.unwrap_or_else(|at| at) < index;
+        let is_before = |edit: &Edit<'_>| edit.at.unwrap_or_else(|at| at) < index;
         let by_name = |edit: &Edit<'_>| order(edit.name.as_bytes(), name.as_bytes());
-        let place = if self.edits.last().is_none_or(is_behind) {
+        let found = if self.edits.last().is_none_or(is_before) {
             Err(self.edits.len())
         } else {
             self.edits.binary_search_by(by_name)
         };
-        match place {
-            Ok(place) => self.edits[place].value = value,
-            Err(place) => self.edits.insert(place, Edit { name, at, value }),
+        match found {
+            Ok(found) => self.edits[found].value = value,
+            Err(insert_at) => self.edits.insert(insert_at, Edit { name, at, value }),
         }
     }
 
-    /// Makes room for so many more edits.
+    /// Reserves capacity for so many more edits.
     pub(in crate::session) fn reserve(&mut self, edits: usize) {
         self.edits.reserve_exact(edits);
     }
 
-    /// The record.
+    /// The new record.
     #[inline]
     pub fn finish(self) -> Record {
         self.write()
     }
 
-    /// The same; the draft is large enough not to be moved for it where time counts.
+    /// As [`finish`](Self::finish), by reference: a draft is large, and moving it costs a copy.
     pub(crate) fn write(&self) -> Record {
-        /// What the heads and one more nonce may add.
+        /// What one more nonce, and longer heads, may add.
         const GROWTH: usize = 32;
         let (mut count, mut len) = (self.from.entries.len(), self.from.bytes.len() + GROWTH);
         for Edit { name, at, value } in &self.edits {
             count = count + usize::from(value.is_some()) - usize::from(at.is_ok());
-            let old = at.ok().and_then(|at| self.from.place(at));
+            let old = at.ok().and_then(|at| self.from.value_range(at));
             len -= old.map_or(0, |old| old.len());
             len += name.len() + value.as_ref().map_or(0, |value| value.len());
         }
-        let name = self.from.name();
-        let mut writer = Writer::new(name, self.version, self.fingerprint, &self.meta, count, len);
+        let header = Header {
+            version: self.version,
+            fingerprint: self.fingerprint,
+            meta: &self.meta,
+            ..self.from.header()
+        };
+        let mut writer = Writer::new(&header, count, len);
         let mut next = 0;
         for Edit { name, at, value } in &self.edits {
             let (Ok(old) | Err(old)) = *at;
@@ -118,7 +123,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The names of the fields that change. Never their values, which may be secrets.
+/// Shows the names of the changed fields, but not their values, which may be secret.
 impl fmt::Debug for Draft<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.edits.iter().map(|edit| &edit.name).collect();

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! 55799([ format, name, version, fingerprint, meta, { field: 24(h'...'), ... } ])
-//! meta = [ created, renewed, deadline, secret, [ secret, until ] / [], commits, [ nonce, ... ] ]
+//! meta = [ created, renewed, deadline, secret, [ secret, until ] / [], commits, [ nonce, ... ], ... ]
 //! ```
 //!
-//! Deterministic CBOR (RFC 8949, section 4.2.1) behind the tag of self-described CBOR (section 3.4.6); each field is
-//! embedded CBOR (tag 24, section 3.4.5.1), so that it is decoded alone, and copied where it was not touched.
+//! Deterministic CBOR (RFC 8949, section 4.2.1) inside the tag of self-described CBOR (section 3.4.6). Each field is
+//! embedded CBOR (tag 24, section 3.4.5.1), so that it can be decoded on its own, and copied where it was not changed.
+//!
+//! Two parts grow without a new format: fields that this binary does not know, and entries at the end of `meta` that it
+//! does not know, are kept byte by byte in every record that follows.
 
 mod draft;
 mod wire;
@@ -17,13 +20,14 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::Schema;
+use super::error::OpenError;
 use super::meta::Meta;
+use super::schema::Schema;
 pub use draft::Draft;
 pub use wire::RecordError;
 
-/// What is stored of one session: its bytes, and where in them the fields lie. It never changes; a [`Draft`] of it
-/// becomes another one.
+/// What is stored of one session: its bytes, and where in them the fields lie. It is immutable; a [`Draft`] makes the
+/// record that replaces it.
 #[derive(Clone)]
 pub struct Record {
     bytes: Bytes,
@@ -31,20 +35,29 @@ pub struct Record {
     version: u32,
     fingerprint: u64,
     meta: Meta,
+    meta_tail: MetaTail,
     /// Sorted by [`order`]. Each begins where the one before it ends.
     entries: Vec<Entry>,
+}
+
+/// The entries of `meta` that this crate does not know: a newer one wrote them.
+#[derive(Clone, Default)]
+struct MetaTail {
+    count: usize,
+    /// Where in the record's bytes they lie.
+    range: Range<usize>,
 }
 
 /// Where in a record's bytes a field lies.
 #[derive(Clone)]
 struct Entry {
-    /// With the head of its name.
+    /// Where the head of its name begins.
     start: usize,
     name: Range<usize>,
     value: Range<usize>,
 }
 
-/// How fields are sorted: by their encoded names (RFC 8949, section 4.2.1), for text that is by length first.
+/// The order of fields: that of their encoded names (RFC 8949, section 4.2.1), which for text compares lengths first.
 fn order(one: &[u8], other: &[u8]) -> Ordering {
     one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
@@ -52,19 +65,26 @@ fn order(one: &[u8], other: &[u8]) -> Ordering {
 impl Record {
     /// A record without fields.
     pub fn new(schema: &Schema, meta: &Meta) -> Self {
-        /// About what a record without fields has.
+        /// What a record without fields takes, roughly.
         const LEN: usize = 160;
-        wire::Writer::new(schema.name, schema.version, schema.fingerprint, meta, 0, LEN).finish(meta)
+        let header = wire::Header {
+            name: schema.name,
+            version: schema.version,
+            fingerprint: schema.fingerprint,
+            meta,
+            meta_tail: (0, &[]),
+        };
+        wire::Writer::new(&header, 0, LEN).finish(meta)
     }
 
-    /// What is stored.
+    /// The stored bytes.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
     /// The schema's name.
     pub fn name(&self) -> &str {
-        text(self.part(&self.name))
+        text(self.slice(&self.name))
     }
 
     /// The schema's version.
@@ -82,58 +102,87 @@ impl Record {
         &self.meta
     }
 
+    /// The entries of `meta` that this crate does not know, encoded one after the other.
+    pub fn unknown_meta(&self) -> &[u8] {
+        self.slice(&self.meta_tail.range)
+    }
+
     /// The encoded value of a field.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         let at = self.position(name, 0).ok()?;
-        self.entries.get(at).map(|entry| self.part(&entry.value))
+        self.entries.get(at).map(|entry| self.slice(&entry.value))
     }
 
     /// All fields, in the order in which they are written, each with its encoded value.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let entries = self.entries.iter();
-        entries.map(|entry| (text(self.part(&entry.name)), self.part(&entry.value)))
+        entries.map(|entry| (text(self.slice(&entry.name)), self.slice(&entry.value)))
     }
 
-    /// The same session, to be changed.
+    /// Whether a struct of the same version and with the same fields as the schema's wrote the record.
+    pub(in crate::session) fn is_written_by(&self, schema: &Schema) -> bool {
+        (self.version, self.fingerprint) == (schema.version, schema.fingerprint)
+    }
+
+    /// An error where a newer binary than the schema's wrote the record.
+    #[doc(hidden)]
+    pub fn refuse_newer(&self, schema: &Schema) -> Result<(), OpenError> {
+        if self.version > schema.version {
+            return Err(OpenError::newer(schema.name, self.version, schema.version));
+        }
+        Ok(())
+    }
+
+    /// A draft of the record that is to replace this one.
     pub fn draft(&self) -> Draft<'_> {
         Draft::new(self)
     }
 
-    /// Where in [`bytes`](Self::bytes) the encoded value of the field at a [`position`](Self::position) is.
+    fn header(&self) -> wire::Header<'_> {
+        wire::Header {
+            name: self.name(),
+            version: self.version,
+            fingerprint: self.fingerprint,
+            meta: &self.meta,
+            meta_tail: (self.meta_tail.count, self.unknown_meta()),
+        }
+    }
+
+    /// Where in [`bytes`](Self::bytes) the encoded value of the field at a [`position`](Self::position) lies.
     #[inline]
-    pub(in crate::session) fn place(&self, at: usize) -> Option<Range<usize>> {
+    pub(in crate::session) fn value_range(&self, at: usize) -> Option<Range<usize>> {
         self.entries.get(at).map(|entry| entry.value.clone())
     }
 
-    /// Which of the fields it is, or would be. Found soon where it is the one at `guess`, or not far before it.
+    /// The position of a field, or the one at which it would be inserted. Quick where that is `guess`, or little less.
     #[inline]
     pub(in crate::session) fn position(&self, name: &str, guess: usize) -> Result<usize, usize> {
-        match self.place_if(guess, name) {
+        match self.value_range_if(guess, name) {
             Some(_) => Ok(guess),
             None => self.search(name, guess),
         }
     }
 
-    /// Where the value of the field at a position is, if that is its name.
+    /// Where the value of the field at a position lies, if `name` is its name.
     #[inline]
-    pub(in crate::session) fn place_if(&self, at: usize, name: &str) -> Option<Range<usize>> {
+    pub(in crate::session) fn value_range_if(&self, at: usize, name: &str) -> Option<Range<usize>> {
         let entry = self.entries.get(at)?;
-        (self.part(&entry.name) == name.as_bytes()).then(|| entry.value.clone())
+        (self.slice(&entry.name) == name.as_bytes()).then(|| entry.value.clone())
     }
 
     #[inline(never)]
     fn search(&self, name: &str, guess: usize) -> Result<usize, usize> {
-        let compare = |entry: &Entry| order(self.part(&entry.name), name.as_bytes());
+        let compare = |entry: &Entry| order(self.slice(&entry.name), name.as_bytes());
         let mut at = guess.saturating_add(1).min(self.entries.len());
-        let behind = at;
-        while let Some(entry) = at.checked_sub(1).and_then(|before| self.entries.get(before)) {
+        let end = at;
+        while let Some(entry) = at.checked_sub(1).and_then(|previous| self.entries.get(previous)) {
             match compare(entry) {
                 Ordering::Greater => at -= 1,
                 Ordering::Equal => return Ok(at - 1),
                 Ordering::Less => break,
             }
         }
-        if at < behind {
+        if at < end {
             return Err(at);
         }
         let rest = self.entries.get(at..).unwrap_or_default();
@@ -142,17 +191,17 @@ impl Record {
     }
 
     #[inline]
-    fn part(&self, range: &Range<usize>) -> &[u8] {
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
         self.bytes.get(range.clone()).unwrap_or_default()
     }
 }
 
-/// What of a record was found to be text when it was written or read.
+/// A name in a record. It is UTF-8: names are checked when a record is decoded, and written from a `str`.
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-/// By their bytes: what a [`Draft`] writes has one form only.
+/// Compares bytes: what a [`Draft`] writes has one form only.
 impl PartialEq for Record {
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes
@@ -161,7 +210,7 @@ impl PartialEq for Record {
 
 impl Eq for Record {}
 
-/// The names of the fields. Never their values, which may be secrets.
+/// Shows the names of the fields, but not their values, which may be secret.
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.fields().map(|(name, _)| name).collect();

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::{Entry, Record, order};
+use super::{Entry, MetaTail, Record, order};
 use crate::cbor::head::{push_array, push_bytes, push_map, push_text, push_uint, string_len};
 use crate::cbor::{DecodeError, Reader};
 use crate::session::meta::{Meta, Millis, NONCES, Nonce, Nonces, SecretHash};
@@ -15,12 +15,14 @@ const EMBEDDED: u64 = 24;
 const EMBEDDED_HEAD: [u8; 2] = [0xd8, 0x18];
 /// The format of records that this crate writes.
 const FORMAT: u64 = 1;
+/// How many entries of `meta` this crate knows. A later format may append more.
+const META_LEN: usize = 7;
 /// [`SELF_DESCRIBED`], an array of six, [`FORMAT`].
 const BEGINNING: [u8; 5] = [0xd9, 0xd9, 0xf7, 0x86, 0x01];
 
-/// Bytes that are no record.
+/// Bytes that are not a session record.
 #[derive(Debug, thiserror::Error)]
-#[error("this is no session record: {0}")]
+#[error(transparent)]
 pub struct RecordError(#[from] RecordErrorKind);
 
 impl From<DecodeError> for RecordError {
@@ -31,48 +33,71 @@ impl From<DecodeError> for RecordError {
 
 #[derive(Debug, thiserror::Error)]
 enum RecordErrorKind {
-    #[error("it is not the CBOR of one")]
+    #[error("not a session record: its CBOR is malformed or not that of a record")]
     Cbor(#[from] DecodeError),
-    #[error("it does not begin with the tag of self-described CBOR")]
+    #[error("not a session record: it does not begin with the tag of self-described CBOR")]
     NotTagged,
-    #[error("its format is {0}, this program reads format {FORMAT}: a newer one wrote it")]
+    #[error(
+        "the record has format {0}, written by a newer binary; this one reads format {FORMAT}: \
+         deploy the newer binary here too"
+    )]
     Format(u64),
-    #[error("{0} is out of its range")]
+    #[error("not a session record: {0} is out of range")]
     Range(&'static str),
-    #[error("its fields are not in order, or one is there twice")]
+    #[error("not a session record: its fields are out of order, or one is duplicated")]
     Order,
 }
 
-/// Writes a record: what it says of itself, then its fields in their order.
+/// What precedes the fields of a record.
+pub(super) struct Header<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: u32,
+    pub(super) fingerprint: u64,
+    pub(super) meta: &'a Meta,
+    /// How many entries of `meta` this crate does not know, and their bytes.
+    pub(super) meta_tail: (usize, &'a [u8]),
+}
+
+/// Writes a record: its header, then its fields in their order.
 pub(super) struct Writer {
     out: Vec<u8>,
     name: Range<usize>,
     version: u32,
     fingerprint: u64,
+    meta_tail: MetaTail,
     entries: Vec<Entry>,
 }
 
 impl Writer {
     /// A record of `count` fields and of about `len` bytes.
-    pub(super) fn new(name: &str, version: u32, fingerprint: u64, meta: &Meta, count: usize, len: usize) -> Self {
+    pub(super) fn new(header: &Header<'_>, count: usize, len: usize) -> Self {
         let mut out = Vec::with_capacity(len);
         out.extend_from_slice(&BEGINNING);
-        push_text(&mut out, name);
-        let name = out.len() - name.len()..out.len();
-        push_uint(&mut out, version.into());
-        push_long(&mut out, fingerprint);
-        meta.append(&mut out);
+        push_text(&mut out, header.name);
+        let name = out.len() - header.name.len()..out.len();
+        push_uint(&mut out, header.version.into());
+        push_long(&mut out, header.fingerprint);
+        let (unknown, bytes) = header.meta_tail;
+        push_array(&mut out, META_LEN + unknown);
+        header.meta.append(&mut out);
+        let start = out.len();
+        out.extend_from_slice(bytes);
+        let meta_tail = MetaTail {
+            count: unknown,
+            range: start..out.len(),
+        };
         push_map(&mut out, count);
         Self {
             out,
             name,
-            version,
-            fingerprint,
+            version: header.version,
+            fingerprint: header.fingerprint,
+            meta_tail,
             entries: Vec::with_capacity(count),
         }
     }
 
-    /// The next field.
+    /// Appends a field.
     pub(super) fn put(&mut self, name: &str, value: &[u8]) {
         let start = self.out.len();
         push_text(&mut self.out, name);
@@ -83,14 +108,14 @@ impl Writer {
         self.entries.push(Entry { start, name, value });
     }
 
-    /// The next fields, all of them just as another record has them.
+    /// Appends fields of another record, byte by byte as they are there.
     pub(super) fn copy(&mut self, from: &Record, fields: Range<usize>) {
         let fields = from.entries.get(fields).unwrap_or_default();
         let (Some(first), Some(last)) = (fields.first(), fields.last()) else {
             return;
         };
         let (old, new) = (first.start, self.out.len());
-        self.out.extend_from_slice(from.part(&(old..last.value.end)));
+        self.out.extend_from_slice(from.slice(&(old..last.value.end)));
         let moved = |at: usize| at - old + new;
         self.entries
             .extend(fields.iter().map(|Entry { start, name, value }| Entry {
@@ -100,7 +125,7 @@ impl Writer {
             }));
     }
 
-    /// The record; `meta` is what was written.
+    /// The record. `meta` is that of its header.
     pub(super) fn finish(self, meta: &Meta) -> Record {
         Record {
             bytes: self.out.into(),
@@ -108,6 +133,7 @@ impl Writer {
             version: self.version,
             fingerprint: self.fingerprint,
             meta: meta.clone(),
+            meta_tail: self.meta_tail,
             entries: self.entries,
         }
     }
@@ -117,7 +143,7 @@ impl Record {
     /// Reads a record; its fields stay in `bytes`.
     pub fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
         let mut reader = Reader::new(bytes);
-        if !reader.passes(&BEGINNING) {
+        if !reader.skip_prefix(&BEGINNING) {
             if reader.tag()? != SELF_DESCRIBED {
                 return Err(RecordErrorKind::NotTagged.into());
             }
@@ -131,9 +157,17 @@ impl Record {
         let name = last_read(&reader, name.as_bytes());
         let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
         let fingerprint = reader.uint()?;
+        let Some(unknown) = reader.array()?.checked_sub(META_LEN) else {
+            return Err(RecordErrorKind::Range("the number of its meta entries").into());
+        };
         let meta = Meta::read(&mut reader)?;
+        let meta_tail = if unknown == 0 {
+            MetaTail::default()
+        } else {
+            MetaTail::read(&mut reader, unknown)?
+        };
         let count = reader.map()?;
-        // A field has four bytes at the least.
+        // A field takes at least four bytes: the heads of name, tag and value.
         let mut entries = Vec::with_capacity(count.min(reader.remaining() / 4));
         let (mut before, mut is_shortest): (Option<&[u8]>, _) = (None, true);
         for _ in 0..count {
@@ -144,7 +178,7 @@ impl Record {
             }
             before = Some(name);
             let name = last_read(&reader, name);
-            if !reader.passes(&EMBEDDED_HEAD) && reader.tag()? != EMBEDDED {
+            if !reader.skip_prefix(&EMBEDDED_HEAD) && reader.tag()? != EMBEDDED {
                 return Err(RecordErrorKind::Range("the tag of a field").into());
             }
             let value = reader.bytes()?;
@@ -160,20 +194,21 @@ impl Record {
             version,
             fingerprint,
             meta,
+            meta_tail,
             entries,
         };
-        // Not in one expression, so that what is made is made in its place.
+        // Two expressions rather than one: the compiler then builds the record in place and does not copy it.
         if !is_shortest {
-            return Ok(record().rewritten());
+            return Ok(record().with_shortest_heads());
         }
         Ok(record())
     }
 
-    /// With the heads of its fields as they are written here, so that the fields can be copied as they are.
+    /// The record with the shortest heads around its fields, so that a [`Writer`] may copy them unchanged.
     #[cold]
-    fn rewritten(&self) -> Self {
+    fn with_shortest_heads(&self) -> Self {
         let (count, len) = (self.entries.len(), self.bytes.len());
-        let mut writer = Writer::new(self.name(), self.version, self.fingerprint, &self.meta, count, len);
+        let mut writer = Writer::new(&self.header(), count, len);
         for (name, value) in self.fields() {
             writer.put(name, value);
         }
@@ -181,13 +216,13 @@ impl Record {
     }
 }
 
-/// Where the string lies that was just read.
+/// Where the string that was just read lies.
 fn last_read(reader: &Reader<'_>, string: &[u8]) -> Range<usize> {
     let end = reader.position();
     end - string.len()..end
 }
 
-/// Appends an unsigned integer, of which most are as long as they can be.
+/// Appends an unsigned integer; fast where it takes the full eight bytes, as most times and nonces do.
 #[inline]
 fn push_long(out: &mut Vec<u8>, value: u64) {
     if u32::try_from(value).is_ok() {
@@ -199,8 +234,8 @@ fn push_long(out: &mut Vec<u8>, value: u64) {
 }
 
 impl Meta {
+    /// Appends the entries, without the head of their array.
     fn append(&self, out: &mut Vec<u8>) {
-        push_array(out, 7);
         for time in [self.created, self.renewed, self.deadline] {
             push_long(out, time.0);
         }
@@ -217,9 +252,9 @@ impl Meta {
         }
     }
 
+    /// Reads the entries that are known, without the head of their array.
     #[inline]
     fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
-        reader.expect_array(7)?;
         let created = Millis(reader.uint()?);
         let renewed = Millis(reader.uint()?);
         let deadline = Millis(reader.uint()?);
@@ -227,7 +262,7 @@ impl Meta {
         let previous = match reader.array()? {
             0 => None,
             2 => Some((self::secret(reader)?, Millis(reader.uint()?))),
-            _ => return Err(RecordErrorKind::Range("the secret before").into()),
+            _ => return Err(RecordErrorKind::Range("its previous secret").into()),
         };
         let commits = reader.uint()?;
         let count = reader.array()?;
@@ -246,6 +281,20 @@ impl Meta {
             previous,
             commits,
             nonces,
+        })
+    }
+}
+
+impl MetaTail {
+    #[cold]
+    fn read(reader: &mut Reader<'_>, count: usize) -> Result<Self, RecordError> {
+        let start = reader.position();
+        for _ in 0..count {
+            reader.skip()?;
+        }
+        Ok(Self {
+            count,
+            range: start..reader.position(),
         })
     }
 }

@@ -1,7 +1,8 @@
-//! What a field's type can do where it can, and a way round where it cannot.
+//! Uses `Clone` and `Debug` of a field's type where it has them, and a fallback where it does not ("autoref
+//! specialization").
 //!
-//! The derive calls a method on a reference to one of these structs; the compiler takes the trait that is implemented
-//! for the struct itself where the bound holds, and the one for its reference where it does not.
+//! The derive calls a method on a reference to a [`Copier`] or a [`DebugProbe`]. The compiler prefers the trait that is
+//! implemented for the struct itself, whose bound is `Clone` or `Debug`, and falls back to the one for its reference.
 
 use std::fmt;
 
@@ -24,7 +25,7 @@ impl<'a, T> Copier<'a, T> {
     }
 }
 
-/// Copies what is `Clone`.
+/// Copies a value that is `Clone`.
 pub trait ViaClone<T> {
     /// The copy.
     fn copy(&self) -> T;
@@ -36,10 +37,10 @@ impl<T: Clone> ViaClone<T> for Copier<'_, T> {
     }
 }
 
-/// Copies what is not `Clone`, by its encoding.
+/// Copies a value that is not `Clone`, by encoding and decoding it.
 pub trait ViaCodec<T> {
-    /// The copy. A value that does not survive its own encoding cannot be committed either; the value that was loaded,
-    /// or the default, stands in for it, and the mistake is logged.
+    /// The copy. A value that cannot be encoded and decoded cannot be committed either: the error is logged, and the
+    /// copy is of the value that was loaded, or the default.
     fn copy(&self) -> T;
 }
 
@@ -54,7 +55,10 @@ impl<T> ViaCodec<T> for &Copier<'_, T> {
         };
         copy.unwrap_or_else(|error| {
             let cause: &(dyn std::error::Error + 'static) = &error;
-            tracing::error!(error = cause, "a snapshot shows a field as it was loaded");
+            tracing::error!(
+                error = cause,
+                "a snapshot has a field's stored value: the current one cannot be copied"
+            );
             self.base
                 .and_then(|bytes| field.decode_present(bytes).ok())
                 .unwrap_or_else(|| field.default_value())
@@ -62,34 +66,34 @@ impl<T> ViaCodec<T> for &Copier<'_, T> {
     }
 }
 
-/// A value to be shown by `Debug`.
-pub struct Shown<'a, T>(pub &'a T);
+/// A value to be printed by `Debug`.
+pub struct DebugProbe<'a, T>(pub &'a T);
 
-/// Shows what is `Debug`.
-pub trait ShownDebug {
+/// Prints a value that is `Debug`.
+pub trait ViaDebug {
     /// What to print.
-    fn shown(&self) -> &dyn fmt::Debug;
+    fn debug_value(&self) -> &dyn fmt::Debug;
 }
 
-impl<T: fmt::Debug> ShownDebug for Shown<'_, T> {
-    fn shown(&self) -> &dyn fmt::Debug {
+impl<T: fmt::Debug> ViaDebug for DebugProbe<'_, T> {
+    fn debug_value(&self) -> &dyn fmt::Debug {
         self.0
     }
 }
 
-/// Shows what is not `Debug` as `..`.
-pub trait ShownAny {
+/// Prints `..` for a value that is not `Debug`.
+pub trait ViaPlaceholder {
     /// What to print.
-    fn shown(&self) -> &dyn fmt::Debug;
+    fn debug_value(&self) -> &dyn fmt::Debug;
 }
 
-impl<T> ShownAny for &Shown<'_, T> {
-    fn shown(&self) -> &dyn fmt::Debug {
+impl<T> ViaPlaceholder for &DebugProbe<'_, T> {
+    fn debug_value(&self) -> &dyn fmt::Debug {
         &Redacted("..")
     }
 }
 
-/// Stands for a value that is not printed.
+/// Printed in place of a value.
 pub struct Redacted(pub &'static str);
 
 impl fmt::Debug for Redacted {

@@ -1,13 +1,13 @@
 use std::ops::Range;
 
-/// The bytes that a field had when its session was opened, as the present version would write them.
+/// The bytes of a field when its session was opened, as the current version encodes them.
 #[derive(Clone)]
 pub(super) enum Base {
-    /// It had none.
+    /// The record had no such field.
     None,
-    /// They are in the record, there.
+    /// They are in the record, at this range.
     Stored(Range<usize>),
-    /// They are not: an older version wrote others.
+    /// They are not in the record, because an older version wrote other bytes.
     Own(Box<[u8]>),
 }
 

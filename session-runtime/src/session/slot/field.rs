@@ -6,15 +6,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::base::Base;
-use super::cursor::Opening;
-use super::quarantine::Aside;
+use super::cursor::FieldCursor;
+use super::quarantine::QuarantinedField;
 use super::{LazySlot, Slot};
 use crate::cbor::{self, DecodeError, EncodeError};
-use crate::session::migrate::migrate;
+use crate::session::error::{FieldError, UpgradeError};
 use crate::session::record::Record;
-use crate::session::{FieldError, FieldSpec, Migrate, OpenError, Schema, Session};
+use crate::session::schema::{FieldSpec, Schema};
 
-/// A field's type that a new session can have a value of.
+/// A field's type that has a default.
 #[diagnostic::on_unimplemented(
     message = "a session's field needs a default, and `{Self}` has none",
     label = "no default",
@@ -47,7 +47,7 @@ impl<T: Serialize + DeserializeOwned> FieldValue for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be in a session: it is not `Send` and `Sync`, and a request may go from thread to thread",
     label = "not for several threads",
-    note = "take the value itself in place of a `Cell` or a `RefCell`, and `Arc` in place of `Rc`"
+    note = "take the value itself in range of a `Cell` or a `RefCell`, and `Arc` in range of `Rc`"
 )]
 pub trait FieldShared: Send + Sync {}
 
@@ -56,45 +56,15 @@ impl<T: Send + Sync> FieldShared for T {}
 
 type Boxed = Box<dyn Error + Send + Sync>;
 
-/// Why stored bytes gave no value, and at what.
-pub struct Failure {
-    doing: &'static str,
-    source: Boxed,
-}
+/// Upgrades the bytes in a record of that version to the current value; `None` where no step is needed.
+type UpgradeFn<T> = fn(u32, &[u8]) -> Option<Result<T, UpgradeError>>;
 
-/// Brings bytes that a record of that version holds up to the present; `None` where no step is needed.
-type UpgradeFn<T> = fn(u32, &[u8]) -> Option<Result<T, Failure>>;
-
-/// A value, and its present bytes where they are not those that are stored.
+/// A value, and its encoding where that is not what is stored.
 type Read<T> = (T, Option<Box<[u8]>>);
 
-/// The first step of an upgrade: decodes what the old version wrote.
-pub fn upgrade_first<A, B, E>(bytes: &[u8], step: impl FnOnce(A) -> Result<B, E>) -> Result<B, Failure>
-where
-    A: DeserializeOwned,
-    E: Into<Boxed>,
-{
-    let old = cbor::from_slice(bytes).map_err(|error| Failure {
-        doing: "decode",
-        source: error.into(),
-    })?;
-    upgrade_then(Ok(old), step)
-}
-
-/// A further step of an upgrade.
-pub fn upgrade_then<A, B, E>(old: Result<A, Failure>, step: impl FnOnce(A) -> Result<B, E>) -> Result<B, Failure>
-where
-    E: Into<Boxed>,
-{
-    step(old?).map_err(|error| Failure {
-        doing: "upgrade",
-        source: error.into(),
-    })
-}
-
-/// How a field of type `T` is opened and written; the derive makes a static of each.
+/// How a field of type `T` is decoded and encoded. The derive makes a static for each field.
 ///
-/// The functions are taken once, in [`field`]: a type without serde is one mistake, and rustc says so once.
+/// Only [`field`] has serde's traits as bounds, so that rustc reports a type without them once.
 pub struct Field<T: 'static> {
     schema: &'static Schema,
     spec: &'static FieldSpec,
@@ -117,7 +87,7 @@ pub const fn field<T: FieldValue + FieldShared>(schema: &'static Schema, index: 
 }
 
 impl<T> Field<T> {
-    /// `upgrade(...)`.
+    /// With the steps of `upgrade(...)`.
     #[must_use]
     pub const fn upgrade(self, upgrade: UpgradeFn<T>) -> Self {
         Self {
@@ -126,7 +96,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// Encodes the default behind what `out` holds; after an error `out` is as it was.
+    /// Appends the encoded default to `out`; leaves `out` unchanged on error.
     pub fn append_default(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.append(&self.default_value(), out)
     }
@@ -153,8 +123,8 @@ impl<T> Field<T> {
         self.schema.version
     }
 
-    pub(super) fn is_or_default(&self) -> bool {
-        self.spec.or_default
+    pub(super) fn is_default_on_invalid(&self) -> bool {
+        self.spec.default_on_invalid
     }
 
     pub(super) fn error(&self, doing: &'static str, source: impl Into<Boxed>) -> FieldError {
@@ -165,87 +135,99 @@ impl<T> Field<T> {
         self.spec.name
     }
 
-    /// Decodes the field out of the record; the default where the record has none.
-    pub fn open(&'static self, opening: &mut Opening<'_>) -> Result<Slot<T>, FieldError> {
-        let record = opening.record;
-        let Some((version, bytes, aside)) = self.aside(record) else {
-            return self.open_stored(opening);
+    /// Decodes the field of a record; the default where the record has none.
+    pub fn open(&'static self, cursor: &mut FieldCursor<'_>) -> Result<Slot<T>, FieldError> {
+        let record = cursor.record;
+        let Some((version, bytes, quarantined)) = self.quarantined(record) else {
+            return self.open_stored(cursor);
         };
-        let (slot, aside) = match (opening.find(self.spec), self.read(version, bytes)) {
-            // What a binary that knows of no asides has written since counts for more. In a record that has moved on to
-            // another version it need not be a write: it may be what the struct before this one was turned into.
-            (Some((place, is_stored)), _) => {
-                let slot = self.open_at(record.version(), record.bytes(), place, is_stored)?;
-                let is_written = version == record.version() && slot.aside.is_none();
-                (slot, if is_written { aside.recovered() } else { aside })
+        let (slot, quarantined) = match (cursor.find(self.spec), self.read(version, bytes)) {
+            // A binary that does not know of quarantined fields has written the field since, and its value wins. In a
+            // record of another version it need not be a write: it may be the value that a conversion from the struct
+            // before this one gave it. The quarantined bytes are then kept.
+            (Some((range, is_stored)), _) => {
+                let slot = self.open_at(record.version(), record.bytes(), range, is_stored)?;
+                let is_written = version == record.version() && slot.quarantined.is_none();
+                (
+                    slot,
+                    if is_written {
+                        quarantined.released()
+                    } else {
+                        quarantined
+                    },
+                )
             }
-            // A binary that can read what another one had to set aside takes it up again.
+            // This binary can decode what another one had to quarantine, and restores it.
             (None, Ok((value, upgraded))) => {
                 let base = Base::Own(upgraded.unwrap_or_else(|| bytes.into()));
-                (self.slot(value, base, false), aside.recovered())
+                (self.slot(value, base, false), quarantined.released())
             }
-            (None, Err(_)) => (Slot::fresh(self), aside),
+            (None, Err(_)) => (Slot::with_default(self), quarantined),
         };
         Ok(Slot {
-            aside: slot.aside.or(Some(Box::new(aside))),
+            quarantined: slot.quarantined.or(Some(Box::new(quarantined))),
             ..slot
         })
     }
 
-    fn open_stored(&'static self, opening: &mut Opening<'_>) -> Result<Slot<T>, FieldError> {
-        let found = opening.find(self.spec);
-        self.open_found(opening.record, found)
+    fn open_stored(&'static self, cursor: &mut FieldCursor<'_>) -> Result<Slot<T>, FieldError> {
+        let found = cursor.find(self.spec);
+        self.open_found(cursor.record, found)
     }
 
     fn open_found(&'static self, record: &Record, found: Option<(Range<usize>, bool)>) -> Result<Slot<T>, FieldError> {
         match found {
-            Some((place, is_stored)) => self.open_at(record.version(), record.bytes(), place, is_stored),
-            None => Ok(Slot::fresh(self)),
+            Some((range, is_stored)) => self.open_at(record.version(), record.bytes(), range, is_stored),
+            None => Ok(Slot::with_default(self)),
         }
     }
 
-    /// The field, left undecoded where the record was written by a struct just like this one.
-    pub fn open_lazy(&'static self, opening: &mut Opening<'_>) -> Result<LazySlot<T>, FieldError> {
-        if opening.is_same
-            && !self.spec.or_default
-            && let Some(place) = opening.find_next(self.spec)
+    /// As [`open`](Self::open), but without decoding the field where a struct just like this one wrote the record.
+    pub fn open_lazy(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
+        if cursor.is_same
+            && !self.spec.default_on_invalid
+            && let Some(range) = cursor.find_next(self.spec)
         {
-            return Ok(LazySlot::undecoded(self, place));
+            return Ok(LazySlot::undecoded(self, range));
         }
-        self.open_searched(opening)
+        self.open_searched(cursor)
     }
 
     #[inline(never)]
-    fn open_searched(&'static self, opening: &mut Opening<'_>) -> Result<LazySlot<T>, FieldError> {
-        if !opening.is_same || self.aside(opening.record).is_some() {
-            return self.open(opening).map(LazySlot::from);
+    fn open_searched(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
+        if !cursor.is_same || self.quarantined(cursor.record).is_some() {
+            return self.open(cursor).map(LazySlot::from);
         }
-        match opening.find(self.spec) {
-            Some((place, true)) => Ok(LazySlot::undecoded(self, place)),
-            None => Ok(LazySlot::fresh(self)),
-            renamed => self.open_found(opening.record, renamed).map(LazySlot::from),
+        match cursor.find(self.spec) {
+            Some((range, true)) => Ok(LazySlot::undecoded(self, range)),
+            None => Ok(LazySlot::with_default(self)),
+            renamed => self.open_found(cursor.record, renamed).map(LazySlot::from),
         }
     }
 
-    fn aside<'a>(&self, record: &'a Record) -> Option<(u32, &'a [u8], Aside)> {
-        self.spec.or_default.then(|| Aside::find(record, self.name())).flatten()
+    fn quarantined<'a>(&self, record: &'a Record) -> Option<(u32, &'a [u8], QuarantinedField)> {
+        self.spec
+            .default_on_invalid
+            .then(|| QuarantinedField::find(record, self.name()))
+            .flatten()
     }
 
-    /// A slot from bytes that a record of `version` holds; the default, where they do not decode and the field says so.
+    /// A slot from the bytes in a record of `version`. Where they do not decode and the field is `on_invalid = default`,
+    /// they are quarantined and the slot has the default.
     pub(super) fn open_at(
         &'static self,
         version: u32,
         record: &[u8],
-        place: Range<usize>,
+        range: Range<usize>,
         is_stored: bool,
     ) -> Result<Slot<T>, FieldError> {
-        match self.read_at(version, record, place.clone(), is_stored) {
-            Err(_) if self.spec.or_default => {
-                let bytes = record.get(place).unwrap_or_default();
+        match self.read_at(version, record, range.clone(), is_stored) {
+            Err(_) if self.spec.default_on_invalid => {
+                let bytes = record.get(range).unwrap_or_default();
                 Ok(Slot {
                     stored: false,
-                    aside: Some(Box::new(Aside::keep(version, self.name(), bytes))),
-                    ..Slot::fresh(self)
+                    quarantined: Some(Box::new(QuarantinedField::new(version, self.name(), bytes))),
+                    ..Slot::with_default(self)
                 })
             }
             read => read,
@@ -256,12 +238,12 @@ impl<T> Field<T> {
         &'static self,
         version: u32,
         record: &[u8],
-        place: Range<usize>,
+        range: Range<usize>,
         is_stored: bool,
     ) -> Result<Slot<T>, FieldError> {
-        let read = self.read(version, record.get(place.clone()).unwrap_or_default())?;
+        let read = self.read(version, record.get(range.clone()).unwrap_or_default())?;
         Ok(match read {
-            (value, None) => self.slot(value, Base::Stored(place), is_stored),
+            (value, None) => self.slot(value, Base::Stored(range), is_stored),
             (value, Some(upgraded)) => self.slot(value, Base::Own(upgraded), false),
         })
     }
@@ -274,14 +256,14 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value that a record of `version` holds, upgraded as far as that version needs: then with its present bytes.
+    /// The value of the bytes in a record of `version`; where it needed an upgrade, with its current encoding.
     fn read(&self, version: u32, bytes: &[u8]) -> Result<Read<T>, FieldError> {
         match self.upgrade.and_then(|upgrade| upgrade(version, bytes)) {
             Some(Ok(value)) => {
                 let bytes = self.encode(&value).map_err(|error| self.error("encode", error))?;
                 Ok((value, Some(bytes.into())))
             }
-            Some(Err(Failure { doing, source })) => Err(self.error(doing, source)),
+            Some(Err(error)) => Err(error.in_field(self.schema.name, self.name())),
             None => match (self.decode)(bytes) {
                 Ok(value) => Ok((value, None)),
                 Err(error) => Err(self.error("decode", error)),
@@ -293,51 +275,5 @@ impl<T> Field<T> {
 impl<T> fmt::Debug for Field<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.schema.name, self.name())
-    }
-}
-
-/// The version before this one, which `previous = ...` names.
-pub struct Previous<T> {
-    schema: &'static Schema,
-    migrate: Migrate,
-    open: fn(&Record) -> Result<T, OpenError>,
-}
-
-impl<T> Previous<T> {
-    /// `P`, whose version must be the one just before `version`.
-    ///
-    /// # Panics
-    /// Where it is not; the derive calls this in a static, so that it is an error of the compiler.
-    #[must_use]
-    #[track_caller] // The compiler shows the attribute alone, and none of the steps from there to here.
-    pub const fn of<P>(version: u32) -> Self
-    where
-        P: Session,
-        T: From<P>,
-    {
-        assert!(
-            P::SCHEMA.version == version.saturating_sub(1),
-            "a version is missing: `previous` must name the session of the version just before this one"
-        );
-        Self {
-            schema: P::SCHEMA,
-            migrate: migrate::<P>,
-            open: |record| Ok(T::from(P::into_value(P::open(record)?)?)),
-        }
-    }
-
-    /// Its schema.
-    pub const fn schema(&self) -> &'static Schema {
-        self.schema
-    }
-
-    /// Brings an older record up to that version.
-    pub const fn migrate(&self) -> Migrate {
-        self.migrate
-    }
-
-    /// Opens a record of that version, or of one before it, and turns it into the present struct.
-    pub fn open(&self, record: &Record) -> Result<T, OpenError> {
-        (self.open)(record)
     }
 }

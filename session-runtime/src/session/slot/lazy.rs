@@ -5,39 +5,39 @@ use std::sync::OnceLock;
 use super::base::Base;
 use super::{AnySlot, Copier, Field, Slot};
 use crate::cbor::EncodeError;
-use crate::session::FieldError;
+use crate::session::error::FieldError;
 
-/// A field that is decoded when it is first looked at.
+/// A field that is decoded on first access.
 ///
-/// Only bytes that a struct just like this one wrote are left undecoded; anything older is brought up to date, and any
-/// mistake found, when the record is opened.
+/// Only bytes that a struct just like this one wrote are left undecoded. Older ones are upgraded when the record is
+/// opened, so that errors in them are found then.
 pub struct LazySlot<T: 'static> {
     field: &'static Field<T>,
-    /// Where in the record it is, as the present version wrote it.
-    place: Option<Range<usize>>,
-    /// Apart, so that a session of fields that nobody looks at is small.
+    /// Where its bytes are in the record, if the current version wrote them.
+    range: Option<Range<usize>>,
+    /// Boxed, so that a session whose lazy fields are not accessed stays small.
     slot: OnceLock<Box<Slot<T>>>,
 }
 
 impl<T> LazySlot<T> {
-    /// A field that no record holds yet.
-    pub fn fresh(field: &'static Field<T>) -> Self {
+    /// A field that is in no record yet.
+    pub fn with_default(field: &'static Field<T>) -> Self {
         Self {
             field,
-            place: None,
+            range: None,
             slot: OnceLock::new(),
         }
     }
 
-    /// A field that an earlier version's struct was turned into.
+    /// A field of a value that was converted from an earlier version's struct.
     pub fn migrated(field: &'static Field<T>, value: T) -> Result<Self, FieldError> {
         Slot::migrated(field, value).map(Self::from)
     }
 
-    pub(super) fn undecoded(field: &'static Field<T>, place: Range<usize>) -> Self {
+    pub(super) fn undecoded(field: &'static Field<T>, range: Range<usize>) -> Self {
         Self {
             field,
-            place: Some(place),
+            range: Some(range),
             slot: OnceLock::new(),
         }
     }
@@ -46,16 +46,17 @@ impl<T> LazySlot<T> {
         if let Some(slot) = self.slot.get() {
             return Ok(slot);
         }
-        let slot = match &self.place {
-            Some(place) => self.field.open_at(self.field.version(), record, place.clone(), true)?,
-            None => Slot::fresh(self.field),
+        let slot = match &self.range {
+            Some(range) => self.field.open_at(self.field.version(), record, range.clone(), true)?,
+            None => Slot::with_default(self.field),
         };
         Ok(self.slot.get_or_init(|| Box::new(slot)))
     }
 
-    /// The slot, if it is there. Of `on_invalid = default` it must be: whether the bytes go aside is for them to say.
-    fn known(&self, record: &[u8]) -> Option<&Slot<T>> {
-        if self.field.is_or_default() {
+    /// The slot, if the field has been decoded. One with `on_invalid = default` is decoded here: only that tells whether
+    /// its bytes are to be quarantined.
+    fn slot_if_known(&self, record: &[u8]) -> Option<&Slot<T>> {
+        if self.field.is_default_on_invalid() {
             return self.decoded(record).ok();
         }
         self.slot.get().map(|slot| &**slot)
@@ -71,34 +72,42 @@ impl<T> LazySlot<T> {
         let field = self.field;
         self.decoded(record)?;
         let slot = self.slot.get_mut();
-        slot.map(|slot| slot.get_mut())
-            .ok_or_else(|| field.error("decode", "its value was lost"))
+        slot.map(|slot| slot.get_mut()).ok_or_else(|| {
+            field.error(
+                "decode",
+                "the decoded value is missing; this is a bug in session-runtime",
+            )
+        })
     }
 
-    /// Replaces the value; the one before it is not decoded for that, unless it may have to step aside.
+    /// Replaces the value. The old one is not decoded for that, unless its bytes may have to be quarantined.
     pub fn set(&mut self, record: &[u8], value: T) {
-        self.known(record);
+        self.slot_if_known(record);
         if let Some(slot) = self.slot.get_mut() {
             slot.set(value);
             return;
         }
         self.slot = OnceLock::from(Box::new(Slot {
-            base: self.place.take().map_or(Base::None, Base::Stored),
+            base: self.range.take().map_or(Base::None, Base::Stored),
             touched: true,
             ..Slot::new(self.field, value)
         }));
     }
 
-    /// The value alone.
+    /// Consumes the slot for its value.
     pub fn into_value(self, record: &[u8]) -> Result<T, FieldError> {
         self.decoded(record)?;
         let field = self.field;
         let slot = self.slot.into_inner();
-        slot.map(|slot| slot.into_value())
-            .ok_or_else(|| field.error("decode", "its value was lost"))
+        slot.map(|slot| slot.into_value()).ok_or_else(|| {
+            field.error(
+                "decode",
+                "the decoded value is missing; this is a bug in session-runtime",
+            )
+        })
     }
 
-    /// To copy the value, whether or not its type is `Clone`.
+    /// Copies the value, whether or not its type is `Clone`.
     pub fn copier<'a>(&'a self, record: &'a [u8]) -> Result<Copier<'a, T>, FieldError> {
         self.decoded(record).map(|slot| slot.copier(record))
     }
@@ -108,13 +117,13 @@ impl<T> From<Slot<T>> for LazySlot<T> {
     fn from(slot: Slot<T>) -> Self {
         Self {
             field: slot.field,
-            place: None,
+            range: None,
             slot: Box::new(slot).into(),
         }
     }
 }
 
-/// The session, the field and its state. Never the value, which may be a secret.
+/// Shows the session, the field and its state, but not the value, which may be secret.
 impl<T> fmt::Debug for LazySlot<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LazySlot")
@@ -130,14 +139,14 @@ impl<T> AnySlot for LazySlot<T> {
     }
 
     fn base<'a>(&'a self, record: &'a [u8]) -> Option<&'a [u8]> {
-        match self.known(record) {
+        match self.slot_if_known(record) {
             Some(slot) => slot.base(record),
-            None => record.get(self.place.clone()?),
+            None => record.get(self.range.clone()?),
         }
     }
 
     fn is_stored(&self, record: &[u8]) -> bool {
-        self.known(record).is_none_or(|slot| slot.is_stored(record))
+        self.slot_if_known(record).is_none_or(|slot| slot.is_stored(record))
     }
 
     fn append(&self, record: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -151,7 +160,7 @@ impl<T> AnySlot for LazySlot<T> {
         }
     }
 
-    fn aside(&self, record: &[u8]) -> Option<(&str, Option<&[u8]>)> {
-        self.known(record).and_then(|slot| slot.aside(record))
+    fn quarantined(&self, record: &[u8]) -> Option<(&str, Option<&[u8]>)> {
+        self.slot_if_known(record).and_then(|slot| slot.quarantined(record))
     }
 }

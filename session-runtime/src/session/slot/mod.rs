@@ -1,4 +1,4 @@
-//! One field of an open session: its value, the bytes it came from, and whether it was touched.
+//! One field of an open session: its value, the bytes that it was decoded from, and whether it was touched.
 
 mod autoref;
 mod base;
@@ -9,39 +9,35 @@ mod quarantine;
 
 use std::fmt;
 
-use super::FieldError;
+use super::error::FieldError;
 use crate::cbor::EncodeError;
-pub use autoref::{Copier, Redacted, Shown, ShownAny, ShownDebug, ViaClone, ViaCodec};
+pub use autoref::{Copier, DebugProbe, Redacted, ViaClone, ViaCodec, ViaDebug, ViaPlaceholder};
 use base::Base;
-pub use cursor::Opening;
-pub use field::{Field, FieldDefault, Previous, field, upgrade_first, upgrade_then};
+pub use cursor::FieldCursor;
+pub use field::{Field, FieldDefault, field};
 pub use lazy::LazySlot;
-use quarantine::Aside;
-pub(crate) use quarantine::drop_aside;
+use quarantine::QuarantinedField;
+pub(crate) use quarantine::drop_quarantined;
 
-/// A field, whatever its type, as a commit sees it.
-///
-/// `record` is always the bytes of the record that the session was opened from.
+/// A field of any type, as a commit needs it. `record` is the bytes of the record that the session was opened from.
 pub trait AnySlot {
-    /// Whether the value may differ from [`base`](Self::base): it was borrowed mutably, set, or taken.
+    /// Whether the value may differ from [`base`](Self::base), because it was borrowed mutably, set, or taken.
     fn is_touched(&self) -> bool;
 
-    /// The bytes that the value had when the record was opened, as the present version would write them; `None` where
-    /// the record had no such field, or none that decodes.
+    /// The bytes of the value when the record was opened, as the current version encodes it; `None` where the record had
+    /// no such field, or one that does not decode.
     fn base<'a>(&'a self, record: &'a [u8]) -> Option<&'a [u8]>;
 
-    /// Whether [`base`](Self::base) is what the record holds under the field's present name. It is not after an
-    /// upgrade or a rename, nor where `on_invalid = default` stepped in.
+    /// Whether the record has [`base`](Self::base) under the field's current name. It has not after an upgrade, after a
+    /// rename, or where the field's bytes were quarantined.
     fn is_stored(&self, record: &[u8]) -> bool;
 
-    /// Encodes the value behind what `out` holds; after an error `out` is as it was.
+    /// Appends the encoded value to `out`; leaves `out` unchanged on error.
     fn append(&self, record: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
-    /// What the record should hold beside the field when it is written: under this name, these bytes, or nothing.
-    ///
-    /// `on_invalid = default` keeps the bytes that did not decode here. No field can have such a name: it is no
-    /// identifier.
-    fn aside(&self, record: &[u8]) -> Option<(&str, Option<&[u8]>)>;
+    /// The name under which the record keeps quarantined bytes of the field, and these bytes; `None` for the bytes where
+    /// the record is to drop them. No field can have such a name, as it is not an identifier.
+    fn quarantined(&self, record: &[u8]) -> Option<(&str, Option<&[u8]>)>;
 }
 
 /// A field that is decoded when the record is opened.
@@ -51,16 +47,16 @@ pub struct Slot<T: 'static> {
     base: Base,
     stored: bool,
     touched: bool,
-    aside: Option<Box<Aside>>,
+    quarantined: Option<Box<QuarantinedField>>,
 }
 
 impl<T> Slot<T> {
-    /// A field that no record holds yet.
-    pub fn fresh(field: &'static Field<T>) -> Self {
+    /// A field that is in no record yet.
+    pub fn with_default(field: &'static Field<T>) -> Self {
         Self::new(field, field.default_value())
     }
 
-    /// A field that an earlier version's struct was turned into.
+    /// A field of a value that was converted from an earlier version's struct.
     pub fn migrated(field: &'static Field<T>, value: T) -> Result<Self, FieldError> {
         let base = field.encode(&value).map_err(|error| field.error("encode", error))?;
         Ok(Self {
@@ -77,7 +73,7 @@ impl<T> Slot<T> {
             base: Base::None,
             stored: true,
             touched: false,
-            aside: None,
+            quarantined: None,
         }
     }
 
@@ -98,32 +94,32 @@ impl<T> Slot<T> {
         self.value = value;
     }
 
-    /// The value alone.
+    /// Consumes the slot for its value.
     pub fn into_value(self) -> T {
         self.value
     }
 
-    /// To copy the value, whether or not its type is `Clone`.
+    /// Copies the value, whether or not its type is `Clone`.
     pub fn copier<'a>(&'a self, record: &'a [u8]) -> Copier<'a, T> {
         Copier::new(self, record)
     }
 }
 
 impl<T> Slot<Vec<T>> {
-    /// Adds one.
+    /// Appends an item.
     pub fn push(&mut self, item: T) {
         self.touched = true;
         self.value.push(item);
     }
 
-    /// Takes all that there are; touches nothing where there are none.
+    /// Takes all items. The field counts as touched if there were any.
     pub fn take(&mut self) -> Vec<T> {
         self.touched |= !self.value.is_empty();
         std::mem::take(&mut self.value)
     }
 }
 
-/// The session, the field and its state. Never the value, which may be a secret.
+/// Shows the session, the field and its state, but not the value, which may be secret.
 impl<T> fmt::Debug for Slot<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot")
@@ -151,7 +147,7 @@ impl<T> AnySlot for Slot<T> {
         self.field.append(&self.value, out)
     }
 
-    fn aside(&self, _: &[u8]) -> Option<(&str, Option<&[u8]>)> {
-        self.aside.as_ref().map(|aside| aside.to_write())
+    fn quarantined(&self, _: &[u8]) -> Option<(&str, Option<&[u8]>)> {
+        self.quarantined.as_ref().map(|quarantined| quarantined.entry())
     }
 }

@@ -21,7 +21,7 @@ fn handler(shop: &mut ShopFields) -> Option<String> {
 }
 
 fn extract<T: ServedBy<S>, S>(_: S) -> T::Fields {
-    T::fresh()
+    T::with_defaults()
 }
 
 fn main() {

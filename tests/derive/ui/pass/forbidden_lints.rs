@@ -14,7 +14,7 @@ struct Shop {
 struct Empty {}
 
 fn main() {
-    let mut shop = <Shop as session_runtime::Session>::fresh();
+    let mut shop = <Shop as session_runtime::Session>::with_defaults();
     shop.set_visits(1);
-    let _: EmptyFields = <Empty as session_runtime::Session>::fresh();
+    let _: EmptyFields = <Empty as session_runtime::Session>::with_defaults();
 }

@@ -54,7 +54,7 @@ struct Shop {
 }
 
 fn main() {
-    let mut shop = Shop::fresh();
+    let mut shop = Shop::with_defaults();
     shop.set_currency(&CURRENCIES[1]);
     shop.rules_mut().push(Box::new(4));
     let Shop { currency, rule, rules } = shop.snapshot();

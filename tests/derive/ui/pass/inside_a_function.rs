@@ -14,7 +14,7 @@ fn main() {
         visits: u64,
     }
 
-    let mut shop = Shop::fresh();
+    let mut shop = Shop::with_defaults();
     shop.lines_mut().push(Line(1));
     assert_eq!(*shop.visits(), START);
     assert_eq!(shop.snapshot().lines.len(), 1);

@@ -40,6 +40,6 @@ pub struct Public {
 fn main() {
     assert_eq!(inner::Shop::TIERS.bits().count_ones(), 2);
     assert_eq!(inner::Empty::TIERS.bits().count_ones(), 1);
-    let public = <Public as session_runtime::Session>::fresh();
+    let public = <Public as session_runtime::Session>::with_defaults();
     assert_eq!(*public.visits(), 0);
 }

@@ -26,7 +26,7 @@ macro_rules! session {
 
         impl From<$previous> for $name {
             fn from(_: $previous) -> Self {
-                <Self as Session>::fresh().snapshot().unwrap_or_else(|_| unreachable!())
+                <Self as Session>::with_defaults().snapshot().unwrap_or_else(|_| unreachable!())
             }
         }
     };
@@ -57,11 +57,11 @@ session! {
 }
 
 fn main() {
-    let mut made = Made::fresh();
+    let mut made = Made::with_defaults();
     assert_eq!(made.field().unwrap(), &[1]);
     *made.sum_mut() += 1;
     made.set_tuple((0, [0; 2]));
     made.push_notices(String::new());
-    let Before { unused: 0 } = Before::fresh().snapshot() else { unreachable!() };
+    let Before { unused: 0 } = Before::with_defaults().snapshot() else { unreachable!() };
     println!("{:?} {:?}", made.by_function(), made.snapshot());
 }

@@ -24,5 +24,5 @@ fn second(old: u32) -> Result<u64, std::convert::Infallible> {
 stepped!(self::first, second);
 
 fn main() {
-    assert_eq!(Stepped::fresh().visits(), &0);
+    assert_eq!(Stepped::with_defaults().visits(), &0);
 }

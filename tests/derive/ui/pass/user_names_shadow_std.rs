@@ -58,7 +58,7 @@ fn version(old: u16) -> ::std::result::Result<u8, ::std::num::TryFromIntError> {
 }
 
 fn main() {
-    let mut shop = <Shop as Derive>::fresh();
+    let mut shop = <Shop as Derive>::with_defaults();
     shop.set_match(1);
     assert!(*shop.r#match() == 1);
     assert!(*shop.kind() == 0);
