@@ -10,7 +10,7 @@ use session_runtime::__private::cbor::{self, append};
 
 use crate::vectors::hex;
 
-/// Walks one item and panics at what the section forbids.
+/// Panics unless the bytes are one item in deterministic encoding.
 pub(crate) fn assert_deterministic(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     walk(&mut reader, bytes);
@@ -23,7 +23,7 @@ fn walk(reader: &mut Reader<'_>, bytes: &[u8]) {
     let head = reader.read_head().unwrap();
     assert!(
         !head.is_indefinite(),
-        "an open length at byte {start} of {}",
+        "an indefinite length at byte {start} of {}",
         hex(bytes)
     );
     if let Some(float) = head.float() {
@@ -82,7 +82,7 @@ fn a_hash_map_has_one_encoding() {
 }
 
 #[test]
-fn the_order_of_fields_in_the_source_does_not_show() {
+fn the_order_of_fields_in_the_source_does_not_matter() {
     #[derive(Serialize)]
     struct One {
         quantity: u8,
@@ -98,7 +98,7 @@ fn the_order_of_fields_in_the_source_does_not_show() {
     assert_eq!(bytes, [b"\xa2\x63sku\x61x\x68quantity" as &[u8], &[2]].concat());
 }
 
-/// Announces nothing, or the wrong thing.
+/// Announces no length, or a wrong one.
 struct Entries(Option<usize>, usize);
 
 impl Serialize for Entries {
@@ -124,7 +124,7 @@ impl Serialize for Items {
 }
 
 #[test]
-fn lengths_are_counted_when_nobody_announces_them() {
+fn lengths_that_are_not_announced_are_counted() {
     let expected: BTreeMap<usize, Vec<usize>> = (0..40).map(|n| (n, (0..n).collect())).collect();
     let bytes = cbor::to_vec(&expected).unwrap();
     assert_deterministic(&bytes);
@@ -134,7 +134,7 @@ fn lengths_are_counted_when_nobody_announces_them() {
 }
 
 #[test]
-fn a_key_that_comes_twice_has_no_encoding() {
+fn a_duplicate_key_has_no_encoding() {
     struct Twice;
     impl Serialize for Twice {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -166,7 +166,7 @@ fn a_key_that_comes_twice_has_no_encoding() {
 }
 
 #[test]
-fn a_failed_value_leaves_the_buffer_as_it_was() {
+fn a_failed_value_leaves_the_buffer_unchanged() {
     #[derive(Serialize)]
     struct Fails {
         first: u8,
@@ -191,7 +191,7 @@ fn a_failed_value_leaves_the_buffer_as_it_was() {
 }
 
 #[test]
-fn a_value_that_ends_in_the_middle_of_an_entry_has_no_encoding() {
+fn half_an_entry_has_no_encoding() {
     struct Half(bool);
     impl Serialize for Half {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -208,7 +208,7 @@ fn a_value_that_ends_in_the_middle_of_an_entry_has_no_encoding() {
     assert!(cbor::to_vec(&Half(false)).is_err());
 }
 
-/// The order of a set is not seen through serde: documented, and pinned here so that it is noticed when it changes.
+/// serde does not tell sets from lists. This is documented; the test is to notice if it changes.
 #[test]
 fn a_sequence_keeps_its_order() {
     #[derive(Serialize, Deserialize, PartialEq, Debug)]

@@ -1,4 +1,4 @@
-//! What an error says, where it points, and what it keeps to itself.
+//! The texts, positions and sources of errors, and that they contain no values.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -94,7 +94,7 @@ fn a_reader_points_at_the_head_that_does_not_fit() {
 }
 
 #[test]
-fn a_type_s_own_words_are_kept() {
+fn a_custom_message_is_kept() {
     #[derive(Debug)]
     struct Even;
     impl<'de> Deserialize<'de> for Even {
@@ -110,7 +110,7 @@ fn a_type_s_own_words_are_kept() {
 }
 
 #[test]
-fn no_error_repeats_what_the_session_holds() {
+fn no_error_contains_a_value() {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Strict {
@@ -131,7 +131,7 @@ fn no_error_repeats_what_the_session_holds() {
     }
 }
 
-/// Writes half of itself, and fails.
+/// Fails when half of it is written.
 struct Half;
 
 impl Serialize for Half {
@@ -150,7 +150,7 @@ impl Serialize for Half {
     }
 }
 
-/// A struct whose fields are out of order, and one of them fails and is passed over.
+/// A struct whose fields are out of order, and which ignores the error of one of them.
 struct Careless(&'static [&'static str]);
 
 impl Serialize for Careless {
@@ -179,7 +179,7 @@ impl Serialize for CarelessList {
 }
 
 #[test]
-fn a_part_that_fails_and_is_passed_over_fails_the_whole() {
+fn an_ignored_error_of_a_part_fails_the_whole() {
     let mut before = vec![7; 40];
     for names in [&["c", "b", "a"], &["b", "a", "c"], &["a", "b", "c"]] {
         let error = cbor::append(&Careless(names), &mut before).unwrap_err();
@@ -272,7 +272,7 @@ fn edited_version(record: &Record, version: u32) -> Record {
     draft.finish()
 }
 
-/// Whoever prints an error prints its sources behind it: what one says, the next must not say again.
+/// An error is printed with its sources, so that none may repeat the text of another.
 #[test]
 fn no_error_repeats_its_source() {
     let mut longest = 0;

@@ -1,4 +1,4 @@
-//! Bytes that nobody meant well with: an error, never a panic, never more than the input can pay for.
+//! Hostile bytes: an error, never a panic, and no more memory than the length of the input justifies.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -12,11 +12,11 @@ use session_runtime::__private::cbor::{self, MAX_DEPTH};
 use crate::samples::{Adjacent, Collections, Flattened, Internal, Scalars, Shape, Suit, Untagged};
 use crate::vectors::hex;
 
-/// Reads the bytes as everything there is; what they say is of no interest.
+/// Decodes the bytes as every type there is; the results do not matter.
 fn read_as_everything(bytes: &[u8]) {
     fn read<T: DeserializeOwned + Serialize>(bytes: &[u8]) {
         if let Ok(value) = cbor::from_slice::<T>(bytes) {
-            // What was read can be written, unless a key came twice.
+            // A decoded value can be encoded, unless it has a duplicate key.
             let _ = cbor::to_vec(&value);
         }
     }
@@ -35,7 +35,7 @@ fn read_as_everything(bytes: &[u8]) {
     compare_with_ciborium(bytes);
 }
 
-/// What both read they read alike, and whatever is well-formed and read by ciborium to its end is read here.
+/// Checks that both codecs decode the same, and that this one decodes all well-formed input that ciborium decodes.
 pub(crate) fn compare_with_ciborium(bytes: &[u8]) {
     let ours = cbor::from_slice::<Value>(bytes);
     let mut rest = bytes;
@@ -52,7 +52,7 @@ pub(crate) fn compare_with_ciborium(bytes: &[u8]) {
     }
 }
 
-/// A few values that use every kind of head, as written here and as a writer of open lengths would.
+/// A few values that use every kind of head, encoded here and by a writer that uses indefinite lengths.
 fn seeds() -> Vec<Vec<u8>> {
     let shape = Shape::Group(vec![
         Shape::Point,
@@ -95,7 +95,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn the_seeds_are_sound() {
+fn the_seeds_decode() {
     for seed in seeds() {
         cbor::from_slice::<Value>(&seed).unwrap();
     }
@@ -104,7 +104,7 @@ fn the_seeds_are_sound() {
 }
 
 #[test]
-fn a_value_cut_short_is_an_error_wherever_it_is_cut() {
+fn a_truncated_value_is_an_error() {
     for seed in seeds() {
         for end in 0..seed.len() {
             let cut = &seed[..end];
@@ -117,7 +117,7 @@ fn a_value_cut_short_is_an_error_wherever_it_is_cut() {
 }
 
 #[test]
-fn a_byte_changed_is_never_a_panic() {
+fn a_changed_byte_is_never_a_panic() {
     for seed in seeds() {
         for at in 0..seed.len() {
             let mut changed = seed.clone();
@@ -130,7 +130,7 @@ fn a_byte_changed_is_never_a_panic() {
 }
 
 #[test]
-fn a_byte_added_is_an_error() {
+fn a_trailing_byte_is_an_error() {
     for mut seed in seeds() {
         let whole = seed.len();
         seed.push(0xf6);
@@ -144,7 +144,7 @@ fn a_byte_added_is_an_error() {
 }
 
 #[test]
-fn a_length_that_the_input_cannot_pay_for_is_refused_at_once() {
+fn a_length_beyond_the_end_of_the_input_is_refused_at_once() {
     for major in [0x40, 0x60, 0x80, 0xa0] {
         for argument in [
             &[24, 5][..],
@@ -164,7 +164,7 @@ fn a_length_that_the_input_cannot_pay_for_is_refused_at_once() {
     }
 }
 
-/// Collections are made as large as this hint says before their first item is read.
+/// Collections allocate for as many items as this hint says before they read the first one.
 #[test]
 fn no_hint_exceeds_the_bytes_that_remain() {
     struct Hint(Option<usize>);
@@ -220,13 +220,13 @@ fn nesting_is_bounded_for_every_kind_of_item() {
                 assert!(error.to_string().starts_with("nested more than 128 deep"), "{error}");
             }
         }
-        // Without the end that would make it sound.
+        // Truncated.
         assert!(cbor::from_slice::<Value>(&open.repeat(60_000)).is_err());
     }
 }
 
 #[test]
-fn what_is_written_at_the_limit_is_read_and_nothing_deeper_is_written() {
+fn the_deepest_value_is_written_and_read_and_none_deeper_is_written() {
     let mut value = Value::Null;
     for level in 1..=MAX_DEPTH + 1 {
         value = match level % 3 {
@@ -274,7 +274,7 @@ fn the_deepest_value_of_the_hungriest_types_fits_a_worker_s_stack() {
 }
 
 #[test]
-fn a_type_that_is_read_from_no_bytes_at_all_comes_to_an_end() {
+fn a_recursive_type_that_takes_no_bytes_ends() {
     #[derive(Debug, Serialize, Deserialize)]
     struct Onion(Option<Box<Onion>>);
 
@@ -290,16 +290,16 @@ fn an_item_that_the_type_leaves_unread_is_an_error() {
     for bytes in unread {
         assert!(cbor::from_slice::<(u8, u8)>(bytes).is_err(), "{}", hex(bytes));
     }
-    // Without a look at the end, the inner array's third item would be taken for the outer one's second.
-    let taken_for_another: [&[u8]; 2] = [&[0x82, 0x83, 1, 2, 3], &[0x82, 0x9f, 1, 2, 3]];
-    for bytes in taken_for_another {
+    // If the inner array's end were not checked, its third item would be read as the outer one's second.
+    let shifted: [&[u8]; 2] = [&[0x82, 0x83, 1, 2, 3], &[0x82, 0x9f, 1, 2, 3]];
+    for bytes in shifted {
         let error = cbor::from_slice::<((u8, u8), u8)>(bytes).unwrap_err();
         assert_eq!(
             error.to_string(),
             "expected the end of the array, found more items, at byte 4"
         );
     }
-    // A variant has content or has none, whichever its type says.
+    // The type of a variant tells whether it has content.
     assert!(cbor::from_slice::<Shape>(b"\x66Circle").is_err());
     assert!(cbor::from_slice::<Vec<Shape>>(b"\x82\x66Circle\xf9\x3c\x00").is_err());
     assert!(cbor::from_slice::<Shape>(b"\xa1\x65Point\x01").is_err());

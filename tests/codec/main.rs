@@ -1,8 +1,9 @@
-//! Tests of the codec: published vectors, round trips with ciborium as the oracle, hostile bytes, merging.
+//! Tests of the CBOR codec, records, changes and merging: published vectors, round trips with ciborium as the oracle,
+//! hostile bytes.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "the functions that tests share fail as tests do"
+    reason = "functions shared by tests panic as tests do"
 )]
 
 mod deterministic;

@@ -1,7 +1,7 @@
-//! Each strategy against what it promises: where it says so, merging two writers gives what the same changes give one
-//! after the other.
+//! Each strategy against its documentation: where it promises so, merging two writers gives the result of the same
+//! changes made one after the other.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![expect(clippy::unwrap_used, reason = "helpers panic as tests do")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt::Debug;
@@ -29,7 +29,7 @@ fn merged<T: Serialize + DeserializeOwned>(merge: MergeFn, base: &T, theirs: &T,
     cbor::from_slice(&try_merge(merge, base, theirs, ours).unwrap()).unwrap()
 }
 
-/// Asserts that two writers, in either order, end where `serial` is.
+/// Asserts that merging two writers, in either order, results in `serial`.
 fn assert_both_ways<T>(merge: MergeFn, base: &T, left: &T, right: &T, serial: &T)
 where
     T: Serialize + DeserializeOwned + Debug + PartialEq,
@@ -66,13 +66,13 @@ mod plain {
     }
 
     #[test]
-    fn reject_says_that_it_rejects() {
+    fn reject_is_a_rejection() {
         assert!(try_merge(merge::reject, &1, &2, &3).unwrap_err().is_rejected());
     }
 
     #[test]
     fn a_function_of_the_users_gets_all_three() {
-        let digits: MergeFn = |three| merge::with::<u32>(three, |base, theirs, ours| base * 100 + theirs * 10 + ours);
+        let digits: MergeFn = |values| merge::with::<u32>(values, |base, theirs, ours| base * 100 + theirs * 10 + ours);
         assert_eq!(merged(digits, &1, &2, &3), 123);
     }
 
@@ -106,7 +106,7 @@ mod plain {
     }
 
     #[test]
-    fn bytes_that_do_not_decode_are_an_error_that_is_no_rejection() {
+    fn bytes_that_do_not_decode_are_an_error_but_no_rejection() {
         let strategies: [MergeFn; 7] = [
             merge::add::<u64>,
             merge::max::<u64>,
@@ -114,7 +114,7 @@ mod plain {
             merge::union::<Vec<u64>>,
             merge::entries::<BTreeMap<String, u64>>,
             merge::entries_add::<BTreeMap<String, u64>>,
-            |three| merge::with::<u64>(three, |_, _, ours| ours),
+            |values| merge::with::<u64>(values, |_, _, ours| ours),
         ];
         for strategy in strategies {
             for wrong in [
@@ -143,7 +143,7 @@ proptest! {
         theirs in prop::collection::vec(any::<u8>(), 0..24),
         ours in prop::collection::vec(any::<u8>(), 0..24),
     ) {
-        let three = ThreeWay { base: &base, theirs: &theirs, ours: &ours };
+        let values = ThreeWay { base: &base, theirs: &theirs, ours: &ours };
         let strategies: [MergeFn; 6] = [
             merge::add::<i128>,
             merge::max::<f32>,
@@ -153,7 +153,7 @@ proptest! {
             merge::entries_add::<BTreeMap<i8, f32>>,
         ];
         for strategy in strategies {
-            if let Ok(bytes) = strategy(&three) {
+            if let Ok(bytes) = strategy(&values) {
                 prop_assert!(!bytes.is_empty());
             }
         }

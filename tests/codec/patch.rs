@@ -1,4 +1,4 @@
-//! What one request changed, made again on top of what another wrote.
+//! The changes of one request, applied to the record that another one has stored since.
 
 use session_runtime::__private::session::changes::{ChangeError, Changes};
 use session_runtime::__private::session::meta::{Meta, Millis, Nonces, SecretHash};
@@ -29,21 +29,21 @@ fn empty() -> Record {
     Record::new(Counted::SCHEMA, &meta)
 }
 
-/// `record` with these changes made.
+/// `record` with these changes applied.
 fn applied(changes: &Changes, record: &Record) -> Result<Record, ChangeError> {
     let mut draft = record.draft();
     changes.apply(Counted::SCHEMA, &mut draft)?;
     Ok(draft.finish())
 }
 
-/// What a request that opened `record` and did `what` changed.
+/// The changes of a request that opened `record` and did `what`.
 fn changed(record: &Record, what: impl FnOnce(&mut <Counted as Session>::Fields)) -> Changes {
     let mut fields = Counted::open(record).unwrap();
     what(&mut fields);
     Changes::collect::<Counted>(&fields).unwrap()
 }
 
-/// Two writers that set out from one record and came to one value are two writers all the same.
+/// Two writers that started from the same record and arrived at the same value are still two writers.
 #[test]
 fn equal_changes_of_two_writers_both_count() {
     let mut record = empty();
@@ -55,7 +55,7 @@ fn equal_changes_of_two_writers_both_count() {
 }
 
 #[test]
-fn equal_changes_of_a_field_that_is_to_conflict_conflict() {
+fn equal_changes_of_a_field_that_rejects_conflict() {
     let record = empty();
     let take = |fields: &mut <Counted as Session>::Fields| fields.set_coupon(Some("SPRING".into()));
     let [first, second] = [changed(&record, take), changed(&record, take)];
@@ -75,7 +75,7 @@ fn the_last_of_two_equal_values_is_that_value() {
     assert_eq!(Counted::open(&record).unwrap().note().as_deref(), Some("ring"));
 }
 
-/// A record in which another request has counted ten visits and set a coupon.
+/// The record after another request has counted ten visits and set a coupon.
 fn others(record: &Record) -> Record {
     let others = changed(record, |fields| {
         *fields.visits_mut() += 10;
@@ -109,7 +109,7 @@ fn changes_made_beside_others_are_merged_with_them() {
 }
 
 #[test]
-fn what_later_changes_undo_is_no_change_any_more() {
+fn a_change_that_is_undone_is_pruned() {
     let record = applied(&changed(&empty(), |fields| fields.set_visits(5)), &empty()).unwrap();
     let mut all = changed(&record, |fields| {
         fields.set_visits(6);
@@ -124,7 +124,7 @@ fn what_later_changes_undo_is_no_change_any_more() {
 }
 
 #[test]
-fn changes_that_cannot_be_folded_leave_those_before_as_they_were() {
+fn changes_that_cannot_be_staged_leave_earlier_ones_unchanged() {
     let take = |code: &str| changed(&empty(), |fields| fields.set_coupon(Some(code.into())));
     let mut all = take("SPRING");
     let refused = all.stage(Counted::SCHEMA, take("SUMMER")).unwrap_err();

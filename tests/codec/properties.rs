@@ -18,7 +18,7 @@ pub(crate) fn by_ciborium<T: Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
-/// The promises that hold of every value of every type.
+/// The properties of every value of every type.
 fn check<T>(value: &T) -> TestCaseResult
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug,
@@ -29,7 +29,7 @@ where
     prop_assert_eq!(&ciborium::from_reader::<T, _>(&ours[..]).unwrap(), value);
     prop_assert_eq!(&cbor::from_slice::<T>(&theirs).unwrap(), value);
 
-    // Only the order of entries may differ, and the way through a dynamic value ends in the same bytes.
+    // Only the order of entries may differ, and going through a dynamic value results in the same bytes.
     let dynamic: Value = cbor::from_slice(&theirs).unwrap();
     prop_assert_eq!(&dynamic, &ciborium::from_reader::<Value, _>(&theirs[..]).unwrap());
     prop_assert_eq!(&cbor::to_vec(&dynamic).unwrap(), &ours);
@@ -79,7 +79,7 @@ proptest! {
     fn dynamic_values(value in samples::value()) {
         let theirs = by_ciborium(&value);
         prop_assert_eq!(&cbor::from_slice::<Value>(&theirs).unwrap(), &value);
-        // A dynamic map is equal only to one in the same order.
+        // Dynamic maps are equal only if they are in the same order.
         let ordered: Value = ciborium::from_reader(&cbor::to_vec(&value).unwrap()[..]).unwrap();
         prop_assert_eq!(cbor::to_vec(&ordered).unwrap(), cbor::to_vec(&value).unwrap());
         check(&ordered)?;
@@ -112,7 +112,6 @@ proptest! {
         prop_assert_eq!(cbor::from_slice::<u128>(&theirs).ok(), u128::try_from(value).ok());
     }
 
-    /// Whatever the bytes, what both read they read alike, and ours reads what ciborium reads to the end.
     #[test]
     fn arbitrary_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..48)) {
         crate::hostile::compare_with_ciborium(&bytes);
@@ -148,9 +147,9 @@ fn every_nan_has_one_encoding() {
     assert_eq!(cbor::to_vec(&f32::NAN).unwrap(), by_ciborium(&f64::NAN));
 }
 
-/// ciborium's own wrappers for tags keep their meaning.
+/// ciborium's wrappers for tags work.
 #[test]
-fn tags_that_a_type_asks_for_are_kept() {
+fn tags_are_kept_for_types_that_ask_for_them() {
     use ciborium::tag::{Captured, Required};
 
     let required = Required::<_, 32>("http://example.com".to_owned());
@@ -163,13 +162,13 @@ fn tags_that_a_type_asks_for_are_kept() {
     assert_eq!(
         cbor::from_slice::<String>(&bytes).unwrap(),
         required.0,
-        "where none asks, a tag is passed over"
+        "other types skip tags"
     );
 }
 
-/// Hand-written visitors may know nothing but the one type that they ask for.
+/// Hand-written visitors may accept only the one type that they ask for.
 #[test]
-fn a_visitor_is_shown_the_type_that_it_asks_for() {
+fn a_visitor_gets_the_type_that_it_asks_for() {
     macro_rules! only {
         ($name:ident: $from:ty => $ask:ident, $visit:ident($shown:ty)) => {
             #[derive(Debug, PartialEq)]

@@ -1,4 +1,4 @@
-//! The shapes that a field's type may have, and strategies that fill them.
+//! Types of every shape that a field may have, and strategies for their values.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -134,7 +134,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Not a number is left out: it equals nothing, and has a test of its own.
+/// Without NaN, which equals nothing and has a test of its own.
 fn double() -> impl Strategy<Value = f64> {
     let all = f64::POSITIVE | f64::NEGATIVE | f64::NORMAL | f64::SUBNORMAL | f64::ZERO | f64::INFINITE;
     prop_oneof![
@@ -148,13 +148,13 @@ fn single() -> impl Strategy<Value = f32> {
     f32::POSITIVE | f32::NEGATIVE | f32::NORMAL | f32::SUBNORMAL | f32::ZERO | f32::INFINITE
 }
 
-/// Spread over the sizes, so that every length of head comes up.
+/// Spread over the sizes, so that every length of head occurs.
 fn wide() -> impl Strategy<Value = u128> {
     (any::<u128>(), 0_u32..128).prop_map(|(n, shift)| n >> shift)
 }
 
 pub(crate) fn scalars() -> impl Strategy<Value = Scalars> {
-    #[expect(clippy::cast_possible_truncation, reason = "the low bits are as good as any")]
+    #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
     fn fill(n: u128, i: i128) -> (Unsigned, Signed) {
         (
             (n as u8, n as u16, n as u32, n as u64, n),
@@ -274,7 +274,7 @@ pub(crate) fn flattened() -> impl Strategy<Value = Flattened> {
     })
 }
 
-/// Any CBOR there is, tags included, as ciborium shows it.
+/// Any CBOR value, including tags.
 pub(crate) fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -295,7 +295,7 @@ pub(crate) fn value() -> impl Strategy<Value = Value> {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::Array),
             entries.prop_map(Value::Map),
-            // 2 and 3 are integers.
+            // Tags 2 and 3 are integers.
             (4_u64.., inner).prop_map(|(tag, item)| Value::Tag(tag, Box::new(item))),
         ]
     })

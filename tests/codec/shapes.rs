@@ -1,4 +1,4 @@
-//! Structs and maps of every shape, beside bytes that are put together from ciborium's keys and values.
+//! Structs and maps of every shape, compared with bytes that are composed of ciborium's keys and values.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use session_runtime::__private::cbor;
 
 use crate::deterministic::assert_deterministic;
 
-/// Names of 0 to 40 bytes, of which many begin alike: the first 8, 16 or all but one of their bytes.
+/// Names of 0 to 40 bytes, of which many share a prefix of 8, of 16, or of all but one of their bytes.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut names: Vec<String> = (0..40)
         .flat_map(|length| ["", "z", "ß"].map(|last| format!("{}{last}", "name".repeat(10).split_at(length).0)))
@@ -70,7 +70,7 @@ impl Serialize for Shape {
 }
 
 impl Shape {
-    /// None where a key comes twice.
+    /// `None` where a key is duplicated.
     fn expected(&self) -> Option<Vec<u8>> {
         match self {
             Self::Number(number) => Some(item(number)),
@@ -143,7 +143,7 @@ fn ordered(count: usize) -> Vec<(&'static str, Shape)> {
 }
 
 #[test]
-fn one_field_may_be_anywhere() {
+fn one_field_may_be_out_of_order() {
     for count in 1..=40 {
         let fields = ordered(count);
         assert_eq!(fields.len(), count);
@@ -164,13 +164,13 @@ fn one_field_may_be_anywhere() {
 }
 
 #[test]
-fn a_field_twice_is_found_wherever_it_is() {
+fn a_duplicate_field_is_found_anywhere() {
     for count in 2..=40 {
         let fields = ordered(count);
         for copied in 0..count {
             for to in 0..=count {
                 let mut twice = fields.clone();
-                // Of another length, so that it would be seen if it were written.
+                // Of another length, so that it would be noticed if it were written.
                 twice.insert(to, (fields[copied].0, Shape::Text("again".into())));
                 let shape = Shape::Struct(twice);
                 assert!(shape.expected().is_none());
@@ -180,7 +180,7 @@ fn a_field_twice_is_found_wherever_it_is() {
     }
 }
 
-/// Every length of a text, and every length of a key around the eight bytes that are compared at once.
+/// Every length of a text, and every length of a key around the eight bytes of a prefix.
 #[test]
 fn texts_of_every_length() {
     for length in 0..300 {
@@ -208,7 +208,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     leaf.prop_recursive(4, 120, 12, |inner| {
         let fields = vec((name(), inner.clone()), 0..12)
             .prop_map(|mut fields| {
-                // Where there are seven, a key may come twice.
+                // Only among seven fields may there be duplicates.
                 if fields.len() != 7 {
                     let mut seen = HashSet::new();
                     fields.retain(|(name, _)| seen.insert(*name));

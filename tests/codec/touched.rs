@@ -1,4 +1,4 @@
-//! What is not looked at is not decoded, and what is not changed is not encoded: counted.
+//! Counts that a lazy field is decoded only on access, and a field encoded only if it is touched.
 
 use std::cell::Cell;
 
@@ -13,7 +13,7 @@ thread_local! {
     static ENCODED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Counts, for its thread, how often one was decoded and encoded.
+/// Counts, for each thread, how often one was decoded and encoded.
 #[derive(Default)]
 struct Counted(u8);
 
@@ -31,7 +31,7 @@ impl<'de> Deserialize<'de> for Counted {
     }
 }
 
-/// How often one was decoded, and how often encoded, since this was last asked.
+/// How often one was decoded and encoded since the last call.
 fn counts() -> (u32, u32) {
     (DECODED.take(), ENCODED.take())
 }
@@ -84,7 +84,7 @@ fn an_unchanged_session_encodes_nothing() {
 }
 
 #[test]
-fn a_lazy_field_is_decoded_when_it_is_looked_at_and_once() {
+fn a_lazy_field_is_decoded_once_on_first_access() {
     let fields = Lazy::open(&stored::<Lazy>()).unwrap();
     assert_eq!(changed::<Lazy>(&fields), 0);
     assert_eq!(counts(), (0, 0));
@@ -118,7 +118,7 @@ fn a_lazy_field_that_is_replaced_is_not_decoded() {
 }
 
 #[test]
-fn a_field_that_is_touched_and_left_as_it_was_is_no_change() {
+fn a_touched_field_with_its_old_value_is_no_change() {
     let mut fields = Eager::open(&stored::<Eager>()).unwrap();
     fields.one_mut().0 = 1;
     assert_eq!(changed::<Eager>(&fields), 0);

@@ -63,7 +63,7 @@ fn notation(value: &Value) -> String {
             let entry = |(key, value): &(Value, Value)| format!("{}: {}", notation(key), notation(value));
             format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
-        other => panic!("{other:?} is none of RFC 8949's"),
+        other => panic!("{other:?} is not in RFC 8949"),
     }
 }
 
@@ -102,7 +102,7 @@ fn each_is_written_deterministically() {
 }
 
 #[test]
-fn each_is_one_item_to_step_over() {
+fn each_is_skipped_as_one_item() {
     for Vector { bytes, notation, .. } in vectors() {
         let mut followed = bytes.clone();
         followed.push(0x07);

@@ -1,4 +1,4 @@
-//! Lists: copies are counted, and order is kept where one can tell.
+//! Lists: copies are counted, and the order is kept where it is defined.
 
 use super::*;
 
@@ -48,14 +48,14 @@ proptest! {
     }
 
     #[test]
-    fn which_items_does_not_depend_on_who_comes_second(base in items(), left in items(), right in items()) {
+    fn the_items_do_not_depend_on_which_writer_comes_second(base in items(), left in items(), right in items()) {
         let forth = merged(merge::union::<Vec<u8>>, &base, &left, &right);
         let back = merged(merge::union::<Vec<u8>>, &base, &right, &left);
         prop_assert_eq!(sorted(forth), sorted(back));
     }
 
     #[test]
-    fn one_writer_alone_is_kept_as_it_is(base in items(), changed in items()) {
+    fn the_list_of_a_single_writer_is_kept_unchanged(base in items(), changed in items()) {
         prop_assert_eq!(&merged(merge::union::<Vec<u8>>, &base, &changed, &base), &changed);
         prop_assert_eq!(&merged(merge::union::<Vec<u8>>, &base, &base, &changed), &changed);
     }
@@ -97,20 +97,20 @@ fn order() {
         ("ab", "abc", "bd", "bcd"),
         ("", "x", "y", "xy"),
         ("ab", "yab", "xab", "xyab"),
-        // Ours goes behind what it followed; to the end, before what is at the end, where that is gone.
+        // Ours goes after the item it followed; where that is gone, to the end, before items added at the end.
         ("abc", "abcd", "axbc", "axbcd"),
         ("abc", "bcd", "axbc", "bcdx"),
         ("abc", "bcd", "axbcy", "bcdxy"),
-        // Reordered by one: that order, whichever one.
+        // Reordered by one writer: its order.
         ("abc", "abcd", "cba", "cbad"),
         ("abc", "cba", "abcd", "cbad"),
         // By both: theirs.
         ("abc", "bac", "cba", "bac"),
-        // Of two copies, that at the end went, or that at the front.
+        // Of two copies, the last or the first was removed.
         ("aba", "abac", "ab", "abc"),
         ("aba", "abac", "ba", "bac"),
         ("aba", "abac", "xab", "xabc"),
-        // Both took a copy of it out.
+        // Both removed a copy.
         ("aa", "a", "a", ""),
         ("a", "", "", ""),
         // Both changed an item in place: both versions stay.

@@ -1,4 +1,4 @@
-//! Numbers: exact up to their limits.
+//! Numbers: exact, and saturating at their limits.
 
 use super::*;
 
@@ -139,13 +139,13 @@ fn floats_at_the_edge() {
         (max, max, min, min),
         (0.0, max, max, max),
         (0.0, min, min, min),
-        // A write of what is no number stands, whichever comes second.
+        // Setting an infinity or NaN wins, whichever writer comes second.
         (1.0, 2.0, inf, inf),
         (1.0, inf, 2.0, inf),
         (1.0, 2.0, nan, nan),
         (1.0, nan, 2.0, nan),
         (1.0, -inf, inf, inf),
-        // From what is no number, a change is a plain write.
+        // From an infinity or NaN, a change is a plain write.
         (inf, inf, 3.0, 3.0),
         (inf, 3.0, inf, 3.0),
         (nan, nan, 3.0, 3.0),
@@ -162,7 +162,7 @@ fn floats_at_the_edge() {
 }
 
 #[test]
-fn what_does_not_compare_gives_way() {
+fn a_value_that_does_not_compare_loses() {
     for strategy in [merge::max::<f64>, merge::min::<f64>] {
         assert_both_ways(strategy, &1.0, &f64::NAN, &2.0, &2.0);
         assert!(merged(strategy, &1.0, &f64::NAN, &f64::NAN).is_nan());
@@ -173,7 +173,7 @@ fn what_does_not_compare_gives_way() {
 }
 
 #[test]
-fn of_two_that_do_not_compare_ours_is_taken() {
+fn of_two_that_do_not_compare_ours_wins() {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Set(u8);
     impl PartialOrd for Set {

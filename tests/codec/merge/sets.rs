@@ -1,4 +1,4 @@
-//! Sets: every item once.
+//! Sets: each item once.
 
 use super::*;
 

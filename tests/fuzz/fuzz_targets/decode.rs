@@ -1,4 +1,5 @@
-//! Any bytes, read as any shape: no panic; what is read can be written and read again; ciborium reads the same.
+//! Any bytes, decoded as types of every shape: no panic; what was decoded can be encoded and decoded again; ciborium
+//! decodes the same.
 #![no_main]
 
 use std::borrow::Cow;
@@ -53,16 +54,16 @@ struct Borrowing<'a> {
     either: Cow<'a, str>,
 }
 
-/// What was read has one encoding, and it reads back as what has that encoding.
+/// A decoded value has one encoding, which decodes to a value with the same encoding.
 fn read<T: DeserializeOwned + Serialize>(bytes: &[u8]) {
     let Ok(value) = cbor::from_slice::<T>(bytes) else {
         return;
     };
-    // A key that came twice, and survives in a dynamic value, has no encoding.
+    // A dynamic value keeps a duplicate key, and then has no encoding.
     let Ok(written) = cbor::to_vec(&value) else { return };
-    let again = cbor::from_slice::<T>(&written).expect("what was written is read");
-    assert_eq!(cbor::to_vec(&again).expect("it was written before"), written);
-    ciborium::from_reader::<T, _>(&written[..]).expect("ciborium reads what was written");
+    let again = cbor::from_slice::<T>(&written).expect("an encoded value decodes");
+    assert_eq!(cbor::to_vec(&again).expect("it was encoded before"), written);
+    ciborium::from_reader::<T, _>(&written[..]).expect("ciborium decodes what was encoded");
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -82,8 +83,8 @@ fuzz_target!(|bytes: &[u8]| {
         (Err(_), None) => {}
     }
 
-    // A dynamic value keeps an integer that comes as a tagged byte string in chunks, as ciborium's does; once it has
-    // been written in one piece, it is an integer like any other.
+    // As in ciborium, a dynamic value keeps an integer in a tagged byte string of several chunks as it is. Encoded, it is
+    // a string of one chunk, and from then on an integer.
     if let Some(written) = cbor::from_slice::<Value>(bytes)
         .ok()
         .and_then(|value| cbor::to_vec(&value).ok())

@@ -1,5 +1,5 @@
-//! Any bytes, read as a record and opened as a session: no panic; what is read is written as it is, and brought up to
-//! date it can be opened again.
+//! Any bytes, decoded as a record and opened as a session: no panic; what was decoded is written back unchanged, and can
+//! be opened again after a migration.
 #![no_main]
 
 use std::num::ParseIntError;
@@ -58,7 +58,7 @@ fn parse(old: String) -> Result<u32, ParseIntError> {
     old.parse()
 }
 
-/// What opens is brought up to date, opens again, and holds what is written to it.
+/// A record that opens can be migrated, opened again, and written to.
 fn open<T: Session>(record: &Record, write: impl FnOnce(&mut T::Fields)) {
     let Ok(mut fields) = T::open(record) else { return };
     let Ok(migrated) = migrate::<T>(record) else { return };
@@ -68,7 +68,7 @@ fn open<T: Session>(record: &Record, write: impl FnOnce(&mut T::Fields)) {
     );
     T::open(&migrated)
         .map(drop)
-        .expect("what was brought up to date is opened");
+        .expect("a migrated record opens");
     write(&mut fields);
     let Ok(changes) = Changes::collect::<T>(&fields) else {
         return;
@@ -76,8 +76,8 @@ fn open<T: Session>(record: &Record, write: impl FnOnce(&mut T::Fields)) {
     let mut draft = migrated.draft();
     if changes.apply(T::SCHEMA, &mut draft).is_ok() {
         let written = draft.finish();
-        assert_eq!(Record::decode(written.bytes()).expect("what was written is read"), written);
-        T::open(&written).map(drop).expect("what was written is opened");
+        assert_eq!(Record::decode(written.bytes()).expect("a written record decodes"), written);
+        T::open(&written).map(drop).expect("a written record opens");
     }
 }
 
@@ -86,11 +86,12 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(record) = Record::decode(&bytes.to_vec().into()) else {
         return;
     };
-    assert_eq!(Record::decode(record.bytes()).expect("what was read is read"), record);
-    // Written anew, whatever it was written by, it has one form.
+    assert_eq!(Record::decode(record.bytes()).expect("a decoded record decodes again"), record);
+    // Writing a record changes nothing in it, and writing it again not even its bytes.
     let written = record.draft().finish();
     assert!(written.fields().eq(record.fields()));
     assert_eq!((written.name(), written.meta()), (record.name(), record.meta()));
+    assert_eq!(written.unknown_meta(), record.unknown_meta());
     assert_eq!(written.draft().finish(), written);
     open::<ShopV1>(&record, |shop| shop.set_visits(1));
     open::<ShopV2>(&record, |shop| {
