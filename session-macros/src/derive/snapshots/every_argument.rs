@@ -100,7 +100,10 @@ const _: () = {
             use runtime::__private::debug_traits::*;
             let mut __debug = __f.debug_struct("ShopFields");
             __debug.field("visits", &runtime::__private::Redacted("[secret]"));
-            __debug.field("type", (&runtime::__private::DebugProbe(self.__type.get())).debug_value());
+            __debug.field(
+                "type",
+                (&runtime::__private::DebugProbe(self.__type.get())).debug_value(),
+            );
             __debug.field("history", &self.__history);
             __debug.finish()
         }
