@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::backend::Backend;
 use super::inner::StoreInner;
 use super::lock::WriteLocks;
+use super::rejected::RejectedTokens;
 use crate::session::{HasDatastore, HasMemcache};
 use crate::tier::TierError;
 
@@ -73,6 +74,8 @@ impl<M, D> CascadeStore<M, D> {
             tasks: TaskTracker::new(),
             closing: watch::Sender::new(false),
             invalidations: Arc::new(AtomicUsize::new(0)),
+            rejected: RejectedTokens::default(),
+            types: RwLock::default(),
         });
         if purge {
             inner.spawn_purge();

@@ -1,5 +1,6 @@
 //! The edge: turns cookies into sessions and sessions into cookies, for axum.
 
+mod caching;
 mod cookie;
 mod extract;
 mod layer;

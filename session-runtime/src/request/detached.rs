@@ -2,9 +2,10 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::commit::commit_fields;
+use super::commit::{commit_fields, stage_and_reopen};
 use super::session::RequestSession;
 use crate::cascade::{Commit, CommitError, LoadError};
+use crate::session::changes::Changes;
 use crate::session::{FieldError, OpenError, Session};
 
 /// A session that outlives its request: [`TypedSession::into_detached`](crate::TypedSession::into_detached).
@@ -14,6 +15,7 @@ use crate::session::{FieldError, OpenError, Session};
 /// response to carry the new secret. What is not committed is lost.
 pub struct Detached<T: Session> {
     fields: T::Fields,
+    generation: u32,
     session: Arc<RequestSession>,
     /// Whether the session is its own, and no longer the request's.
     is_own: bool,
@@ -21,9 +23,10 @@ pub struct Detached<T: Session> {
 
 impl<T: Session> Detached<T> {
     pub(super) fn new(session: Arc<RequestSession>) -> Self {
-        let fields = session.open::<T>().unwrap_or_else(|_| T::with_defaults());
+        let (fields, generation) = session.open::<T>().unwrap_or_else(|_| (T::with_defaults(), 0));
         Self {
             fields,
+            generation,
             session,
             is_own: false,
         }
@@ -42,7 +45,7 @@ impl<T: Session> Detached<T> {
             });
         }
         self.refuse_privileged()?;
-        commit_fields::<T>(&mut self.fields, &self.session).await
+        commit_fields::<T>(&mut self.fields, &mut self.generation, &self.session).await
     }
 
     /// Shows what others have written meanwhile, with the changes that are not committed yet on top.
@@ -55,12 +58,10 @@ impl<T: Session> Detached<T> {
             session: T::SCHEMA.name,
             source: Arc::new(source),
         };
-        // Anew before the wait: should it fail, what was handed over is not handed over again.
-        self.session
-            .stage_and_reopen::<T>(&mut self.fields)
-            .map_err(unreadable)?;
+        // Before the wait: should it fail, what was staged is not staged again.
+        stage_and_reopen::<T>(&mut self.fields, &mut self.generation, &self.session).map_err(unreadable)?;
         self.session.reload().await?;
-        self.fields = self.session.open::<T>().map_err(unreadable)?;
+        (self.fields, self.generation) = self.session.open::<T>().map_err(unreadable)?;
         Ok(())
     }
 
@@ -79,7 +80,8 @@ impl<T: Session> Detached<T> {
     }
 
     fn refuse_privileged(&self) -> Result<(), CommitError> {
-        let Some(field) = self.session.privileged_change::<T>(&self.fields) else {
+        let changes = Changes::collect::<T>(&self.fields).unwrap_or_default();
+        let Some(field) = changes.privileged() else {
             return Ok(());
         };
         let reason = "it is privileged, and a detached session has no response to carry the new secret";

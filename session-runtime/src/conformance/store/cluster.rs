@@ -214,8 +214,16 @@ impl Node {
     /// A request that presents this token, as the edge makes one of a cookie.
     async fn request<S: Sample>(&self, token: Option<SessionToken>) -> Result<Request<S>, LoadError> {
         let sessions = RequestSessions::new(Arc::clone(&self.0.inner));
-        let any = token.is_some();
-        let session = sessions.session::<S>(|| S::SCHEMA.name.to_owned(), |_, _| Presented { token, any });
+        let presented = Presented {
+            tokens: token.into_iter().collect(),
+            any: token.is_some(),
+        };
+        let session = sessions.session::<S>(|| S::SCHEMA.name.to_owned(), |_, _| presented);
+        // The store has seen no other type of this name.
+        let session = session.map_err(|_| LoadError::Unavailable {
+            session: S::SCHEMA.name,
+            source: None,
+        })?;
         let typed = request::load::<S>(Arc::clone(&session)).await?;
         Ok(Request {
             report: session.take_response_state().load.unwrap_or_default(),
@@ -249,11 +257,16 @@ impl<S: Sample> Request<S> {
         let Self { session, typed, .. } = self;
         // What was changed is staged when the handler lets go of it.
         drop(typed);
-        let commit = session.finish(Disposition::Commit).await?;
-        let token = match session.take_response_state().token_action {
+        request::finish(&[Arc::clone(&session)], Disposition::Commit)
+            .await
+            .map_err(|failure| failure.error)?;
+        let state = session.take_response_state();
+        let token = match state.token_action {
             Some(TokenAction::Set(token, _)) => Some(token),
             Some(TokenAction::Remove) | None => None,
         };
+        // Without a report there was nothing to commit.
+        let commit = state.commit.map_or(Ok(Commit::Clean), |commit| commit.outcome)?;
         Ok((commit, token))
     }
 }
