@@ -3,6 +3,7 @@
 mod lookups;
 mod superseded;
 mod superseded_races;
+mod two_cookies;
 
 use axum::http::Method;
 use session_runtime::Session;
