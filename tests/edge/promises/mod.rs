@@ -1,6 +1,7 @@
 //! What is promised between the socket and the session, one module for each kind of promise.
 
 mod cancelled;
+mod destroyed;
 mod dropped;
 mod expired;
 mod lookups;
