@@ -4,6 +4,8 @@ mod cancelled;
 mod destroyed;
 mod dropped;
 mod expired;
+mod late;
+mod log;
 mod lookups;
 mod superseded;
 mod superseded_races;
