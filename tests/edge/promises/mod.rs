@@ -10,6 +10,7 @@ mod lookups;
 mod superseded;
 mod superseded_races;
 mod two_cookies;
+mod two_sessions;
 
 use axum::http::Method;
 use session_runtime::Session;
