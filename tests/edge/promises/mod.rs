@@ -6,6 +6,7 @@ mod dropped;
 mod expired;
 mod late;
 mod log;
+mod looks;
 mod lookups;
 mod superseded;
 mod superseded_races;
