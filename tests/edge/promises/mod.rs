@@ -8,6 +8,8 @@ mod late;
 mod log;
 mod looks;
 mod lookups;
+mod nested;
+mod same_name;
 mod superseded;
 mod superseded_races;
 mod two_cookies;
