@@ -1,5 +1,6 @@
 //! What is promised between the socket and the session, one module for each kind of promise.
 
+mod caching;
 mod cancelled;
 mod destroyed;
 mod dropped;
