@@ -2,6 +2,7 @@
 
 mod caching;
 mod cancelled;
+mod cookie_options;
 mod destroyed;
 mod dropped;
 mod expired;
