@@ -1,5 +1,6 @@
 //! What is promised between the socket and the session, one module for each kind of promise.
 
+mod bodies;
 mod caching;
 mod cancelled;
 mod cookie_options;
