@@ -15,6 +15,7 @@ mod nested;
 mod same_name;
 mod superseded;
 mod superseded_races;
+mod sweeping;
 mod two_cookies;
 mod two_sessions;
 
