@@ -18,6 +18,7 @@ mod leaks;
 mod memcached;
 mod nodes;
 mod own_commits;
+mod promises;
 mod request;
 mod rotation;
 mod site;
