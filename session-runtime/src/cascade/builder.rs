@@ -22,7 +22,7 @@ pub struct Builder<M = NoMemcache, D = NoDatastore> {
     durable: Option<Arc<dyn AnyDurable>>,
     clock: Arc<dyn Clock>,
     policy: Policy,
-    purge: bool,
+    purge_every: Option<Duration>,
     tiers: PhantomData<fn() -> (M, D)>,
 }
 
@@ -117,7 +117,7 @@ impl CascadeStore {
             durable: None,
             clock: Arc::new(SystemClock),
             policy: Policy::default(),
-            purge: false,
+            purge_every: None,
             tiers: PhantomData,
         }
     }
@@ -131,6 +131,16 @@ impl<M, D> Builder<M, D> {
             cache: Some(Arc::new(tier)),
             ..self.retyped()
         }
+    }
+
+    /// As [`memcache`](Self::memcache): the tier that sessions call `cache`.
+    pub fn cache(self, tier: impl CacheTier) -> Builder<WithMemcache, D> {
+        self.memcache(tier)
+    }
+
+    /// As [`datastore`](Self::datastore): the tier that sessions call `durable`.
+    pub fn durable(self, tier: impl DurableTier) -> Builder<M, WithDatastore> {
+        self.datastore(tier)
     }
 
     /// The tier that sessions call `datastore`: [`LocalFile`](crate::tier::embedded::LocalFile), Google Cloud
@@ -149,7 +159,7 @@ impl<M, D> Builder<M, D> {
             durable,
             clock,
             policy,
-            purge,
+            purge_every,
             tiers: _,
         } = self;
         Builder {
@@ -158,7 +168,7 @@ impl<M, D> Builder<M, D> {
             durable,
             clock,
             policy,
-            purge,
+            purge_every,
             tiers: PhantomData,
         }
     }
@@ -208,11 +218,10 @@ impl<M, D> Builder<M, D> {
         self
     }
 
-    /// Deletes expired sessions from the durable tier this often, in the background (default: every 10 minutes for an
-    /// embedded file, not at all otherwise).
+    /// Deletes expired sessions from the durable tier this often, in the background (default: what the tier asks for,
+    /// every 10 minutes for an embedded file; Google Cloud Datastore has TTL policies, and asks for nothing).
     pub fn purge_every(mut self, every: Duration) -> Self {
-        self.policy.purge_every = every;
-        self.purge = true;
+        self.purge_every = Some(every);
         self
     }
 
@@ -231,10 +240,14 @@ impl<M, D> Builder<M, D> {
             durable,
             clock,
             policy,
-            purge,
+            purge_every,
             tiers: _,
         } = self;
         check(&policy)?;
+        if let Some(every) = purge_every {
+            check_duration("purge_every", every)?;
+        }
+        let purge_every = purge_every.or_else(|| durable.as_ref()?.purge_interval());
         Ok(CascadeStore::new(
             Backend {
                 cache,
@@ -243,28 +256,26 @@ impl<M, D> Builder<M, D> {
                 clock,
                 policy,
             },
-            purge,
+            purge_every,
         ))
     }
 }
 
-fn check(policy: &Policy) -> Result<(), BuildError> {
-    let positive = "it must be a second or more";
-    let times = [
-        ("idle", policy.idle, positive),
-        ("max_age", policy.max_age, positive),
-        ("commit_timeout", policy.commit_timeout, positive),
-        ("purge_every", policy.purge_every, positive),
-    ];
-    for (option, value, remedy) in times {
-        if value < Duration::from_secs(1) {
-            return Err(BuildError::Option {
-                option,
-                value: format!("{value:?}"),
-                remedy,
-            });
-        }
+fn check_duration(option: &'static str, value: Duration) -> Result<(), BuildError> {
+    if value < Duration::from_secs(1) {
+        return Err(BuildError::Option {
+            option,
+            value: format!("{value:?}"),
+            remedy: "it must be a second or more",
+        });
     }
+    Ok(())
+}
+
+fn check(policy: &Policy) -> Result<(), BuildError> {
+    check_duration("idle", policy.idle)?;
+    check_duration("max_age", policy.max_age)?;
+    check_duration("commit_timeout", policy.commit_timeout)?;
     let prefix = &policy.key_prefix;
     if prefix.len() > 200 || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
         let remedy = "it must be at most 200 bytes of printable ASCII without spaces";

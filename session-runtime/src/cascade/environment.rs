@@ -212,8 +212,7 @@ async fn local_file(builder: Builder<WithMemcache>, path: &Path) -> Result<FullB
     let tier = opened
         .map_err(|error| failed(error.into()))?
         .map_err(|error| failed(error.into()))?;
-    let every = super::policy::Policy::default().purge_every;
-    Ok(builder.datastore(tier).purge_every(every))
+    Ok(builder.datastore(tier))
 }
 
 #[cfg(not(feature = "embedded"))]

@@ -10,7 +10,6 @@ pub(crate) struct Policy {
     pub(crate) max_staleness: Duration,
     pub(crate) rotation_grace: Duration,
     pub(crate) commit_timeout: Duration,
-    pub(crate) purge_every: Duration,
 }
 
 impl Default for Policy {
@@ -23,7 +22,6 @@ impl Default for Policy {
             max_staleness: Duration::from_mins(5),
             rotation_grace: Duration::from_secs(30),
             commit_timeout: Duration::from_secs(30),
-            purge_every: Duration::from_mins(10),
         }
     }
 }

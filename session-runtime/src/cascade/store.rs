@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -67,7 +68,7 @@ impl<M, D> fmt::Debug for CascadeStore<M, D> {
 }
 
 impl<M, D> CascadeStore<M, D> {
-    pub(super) fn new(backend: Backend, purge: bool) -> Self {
+    pub(super) fn new(backend: Backend, purge_every: Option<Duration>) -> Self {
         let inner = Arc::new(StoreInner {
             backend,
             locks: WriteLocks::default(),
@@ -77,8 +78,8 @@ impl<M, D> CascadeStore<M, D> {
             rejected: RejectedTokens::default(),
             types: RwLock::default(),
         });
-        if purge {
-            inner.spawn_purge();
+        if let Some(every) = purge_every {
+            inner.spawn_purge(every);
         }
         Self::from_inner(inner)
     }

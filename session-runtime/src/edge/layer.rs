@@ -14,7 +14,7 @@ use http::{HeaderMap, Request, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::cookie::{self, CookieOptions};
+use super::cookie::{self, CookieError, CookieOptions};
 use super::rejection::SessionRejection;
 use super::{caching, timing};
 use crate::cascade::inner::StoreInner;
@@ -29,18 +29,18 @@ use crate::session::Session;
 /// ```
 /// use axum::Router;
 /// use axum::response::IntoResponse;
-/// use session_runtime::{CascadeStore, CommitError, CookieOptions, RouterExt, SameSite};
+/// use session_runtime::{CascadeStore, CommitError, CookieError, CookieOptions, RouterExt, SameSite};
 ///
-/// fn app(routes: Router<CascadeStore>, store: CascadeStore) -> Router {
+/// fn app(routes: Router<CascadeStore>, store: CascadeStore) -> Result<Router, CookieError> {
 ///     let layer = store
 ///         .layer()
-///         .with_cookies(CookieOptions::new().with_same_site(SameSite::Strict))
+///         .with_cookies(CookieOptions::new().with_same_site(SameSite::Strict))?
 ///         .with_server_timing(cfg!(debug_assertions))
 ///         .with_error_response(|error| match error {
 ///             CommitError::Gone { .. } => axum::response::Redirect::to("/login").into_response(),
 ///             error => error.into_response(),
 ///         });
-///     routes.sessions(layer)
+///     Ok(routes.sessions(layer))
 /// }
 /// ```
 pub struct SessionLayer<M, D> {
@@ -52,7 +52,7 @@ pub struct SessionLayer<M, D> {
 #[derive(Clone)]
 struct Settings {
     store: Arc<StoreInner>,
-    cookies: Arc<CookieOptions>,
+    cookies: CookieOptions,
     server_timing: bool,
     commit_if: fn(&Response) -> bool,
     on_error: Arc<dyn Fn(CommitError) -> Response + Send + Sync>,
@@ -110,9 +110,12 @@ impl LayerSessions {
 
 impl<M, D> SessionLayer<M, D> {
     /// The attributes of the cookies.
-    #[must_use]
-    pub fn with_cookies(self, cookies: CookieOptions) -> Self {
-        self.with(|settings| settings.cookies = Arc::new(cookies))
+    ///
+    /// # Errors
+    /// Where browsers would refuse such cookies, or a header cannot carry them: which attribute, and what it must be.
+    pub fn with_cookies(self, cookies: CookieOptions) -> Result<Self, CookieError> {
+        cookies.check()?;
+        Ok(self.with(|settings| settings.cookies = cookies))
     }
 
     /// Tells in a `Server-Timing` header which tier answered, how the commit ended, and how long either took, in
@@ -156,7 +159,7 @@ impl<M, D> From<CascadeStore<M, D>> for SessionLayer<M, D> {
     fn from(store: CascadeStore<M, D>) -> Self {
         let settings = Settings {
             store: store.inner,
-            cookies: Arc::default(),
+            cookies: CookieOptions::default(),
             server_timing: false,
             commit_if,
             on_error: Arc::new(CommitError::into_response),

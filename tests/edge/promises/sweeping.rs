@@ -7,7 +7,7 @@ use axum::http::Method;
 use axum::routing::post;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use session_runtime::clock::ManualClock;
+use session_runtime::ManualClock;
 use session_runtime::tier::DurableTier;
 use session_runtime::tier::embedded::LocalCache;
 use session_runtime::{CascadeStore, LocalFile, RouterExt};

@@ -118,6 +118,10 @@ impl<T: DurableTier> DurableTier for Counting<T> {
         self.tier.delete(key, base).await
     }
 
+    fn purge_interval(&self) -> Option<Duration> {
+        self.tier.purge_interval()
+    }
+
     async fn purge_expired(&self, now: SystemTime, limit: usize) -> Result<usize, TierError> {
         self.watch.call(self.name(), "purge")?;
         self.tier.purge_expired(now, limit).await
