@@ -31,8 +31,8 @@ async fn to_create_is_one_durable_call() {
     assert_eq!(reply.visits(), 1);
     assert!(reply.cookie().starts_with("__Host-shop="));
     site.settle().await;
-    assert_eq!(site.durable.calls(), [("insert", 1)]);
-    assert_eq!(site.cache.calls(), []);
+    assert_eq!(site.durable.take_calls(), [("insert", 1)]);
+    assert_eq!(site.cache.take_calls(), []);
 }
 
 #[tokio::test]
@@ -40,18 +40,18 @@ async fn the_first_read_fills_the_cache_and_the_next_is_one_call_to_it() {
     let site = Site::new().await;
     let mut browser = Browser::default();
     site.post(&mut browser, "/visit").await;
-    site.forget_calls();
+    site.reset_calls();
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
     site.settle().await;
-    assert_eq!(site.durable.calls(), [("read", 1)]);
-    assert_eq!(site.cache.calls(), [("add", 1), ("get", 2), ("swap", 1)]);
+    assert_eq!(site.durable.take_calls(), [("read", 1)]);
+    assert_eq!(site.cache.take_calls(), [("add", 1), ("get", 2), ("swap", 1)]);
 
     let reply = site.get(&mut browser, "/read").await;
     assert_eq!((reply.visits(), reply.is_new()), (1, false));
     reply.assert_no_cookie();
     site.settle().await;
-    assert_eq!(site.cache.calls(), [("get", 1)]);
-    assert_eq!(site.durable.calls(), []);
+    assert_eq!(site.cache.take_calls(), [("get", 1)]);
+    assert_eq!(site.durable.take_calls(), []);
 }
 
 #[tokio::test]
@@ -62,10 +62,13 @@ async fn a_write_after_a_hit_is_four_cache_calls_and_one_durable() {
     assert_eq!(reply.visits(), 2);
     reply.assert_no_cookie();
     site.settle().await;
-    assert_eq!(site.durable.calls(), [("update", 1)]);
-    assert_eq!(site.cache.calls(), [("get", 2), ("swap", 2)]);
+    assert_eq!(site.durable.take_calls(), [("update", 1)]);
+    assert_eq!(site.cache.take_calls(), [("get", 2), ("swap", 2)]);
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
-    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+    assert_eq!(
+        (site.cache.take_calls(), site.durable.take_calls()),
+        (vec![("get", 1)], vec![])
+    );
 }
 
 #[tokio::test]
@@ -73,7 +76,10 @@ async fn fields_left_as_they_were_are_no_write() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.post(&mut browser, "/touch").await.assert_no_cookie();
-    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+    assert_eq!(
+        (site.cache.take_calls(), site.durable.take_calls()),
+        (vec![("get", 1)], vec![])
+    );
 }
 
 #[tokio::test]
@@ -114,5 +120,5 @@ async fn no_tier_is_asked_about_a_cookie_that_this_server_never_gave_out() {
         .await;
     assert_eq!(reply.visits(), 1);
     assert!(!reply.cookie().contains(&value[..20]), "the foreign id is not adopted");
-    assert_eq!(site.durable.calls(), [("insert", 1)]);
+    assert_eq!(site.durable.take_calls(), [("insert", 1)]);
 }

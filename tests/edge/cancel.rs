@@ -8,7 +8,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use session_runtime::{Commit, CommitError, Session, TypedSession};
-use session_tests::watched::{Control, Gate};
+use session_tests::instrumented::{Control, Gate};
 use tower::ServiceExt;
 
 use crate::site::{Browser, Here, Site, request};
@@ -65,9 +65,9 @@ async fn a_client_that_hangs_up_does_not_cut_a_commit() {
         hang_up(&site, "/visit", &browser, &gate).await;
         gate.release();
         site.settle().await;
-        site.forget_calls();
+        site.reset_calls();
         assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
-        assert_eq!(site.durable.calls(), [], "the cache was settled too");
+        assert_eq!(site.durable.take_calls(), [], "the cache was settled too");
     }
     for call in ["update", "delete"] {
         let site = Site::new().await;

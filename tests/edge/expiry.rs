@@ -29,12 +29,15 @@ async fn use_is_noted_at_most_once_per_tenth_of_the_idle_time() {
     let mut browser = site.visitor().await;
     site.clock.advance(Duration::from_secs(119));
     site.get(&mut browser, "/read").await;
-    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+    assert_eq!(
+        (site.cache.take_calls(), site.durable.take_calls()),
+        (vec![("get", 1)], vec![])
+    );
     site.clock.advance(Duration::from_secs(1));
     site.get(&mut browser, "/read").await.assert_no_cookie();
-    assert!(site.durable.calls().contains(&("update", 1)));
+    assert!(site.durable.take_calls().contains(&("update", 1)));
     site.get(&mut browser, "/read").await;
-    assert_eq!(site.durable.calls(), []);
+    assert_eq!(site.durable.take_calls(), []);
     // In steps shorter than the idle time it lives on.
     for _ in 0..10 {
         site.clock.advance(19 * MINUTE);
@@ -62,7 +65,7 @@ async fn the_parallel_requests_of_a_page_note_its_use_once() {
     for request in requests {
         assert_eq!(request.await.unwrap(), 1);
     }
-    let calls = site.durable.calls();
+    let calls = site.durable.take_calls();
     assert!(calls.contains(&("update", 1)), "{calls:?}");
 }
 
@@ -109,7 +112,7 @@ async fn every_store_sweeps_and_goes_on_after_an_error() {
     }
     tokio::time::sleep(MINUTE + Duration::from_secs(1)).await;
     for site in &sites {
-        assert_eq!(site.durable.calls(), [("purge", 1)]);
+        assert_eq!(site.durable.take_calls(), [("purge", 1)]);
         assert_eq!(site.records.keys().len(), 1);
     }
     tokio::time::sleep(MINUTE).await;

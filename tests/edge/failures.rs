@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use session_runtime::tier::TierErrorKind;
 use session_runtime::tier::embedded::LocalCache;
 use session_runtime::{CascadeStore, RouterExt, Session, SessionRejection, TypedSession};
-use session_tests::watched::Watched;
+use session_tests::instrumented::Instrumented;
 
 use crate::site::{Browser, Here, Reply, Site, keys, read, routes, visit};
 
@@ -62,7 +62,10 @@ async fn the_cache_warms_again() {
     site.clock.advance(std::time::Duration::from_secs(76));
     site.warm(&mut browser).await;
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
-    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+    assert_eq!(
+        (site.cache.take_calls(), site.durable.take_calls()),
+        (vec![("get", 1)], vec![])
+    );
 }
 
 #[tokio::test]
@@ -209,7 +212,7 @@ async fn nor_is_such_a_record_written_to_note_that_it_was_used() {
         .await
         .cookie();
     site.clock.advance(std::time::Duration::from_secs(180));
-    site.forget_calls();
+    site.reset_calls();
     let read =
         |shop: Result<TypedSession<alike::number::Shop>, SessionRejection>| async move { shop.is_err().to_string() };
     let reply = site
@@ -217,7 +220,7 @@ async fn nor_is_such_a_record_written_to_note_that_it_was_used() {
         .get(&mut browser, "/")
         .await;
     assert_eq!((reply.status, reply.body.as_str()), (StatusCode::OK, "true"));
-    assert_eq!(site.durable.calls(), [("read", 1)]);
+    assert_eq!(site.durable.take_calls(), [("read", 1)]);
 }
 
 /// Two requests that both have loaded before either commits.
@@ -285,7 +288,7 @@ async fn a_record_over_max_len_is_refused_and_the_old_one_stays() {
 #[tokio::test]
 async fn a_record_over_the_caches_limit_is_served_by_the_durable_tier_and_the_old_one_by_nobody() {
     let site = Site::new().await;
-    let (cache, control) = Watched::new(LocalCache::new().with_clock(site.clock.clone()).with_max_value_len(600));
+    let (cache, control) = Instrumented::new(LocalCache::new().with_clock(site.clock.clone()).with_max_value_len(600));
     let builder = CascadeStore::builder(keys(&[1])).clock(site.clock.clone());
     let store = builder
         .memcache(cache)
@@ -314,10 +317,13 @@ async fn a_record_over_the_caches_limit_is_served_by_the_durable_tier_and_the_ol
         browser.send(&app, Method::GET, "/read").await;
         store.drain().await;
     }
-    control.calls();
-    site.durable.calls();
+    control.take_calls();
+    site.durable.take_calls();
     assert_eq!(browser.send(&app, Method::GET, "/read").await.json()["note"], "short");
-    assert_eq!((control.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+    assert_eq!(
+        (control.take_calls(), site.durable.take_calls()),
+        (vec![("get", 1)], vec![])
+    );
 }
 
 #[derive(Session)]

@@ -17,7 +17,7 @@ const TTL: std::time::Duration = std::time::Duration::from_secs(600);
 /// Puts `value` into the cache under `key`.
 async fn poison(site: &Site, key: &str, value: impl Into<Bytes>) {
     site.tiers.0.set(key, value.into(), TTL).await.unwrap();
-    site.forget_calls();
+    site.reset_calls();
 }
 
 async fn cached(site: &Site, key: &str) -> Option<Bytes> {
@@ -42,9 +42,9 @@ async fn a_poisoned_item_counts_as_a_miss_and_is_replaced() {
         poison(&site, &key, bad).await;
         assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
         site.settle().await;
-        assert_eq!(site.durable.calls(), [("read", 1)]);
+        assert_eq!(site.durable.take_calls(), [("read", 1)]);
         assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
-        assert_eq!(site.durable.calls(), [], "the cache has it again");
+        assert_eq!(site.durable.take_calls(), [], "the cache has it again");
     }
     // A writer meets one too.
     poison(&site, &key, "hello").await;

@@ -5,7 +5,7 @@ use axum::http::{Method, StatusCode};
 use axum::routing::{get, post};
 use session_runtime::tier::memcache::Memcache;
 use session_runtime::{CascadeStore, RouterExt, Session, TypedSession};
-use session_tests::memory::Memory;
+use session_tests::memory::MemoryStore;
 use session_tests::services::memcached::Memcached;
 
 use crate::site::{Browser, keys, routes, send};
@@ -14,7 +14,7 @@ fn tier(server: &Memcached) -> Memcache {
     Memcache::connect([server.address().to_string()]).unwrap()
 }
 
-async fn node(server: &Memcached, records: &Memory) -> (CascadeStore, Router) {
+async fn node(server: &Memcached, records: &MemoryStore) -> (CascadeStore, Router) {
     let builder = CascadeStore::builder(keys(&[1])).memcache(tier(server));
     let store = builder.datastore(records.clone()).build().await.unwrap();
     (store.clone(), routes().sessions(store))
@@ -23,7 +23,7 @@ async fn node(server: &Memcached, records: &Memory) -> (CascadeStore, Router) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_visit_counts_on_two_nodes() {
     let Some(server) = Memcached::start() else { return };
-    let records = Memory::default();
+    let records = MemoryStore::default();
     let (one, two) = (node(&server, &records).await.1, node(&server, &records).await.1);
     let mut browser = Browser::default();
     browser.send(&one, Method::POST, "/visit").await;
@@ -52,7 +52,7 @@ async fn every_visit_counts_on_two_nodes() {
 #[tokio::test]
 async fn it_may_die_and_come_back() {
     let Some(mut server) = Memcached::start() else { return };
-    let (store, app) = node(&server, &Memory::default()).await;
+    let (store, app) = node(&server, &MemoryStore::default()).await;
     let mut browser = Browser::default();
     browser.send(&app, Method::POST, "/visit").await;
     browser.send(&app, Method::GET, "/read").await;

@@ -21,7 +21,11 @@ async fn what_one_writes_the_other_sees_at_once() {
         assert_eq!(reader.get(&mut browser, "/read").await.visits(), round);
         assert_eq!(writer.post(&mut browser, "/visit").await.visits(), round + 1);
         assert_eq!(reader.get(&mut browser, "/read").await.visits(), round + 1);
-        assert_eq!(one.durable.calls(), [("update", 1)], "reads are served by the cache");
+        assert_eq!(
+            one.durable.take_calls(),
+            [("update", 1)],
+            "reads are served by the cache"
+        );
     }
     two.post(&mut browser.clone(), "/logout").await;
     assert!(one.get(&mut browser, "/read").await.is_new());
@@ -80,13 +84,13 @@ async fn a_cached_record_is_believed_for_max_staleness_and_no_longer() {
     let mut browser = site.visitor().await;
     site.clock.advance(Duration::from_secs(60));
     site.get(&mut browser, "/read").await;
-    assert_eq!(site.durable.calls(), []);
+    assert_eq!(site.durable.take_calls(), []);
     site.clock.advance(Duration::from_millis(1));
     site.get(&mut browser, "/read").await;
-    assert_eq!(site.durable.calls(), [("read", 1)]);
+    assert_eq!(site.durable.take_calls(), [("read", 1)]);
     site.settle().await;
     site.get(&mut browser, "/read").await;
-    assert_eq!(site.durable.calls(), [], "it was filled anew");
+    assert_eq!(site.durable.take_calls(), [], "it was filled anew");
 }
 
 /// A writer that cannot reach the cache, while others can.

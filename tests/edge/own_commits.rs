@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use session_runtime::{CascadeStore, Commit, CommitError};
-use session_tests::watched::Gate;
+use session_tests::instrumented::Gate;
 
 use crate::site::{Browser, Here, Site, read};
 

@@ -84,12 +84,12 @@ async fn with_the_request_tier_the_second_look_asks_nobody_and_without_it_the_ti
     let mut browser = site.visitor().await;
     plain(&site).post(&mut browser, "/").await;
     site.settle().await;
-    assert_eq!(site.durable.calls(), [("update", 1)]);
-    assert_eq!(site.cache.calls(), [("get", 3), ("swap", 2)]);
+    assert_eq!(site.durable.take_calls(), [("update", 1)]);
+    assert_eq!(site.cache.take_calls(), [("get", 3), ("swap", 2)]);
     kept(&site).post(&mut browser, "/").await;
     site.settle().await;
-    assert_eq!(site.durable.calls(), [("update", 1)]);
-    assert_eq!(site.cache.calls(), [("get", 2), ("swap", 2)]);
+    assert_eq!(site.durable.take_calls(), [("update", 1)]);
+    assert_eq!(site.cache.take_calls(), [("get", 2), ("swap", 2)]);
 }
 
 /// What another request does between the two looks of one.
@@ -198,7 +198,7 @@ async fn what_the_second_undoes_is_no_write() {
     let app = Router::new().route("/", post(undo));
     let app = site.serving(app.layer(from_fn_with_state(site.store.clone(), count_kept)));
     app.post(&mut browser, "/").await.assert_no_cookie();
-    assert_eq!(site.durable.calls(), []);
+    assert_eq!(site.durable.take_calls(), []);
 }
 
 /// One handler's load is under way while the other's commit rotates the secret.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use axum::routing::post;
-use session_tests::watched::Gate;
+use session_tests::instrumented::Gate;
 
 use crate::site::{Browser, Here, Site};
 
@@ -38,9 +38,9 @@ async fn writing_a_privileged_field_as_it_was_is_no_rotation() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.post(&mut browser, "/login/7").await.cookie();
-    site.forget_calls();
+    site.reset_calls();
     site.post(&mut browser, "/login/7").await.assert_no_cookie();
-    assert_eq!(site.durable.calls(), []);
+    assert_eq!(site.durable.take_calls(), []);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn who_queues_behind_a_login_cannot_destroy_what_it_left() {
         tokio::spawn(async move { site.post(&mut old, "/logout").await })
     };
     // Behind the login's turn: it has loaded, and waits.
-    while site.cache.calls().is_empty() {
+    while site.cache.take_calls().is_empty() {
         tokio::task::yield_now().await;
     }
     for _ in 0..50 {

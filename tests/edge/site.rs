@@ -11,8 +11,8 @@ use session_runtime::ManualClock;
 use session_runtime::tier::embedded::LocalCache;
 use session_runtime::{Builder, WithDatastore, WithMemcache};
 use session_runtime::{CascadeStore, KeyRing, RouterExt, Session, TypedSession};
-use session_tests::memory::Memory;
-use session_tests::watched::{Control, Watched};
+use session_tests::instrumented::{Control, Instrumented};
+use session_tests::memory::MemoryStore;
 use tower::ServiceExt;
 
 #[derive(Session)]
@@ -40,8 +40,8 @@ pub(crate) struct Site {
     pub(crate) clock: ManualClock,
     pub(crate) cache: Control,
     pub(crate) durable: Control,
-    pub(crate) records: Memory,
-    pub(crate) tiers: (Watched<LocalCache>, Watched<Memory>),
+    pub(crate) records: MemoryStore,
+    pub(crate) tiers: (Instrumented<LocalCache>, Instrumented<MemoryStore>),
 }
 
 pub(crate) type Whole = Builder<WithMemcache, WithDatastore>;
@@ -58,9 +58,9 @@ impl Site {
 
     pub(crate) async fn with(options: impl FnOnce(Whole) -> Whole) -> Self {
         let clock = ManualClock::default();
-        let (cache, cache_control) = Watched::new(LocalCache::new().with_clock(clock.clone()));
-        let records = Memory::default();
-        let (durable, durable_control) = Watched::new(records.clone());
+        let (cache, cache_control) = Instrumented::new(LocalCache::new().with_clock(clock.clone()));
+        let records = MemoryStore::default();
+        let (durable, durable_control) = Instrumented::new(records.clone());
         let builder = CascadeStore::builder(keys(&[1]))
             .memcache(cache.clone())
             .datastore(durable.clone())
@@ -121,7 +121,7 @@ impl Site {
     pub(crate) async fn warm(&self, browser: &mut Browser) {
         self.get(browser, "/read").await;
         self.settle().await;
-        self.forget_calls();
+        self.reset_calls();
     }
 
     /// Waits for what goes on beside the requests.
@@ -129,15 +129,15 @@ impl Site {
         self.store.drain().await;
     }
 
-    pub(crate) fn forget_calls(&self) {
-        self.cache.calls();
-        self.durable.calls();
+    pub(crate) fn reset_calls(&self) {
+        self.cache.take_calls();
+        self.durable.take_calls();
     }
 
     /// No tier was asked since the last look.
     #[track_caller]
     pub(crate) fn assert_untouched(&self) {
-        assert_eq!((self.cache.calls(), self.durable.calls()), (vec![], vec![]));
+        assert_eq!((self.cache.take_calls(), self.durable.take_calls()), (vec![], vec![]));
     }
 }
 

@@ -11,18 +11,18 @@ use axum::routing::{get, post};
 use session_runtime::conformance::{self, Options};
 use session_runtime::tier::embedded::LocalCache;
 use session_runtime::{Commit, Session, TypedSession};
-use session_tests::memory::Memory;
-use session_tests::watched::Watched;
+use session_tests::instrumented::Instrumented;
+use session_tests::memory::MemoryStore;
 
 use crate::site::{Browser, Site};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_test_tiers_keep_the_rules() {
-    let (durable, _) = Watched::new(Memory::default());
+    let (durable, _) = Instrumented::new(MemoryStore::default());
     conformance::durable_tier(&Arc::new(durable), &Options::new())
         .await
         .unwrap();
-    let (cache, _) = Watched::new(LocalCache::new());
+    let (cache, _) = Instrumented::new(LocalCache::new());
     conformance::cache_tier(&Arc::new(cache), &Options::new())
         .await
         .unwrap();

@@ -11,7 +11,7 @@ use session_tests::services::memcached::Memcached;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
-use super::durable::Unreliable;
+use super::unreliable::Unreliable;
 
 const KEY: [u8; 32] = [7; 32];
 

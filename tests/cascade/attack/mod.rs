@@ -20,12 +20,12 @@ mod checked;
 mod checker;
 mod client;
 mod cluster;
-mod durable;
 mod history;
 mod nemesis;
 #[cfg(feature = "datastore")]
 mod process;
 mod staleness;
+mod unreliable;
 mod workload;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use session_runtime::conformance::{self, Options, Violation};
 use session_runtime::tier::{CacheTier, Cached, DurableTier, Stored, Swap, TierError, Token, Version, Write};
-use session_tests::pair::{MemoryCache, MemoryStore};
+use session_tests::memory::{MemoryCache, MemoryStore};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
