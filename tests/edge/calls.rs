@@ -5,7 +5,7 @@ use axum::http::Method;
 use crate::site::{Browser, Site};
 
 #[tokio::test]
-async fn a_session_nobody_changed_costs_nothing() {
+async fn an_unchanged_new_session_costs_no_call() {
     let site = Site::new().await;
     let mut browser = Browser::default();
     let reply = site.get(&mut browser, "/read").await;
@@ -17,7 +17,7 @@ async fn a_session_nobody_changed_costs_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_session_asks_nobody_whatever_its_cookie() {
+async fn a_handler_without_a_session_causes_no_call() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.get(&mut browser, "/nothing").await.assert_no_cookie();
@@ -25,7 +25,7 @@ async fn a_request_without_a_session_asks_nobody_whatever_its_cookie() {
 }
 
 #[tokio::test]
-async fn to_create_is_one_durable_call() {
+async fn a_creation_is_one_durable_call() {
     let site = Site::new().await;
     let reply = site.post(&mut Browser::default(), "/visit").await;
     assert_eq!(reply.visits(), 1);
@@ -72,7 +72,7 @@ async fn a_write_after_a_hit_is_four_cache_calls_and_one_durable() {
 }
 
 #[tokio::test]
-async fn fields_left_as_they_were_are_no_write() {
+async fn fields_that_are_borrowed_and_unchanged_are_not_written() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.post(&mut browser, "/touch").await.assert_no_cookie();
@@ -83,7 +83,7 @@ async fn fields_left_as_they_were_are_no_write() {
 }
 
 #[tokio::test]
-async fn no_tier_is_asked_about_a_cookie_that_this_server_never_gave_out() {
+async fn a_cookie_that_the_server_did_not_sign_causes_no_call() {
     let site = Site::new().await;
     let browser = site.visitor().await;
     let (name, value) = ("__Host-shop", browser.value());

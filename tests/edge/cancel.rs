@@ -11,13 +11,13 @@ use session_runtime::{Commit, CommitError, Session, TypedSession};
 use session_tests::instrumented::{Control, Gate};
 use tower::ServiceExt;
 
-use crate::site::{Browser, Here, Site, request};
+use crate::site::{Browser, ShopSession, Site, request};
 
 #[tokio::test]
-async fn the_commit_is_done_before_the_first_byte_of_the_response() {
+async fn the_commit_ends_before_the_first_byte_of_the_response() {
     let site = Site::new().await;
     let browser = site.visitor().await;
-    let streaming = |mut shop: Here| async move {
+    let streaming = |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         Body::from("streamed").into_response()
     };
@@ -39,7 +39,7 @@ async fn the_commit_is_done_before_the_first_byte_of_the_response() {
 }
 
 /// Sends a request, and hangs up when the gate has been reached.
-async fn hang_up(site: &Site, path: &str, browser: &Browser, gate: &Gate) {
+async fn disconnect_at(site: &Site, path: &str, browser: &Browser, gate: &Gate) {
     let response = site
         .app
         .clone()
@@ -52,7 +52,7 @@ async fn hang_up(site: &Site, path: &str, browser: &Browser, gate: &Gate) {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_does_not_cut_a_commit() {
+async fn a_disconnect_does_not_cancel_a_commit() {
     for is_applied in [false, true] {
         let site = Site::new().await;
         let mut browser = site.visitor().await;
@@ -62,7 +62,7 @@ async fn a_client_that_hangs_up_does_not_cut_a_commit() {
             Control::block
         };
         let gate = block(&site.cache, "swap");
-        hang_up(&site, "/visit", &browser, &gate).await;
+        disconnect_at(&site, "/visit", &browser, &gate).await;
         gate.release();
         site.settle().await;
         site.reset_calls();
@@ -74,7 +74,7 @@ async fn a_client_that_hangs_up_does_not_cut_a_commit() {
         let mut browser = site.visitor().await;
         let gate = site.durable.block(call);
         let path = if call == "update" { "/visit" } else { "/logout" };
-        hang_up(&site, path, &browser, &gate).await;
+        disconnect_at(&site, path, &browser, &gate).await;
         gate.release();
         site.settle().await;
         let reply = site.get(&mut browser, "/read").await;
@@ -90,45 +90,45 @@ struct Other {
 }
 
 #[tokio::test]
-async fn nor_does_it_cost_the_second_session_of_the_request_its_commit() {
+async fn a_disconnect_does_not_cancel_the_commit_of_a_second_session() {
     let site = Site::new().await;
-    let handler = |mut shop: Here, mut other: TypedSession<Other>| async move {
+    let handler = |mut shop: ShopSession, mut other: TypedSession<Other>| async move {
         *shop.visits_mut() += 1;
         *other.visits_mut() += 1;
     };
     let app = site.serving(Router::new().route("/", post(handler)));
     let gate = site.durable.block("insert");
-    hang_up(&app, "/", &Browser::default(), &gate).await;
+    disconnect_at(&app, "/", &Browser::default(), &gate).await;
     gate.release();
     site.settle().await;
     assert_eq!(site.records.keys().len(), 2);
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_on_the_handler_changes_nothing() {
+async fn a_disconnect_during_the_handler_changes_nothing() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let gate = Gate::new();
     let handler = {
         let gate = gate.clone();
-        move |mut shop: Here| async move {
+        move |mut shop: ShopSession| async move {
             *shop.visits_mut() += 1;
             shop.destroy();
             gate.pass().await;
         }
     };
     let app = site.serving(Router::new().route("/", post(handler)));
-    hang_up(&app, "/", &browser, &gate).await;
+    disconnect_at(&app, "/", &browser, &gate).await;
     site.settle().await;
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
 }
 
 #[tokio::test]
-async fn a_commit_that_the_handler_does_not_wait_for_is_made_once() {
+async fn a_commit_that_the_handler_does_not_await_is_applied_once() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let durable = site.durable.clone();
-    let handler = move |mut shop: Here| async move {
+    let handler = move |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         let gate = durable.block("update");
         tokio::select! {
@@ -146,13 +146,13 @@ async fn a_commit_that_the_handler_does_not_wait_for_is_made_once() {
 
 /// It may fail when nobody waits any more; then the response says so.
 #[tokio::test]
-async fn a_failure_that_the_handler_did_not_wait_for_is_not_lost() {
+async fn a_failure_that_the_handler_does_not_await_is_reported_by_the_response() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let (logged_out, durable) = (site.clone(), site.durable.clone());
     let cookie = browser.clone();
     let other = site.node(|builder| builder).await;
-    let handler = move |mut shop: Here| async move {
+    let handler = move |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         let gate = durable.block("update");
         tokio::select! {
@@ -171,7 +171,7 @@ async fn a_failure_that_the_handler_did_not_wait_for_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_commit_ends_within_its_time_and_the_next_one_is_not_held_up() {
+async fn a_commit_times_out_and_does_not_block_the_next_one() {
     let site = Site::with(|builder| builder.commit_timeout(Duration::from_secs(5))).await;
     let mut browser = site.visitor().await;
     let gate = site.durable.block("update");
@@ -184,12 +184,12 @@ async fn a_commit_ends_within_its_time_and_the_next_one_is_not_held_up() {
 }
 
 #[tokio::test]
-async fn a_session_taken_along_after_the_response_changes_nothing() {
+async fn a_session_kept_after_the_response_changes_nothing() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
-    let handler = move |shop: Here| async move {
+    let handler = move |shop: ShopSession| async move {
         let sender = sender.lock().unwrap().take().unwrap();
         assert!(sender.send(shop).is_ok());
     };

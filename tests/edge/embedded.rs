@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::site::{Browser, keys, routes, send};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_visit_counts_and_outlives_a_restart() {
+async fn every_visit_is_counted_and_survives_a_restart() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("sessions.redb");
     let store = CascadeStore::embedded(&path, keys(&[1])).await.unwrap();

@@ -9,7 +9,7 @@ use crate::site::{Browser, Site};
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn an_unused_session_ends_after_its_idle_time_and_is_never_adopted_again() {
+async fn an_unused_session_expires_after_its_idle_time_and_its_id_is_not_reused() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let old = browser.cookie.clone();
@@ -24,7 +24,7 @@ async fn an_unused_session_ends_after_its_idle_time_and_is_never_adopted_again()
 }
 
 #[tokio::test]
-async fn use_is_noted_at_most_once_per_tenth_of_the_idle_time() {
+async fn a_session_is_renewed_at_most_once_per_tenth_of_the_idle_time() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.clock.advance(Duration::from_secs(119));
@@ -46,7 +46,7 @@ async fn use_is_noted_at_most_once_per_tenth_of_the_idle_time() {
 }
 
 #[tokio::test]
-async fn the_parallel_requests_of_a_page_note_its_use_once() {
+async fn parallel_requests_renew_a_session_once() {
     let site = Site::new().await;
     let browser = site.visitor().await;
     site.clock.advance(3 * MINUTE);
@@ -70,7 +70,7 @@ async fn the_parallel_requests_of_a_page_note_its_use_once() {
 }
 
 #[tokio::test]
-async fn no_use_carries_a_session_over_its_absolute_deadline() {
+async fn no_renewal_extends_a_session_beyond_its_maximum_age() {
     let site = Site::with(|builder| builder.max_age(60 * MINUTE)).await;
     let mut browser = Browser::default();
     let reply = site.post(&mut browser, "/visit").await;
@@ -87,7 +87,7 @@ async fn no_use_carries_a_session_over_its_absolute_deadline() {
 }
 
 #[tokio::test]
-async fn purging_takes_what_has_expired() {
+async fn purging_deletes_expired_sessions_only() {
     let site = Site::new().await;
     site.visitor().await;
     site.clock.advance(19 * MINUTE);
@@ -99,7 +99,7 @@ async fn purging_takes_what_has_expired() {
 
 /// A peer's sweeper died of its first error, and a peer's second store had none.
 #[tokio::test(start_paused = true)]
-async fn every_store_sweeps_and_goes_on_after_an_error() {
+async fn every_store_purges_and_continues_after_an_error() {
     let sites = [
         Site::with(|builder| builder.purge_every(MINUTE)).await,
         Site::with(|builder| builder.purge_every(MINUTE)).await,

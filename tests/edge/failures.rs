@@ -10,7 +10,7 @@ use session_runtime::tier::embedded::LocalCache;
 use session_runtime::{CascadeStore, RouterExt, Session, SessionRejection, TypedSession};
 use session_tests::instrumented::Instrumented;
 
-use crate::site::{Browser, Here, Reply, Site, keys, read, routes, visit};
+use crate::site::{Browser, Reply, ShopSession, Site, keys, read, routes, visit};
 
 fn assert_unavailable(reply: &Reply) {
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{reply:?}");
@@ -19,7 +19,7 @@ fn assert_unavailable(reply: &Reply) {
 }
 
 #[tokio::test]
-async fn with_the_cache_down_the_durable_tier_serves_and_the_outcome_says_so() {
+async fn with_the_cache_down_the_durable_tier_serves_and_the_outcome_reports_it() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.cache.down();
@@ -50,7 +50,7 @@ async fn with_the_cache_down_the_durable_tier_serves_and_the_outcome_says_so() {
 
 /// A peer's cache never warmed again once it had been lost.
 #[tokio::test]
-async fn the_cache_warms_again() {
+async fn the_cache_is_filled_again_after_an_outage() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.cache.down();
@@ -69,7 +69,7 @@ async fn the_cache_warms_again() {
 }
 
 #[tokio::test]
-async fn with_the_durable_tier_down_cached_reads_are_served_even_where_use_is_to_be_noted() {
+async fn with_the_durable_tier_down_cached_reads_are_served_even_if_a_renewal_is_due() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.durable.down();
@@ -81,7 +81,7 @@ async fn with_the_durable_tier_down_cached_reads_are_served_even_where_use_is_to
 }
 
 #[tokio::test]
-async fn with_the_durable_tier_down_writes_fail_and_nothing_is_half_saved() {
+async fn with_the_durable_tier_down_writes_fail_and_change_nothing() {
     let site = Site::new().await;
     for path in ["/visit", "/login/7", "/logout", "/rotate"] {
         let mut browser = site.visitor().await;
@@ -116,7 +116,7 @@ async fn an_outage_never_looks_like_a_logout() {
 }
 
 #[tokio::test]
-async fn a_silent_tier_is_asked_whether_the_write_landed() {
+async fn after_a_write_without_an_answer_the_record_is_read() {
     let site = Site::new().await;
     for is_applied in [true, false] {
         let mut browser = site.visitor().await;
@@ -131,7 +131,7 @@ async fn a_silent_tier_is_asked_whether_the_write_landed() {
 }
 
 #[tokio::test]
-async fn a_session_whose_creation_was_not_answered_is_created_once_as_far_as_anyone_can_tell() {
+async fn a_creation_without_an_answer_results_in_one_session() {
     let site = Site::new().await;
     for is_applied in [true, false] {
         site.durable.fail_once("insert", TierErrorKind::Unknown, is_applied);
@@ -156,7 +156,7 @@ mod old {
 
 /// A peer answered 500 for ever after a deploy, or began a new session over the old one.
 #[tokio::test]
-async fn a_record_that_does_not_decode_is_a_rejection_that_names_the_field_and_is_left_alone() {
+async fn a_record_that_does_not_decode_is_rejected_by_field_and_not_overwritten() {
     let site = Site::new().await;
     let write = |mut shop: TypedSession<old::Shop>| async move { shop.set_visits("secret words".into()) };
     let before = site.serving(Router::new().route("/", post(write)));
@@ -203,7 +203,7 @@ mod alike {
 }
 
 #[tokio::test]
-async fn nor_is_such_a_record_written_to_note_that_it_was_used() {
+async fn a_record_that_does_not_decode_is_not_renewed() {
     let site = Site::new().await;
     let write = |mut shop: TypedSession<alike::text::Shop>| async move { shop.set_visits("many".into()) };
     let mut browser = Browser::default();
@@ -235,7 +235,7 @@ async fn race(site: &Site, other: &Site, browser: &Browser, first: &str, second:
 }
 
 #[tokio::test]
-async fn of_two_writers_both_survive_field_by_field() {
+async fn concurrent_changes_are_merged_field_by_field() {
     let site = Site::new().await;
     let other = site.node(|builder| builder).await;
     let mut browser = site.visitor().await;
@@ -253,7 +253,7 @@ async fn of_two_writers_both_survive_field_by_field() {
 }
 
 #[tokio::test]
-async fn two_writers_of_a_field_that_rejects_are_a_conflict() {
+async fn concurrent_changes_of_a_reject_field_are_a_conflict() {
     let site = Site::new().await;
     let other = site.node(|builder| builder).await;
     let browser = site.visitor().await;
@@ -265,7 +265,7 @@ async fn two_writers_of_a_field_that_rejects_are_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_record_over_max_len_is_refused_and_the_old_one_stays() {
+async fn a_record_over_max_len_is_rejected_and_the_old_one_stays() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let long = format!("/note/{}", "x".repeat(5000));
@@ -286,7 +286,7 @@ async fn a_record_over_max_len_is_refused_and_the_old_one_stays() {
 }
 
 #[tokio::test]
-async fn a_record_over_the_caches_limit_is_served_by_the_durable_tier_and_the_old_one_by_nobody() {
+async fn a_record_too_large_for_the_cache_is_served_by_the_durable_tier_and_the_old_one_is_hidden() {
     let site = Site::new().await;
     let (cache, control) = Instrumented::new(LocalCache::new().with_clock(site.clock.clone()).with_max_value_len(600));
     let builder = CascadeStore::builder(keys(&[1])).clock(site.clock.clone());
@@ -334,9 +334,9 @@ struct Other {
 }
 
 #[tokio::test]
-async fn of_two_sessions_one_that_cannot_be_committed_does_not_cost_the_other_its_cookie() {
+async fn a_session_that_cannot_be_committed_does_not_affect_another_of_the_request() {
     let site = Site::new().await;
-    let handler = |mut shop: Here, mut other: TypedSession<Other>| async move {
+    let handler = |mut shop: ShopSession, mut other: TypedSession<Other>| async move {
         shop.set_note(Some("x".repeat(5000)));
         *other.visits_mut() += 1;
     };

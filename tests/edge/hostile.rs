@@ -53,7 +53,7 @@ async fn a_poisoned_item_counts_as_a_miss_and_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_record_under_anothers_key_is_never_served() {
+async fn a_record_copied_to_another_key_is_never_served() {
     let site = Site::new().await;
     let mut mine = site.visitor().await;
     let my_key = site.records.keys().remove(0);
@@ -78,7 +78,7 @@ async fn a_record_under_anothers_key_is_never_served() {
 }
 
 #[tokio::test]
-async fn an_item_that_is_not_an_item_though_authentic_is_no_record_either() {
+async fn cache_items_and_durable_records_are_not_interchangeable() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let key = site.records.keys().remove(0);
@@ -117,7 +117,7 @@ fn cookie_header() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn no_cookie_header_upsets_the_edge(headers in proptest::collection::vec(cookie_header(), 1..4)) {
+    fn no_cookie_header_breaks_the_edge(headers in proptest::collection::vec(cookie_header(), 1..4)) {
         runtime().block_on(async {
             let site = Site::new().await;
             let mut request = Request::post("/visit");
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_in_a_tier_upset_the_edge(
+    fn no_bytes_in_a_tier_break_the_edge(
         noise in proptest::collection::vec(any::<u8>(), 0..200),
         flips in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..3),
         cut in any::<proptest::sample::Index>(),
@@ -169,7 +169,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_upset_the_readers(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         _ = envelope::payload(&bytes);
         _ = Record::decode(&bytes.clone().into());
         // Past the tag and the head, where random bytes rarely get.
@@ -180,7 +180,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_damaged_record_never_panics_wherever_it_is_damaged() {
+async fn no_damaged_byte_of_a_record_makes_the_decoder_panic() {
     let site = Site::new().await;
     site.post(&mut Browser::default(), "/note/hello").await;
     let stored = site.records.value(&site.records.keys()[0]).unwrap();

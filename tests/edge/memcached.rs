@@ -21,7 +21,7 @@ async fn node(server: &Memcached, records: &MemoryStore) -> (CascadeStore, Route
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_visit_counts_on_two_nodes() {
+async fn every_visit_on_two_nodes_is_counted() {
     let Some(server) = Memcached::start() else { return };
     let records = MemoryStore::default();
     let (one, two) = (node(&server, &records).await.1, node(&server, &records).await.1);
@@ -50,7 +50,7 @@ async fn every_visit_counts_on_two_nodes() {
 }
 
 #[tokio::test]
-async fn it_may_die_and_come_back() {
+async fn sessions_survive_a_restart_of_memcached() {
     let Some(mut server) = Memcached::start() else { return };
     let (store, app) = node(&server, &MemoryStore::default()).await;
     let mut browser = Browser::default();
@@ -76,7 +76,7 @@ struct Cached {
 }
 
 #[tokio::test]
-async fn it_can_be_all_there_is() {
+async fn memcached_can_be_the_only_tier() {
     let Some(server) = Memcached::start() else { return };
     let store = CascadeStore::builder(keys(&[1]))
         .memcache(tier(&server))

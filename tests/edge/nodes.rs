@@ -8,11 +8,11 @@ use axum::routing::post;
 use session_runtime::Clock;
 use session_runtime::tier::TierErrorKind;
 
-use crate::site::{Here, Site, routes};
+use crate::site::{ShopSession, Site, routes};
 use session_runtime::RouterExt;
 
 #[tokio::test]
-async fn what_one_writes_the_other_sees_at_once() {
+async fn a_write_on_one_node_is_visible_on_the_other_at_once() {
     let one = Site::new().await;
     let two = one.node(|builder| builder).await;
     let mut browser = one.visitor().await;
@@ -32,7 +32,7 @@ async fn what_one_writes_the_other_sees_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_acknowledged_visit_of_many_clients_counts() {
+async fn every_acknowledged_visit_of_many_clients_is_counted() {
     let one = Site::new().await;
     let two = one.node(|builder| builder).await;
     let mut browser = one.visitor().await;
@@ -63,7 +63,7 @@ async fn every_acknowledged_visit_of_many_clients_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn on_one_node_nobody_is_turned_away() {
+async fn on_one_node_no_concurrent_write_is_rejected() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let clients: Vec<_> = (0..64)
@@ -79,7 +79,7 @@ async fn on_one_node_nobody_is_turned_away() {
 }
 
 #[tokio::test]
-async fn a_cached_record_is_believed_for_max_staleness_and_no_longer() {
+async fn a_cached_record_is_used_until_max_staleness_and_no_longer() {
     let site = Site::with(|builder| builder.max_staleness(Duration::from_secs(60))).await;
     let mut browser = site.visitor().await;
     site.clock.advance(Duration::from_secs(60));
@@ -95,7 +95,7 @@ async fn a_cached_record_is_believed_for_max_staleness_and_no_longer() {
 
 /// A writer that cannot reach the cache, while others can.
 #[tokio::test(start_paused = true)]
-async fn an_unfenced_write_is_said_to_be_so_and_made_up_for() {
+async fn an_unfenced_write_is_reported_and_invalidated_later() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let app = routes().sessions(site.store.layer().with_server_timing(true));
@@ -114,7 +114,7 @@ async fn an_unfenced_write_is_said_to_be_so_and_made_up_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invalidation_is_given_up_when_no_reader_believes_the_old_value_any_more() {
+async fn an_invalidation_is_given_up_after_max_staleness() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.cache.down();
@@ -132,7 +132,7 @@ async fn the_outcome_says_until_when_an_old_value_may_be_seen() {
     let mut browser = site.visitor().await;
     let handler = {
         let cache = site.cache.clone();
-        move |mut shop: Here| async move {
+        move |mut shop: ShopSession| async move {
             *shop.visits_mut() += 1;
             cache.down();
             let outcome = shop.commit().await.unwrap();
@@ -148,7 +148,7 @@ async fn the_outcome_says_until_when_an_old_value_may_be_seen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn draining_tries_once_more_and_ends_whatever_the_cache_does() {
+async fn draining_retries_once_and_ends_even_if_the_cache_is_down() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.cache.down();
@@ -168,7 +168,7 @@ async fn draining_tries_once_more_and_ends_whatever_the_cache_does() {
 }
 
 #[tokio::test]
-async fn draining_waits_for_commits_under_way() {
+async fn draining_waits_for_running_commits() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let gate = site.durable.block("update");
@@ -190,7 +190,7 @@ async fn draining_waits_for_commits_under_way() {
 }
 
 #[tokio::test]
-async fn a_cache_that_did_not_answer_is_not_believed_to_have_been_settled() {
+async fn a_cache_call_without_an_answer_does_not_count_as_settled() {
     for (call, is_applied) in [("set", true), ("set", false), ("swap", true), ("swap", false)] {
         let site = Site::new().await;
         let mut browser = site.visitor().await;

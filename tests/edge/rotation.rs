@@ -7,10 +7,10 @@ use axum::http::{Method, StatusCode};
 use axum::routing::post;
 use session_tests::instrumented::Gate;
 
-use crate::site::{Browser, Here, Site};
+use crate::site::{Browser, ShopSession, Site};
 
 #[tokio::test]
-async fn a_privileged_write_gives_a_new_secret_and_the_old_cookie_is_dead_at_once() {
+async fn a_privileged_write_rotates_the_secret_and_the_old_cookie_is_rejected_at_once() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let old = browser.clone();
@@ -34,7 +34,7 @@ async fn a_privileged_write_gives_a_new_secret_and_the_old_cookie_is_dead_at_onc
 }
 
 #[tokio::test]
-async fn writing_a_privileged_field_as_it_was_is_no_rotation() {
+async fn writing_an_equal_privileged_value_does_not_rotate() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.post(&mut browser, "/login/7").await.cookie();
@@ -44,7 +44,7 @@ async fn writing_a_privileged_field_as_it_was_is_no_rotation() {
 }
 
 #[tokio::test]
-async fn a_rotation_by_hand_honours_the_old_secret_for_its_grace() {
+async fn an_explicit_rotation_accepts_the_old_secret_for_the_grace_period() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let mut old = browser.clone();
@@ -65,7 +65,7 @@ async fn a_rotation_by_hand_honours_the_old_secret_for_its_grace() {
 }
 
 #[tokio::test]
-async fn a_rotation_with_the_cached_record_evicted_still_ends_the_old_secret() {
+async fn a_rotation_of_an_uncached_session_ends_the_old_secret() {
     let site = Site::with(|builder| builder.rotation_grace(Duration::ZERO)).await;
     let mut browser = Browser::default();
     // Never read, so never cached.
@@ -77,11 +77,11 @@ async fn a_rotation_with_the_cached_record_evicted_still_ends_the_old_secret() {
 }
 
 /// A handler that loads its session, waits, and then does `what`.
-fn slow(gate: &Gate, what: fn(&mut Here)) -> axum::routing::MethodRouter<session_runtime::CascadeStore> {
+fn slow(gate: &Gate, action: fn(&mut ShopSession)) -> axum::routing::MethodRouter<session_runtime::CascadeStore> {
     let gate = gate.clone();
-    post(move |mut shop: Here| async move {
+    post(move |mut shop: ShopSession| async move {
         gate.pass().await;
-        what(&mut shop);
+        action(&mut shop);
     })
 }
 
@@ -92,18 +92,18 @@ fn begin(site: &Site, browser: &Browser) -> tokio::task::JoinHandle<crate::site:
 }
 
 #[tokio::test]
-async fn a_login_under_way_elsewhere_stops_whoever_still_has_the_old_secret() {
-    let whats: [fn(&mut Here); 4] = [
+async fn a_concurrent_login_rejects_every_write_with_the_old_secret() {
+    let actions: [fn(&mut ShopSession); 4] = [
         |shop| *shop.visits_mut() += 1,
         |shop| shop.destroy(),
         |shop| shop.rotate(),
         |shop| shop.set_user(Some(666)),
     ];
-    for what in whats {
+    for action in actions {
         let site = Site::new().await;
         let mut browser = site.visitor().await;
         let gate = Gate::new();
-        let slow = site.serving(Router::new().route("/", slow(&gate, what)));
+        let slow = site.serving(Router::new().route("/", slow(&gate, action)));
         let request = begin(&slow, &browser);
         gate.reached().await;
         site.post(&mut browser, "/login/7").await.cookie();
@@ -118,7 +118,7 @@ async fn a_login_under_way_elsewhere_stops_whoever_still_has_the_old_secret() {
 
 /// The writer with the old secret waits in the process's queue, right behind the login.
 #[tokio::test]
-async fn who_queues_behind_a_login_cannot_destroy_what_it_left() {
+async fn a_logout_with_the_old_secret_that_waits_for_a_login_is_rejected() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let gate = site.durable.block("update");
@@ -153,7 +153,7 @@ async fn who_queues_behind_a_login_cannot_destroy_what_it_left() {
 }
 
 #[tokio::test]
-async fn what_is_destroyed_stays_dead_in_every_tier_whoever_commits_late() {
+async fn a_late_commit_does_not_restore_a_destroyed_session() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let other = site.node(|builder| builder).await;
@@ -182,7 +182,7 @@ async fn what_is_destroyed_stays_dead_in_every_tier_whoever_commits_late() {
 
 /// The commit is past its fence, and its durable write is still to come, when another node destroys the session.
 #[tokio::test]
-async fn a_destroy_wins_against_a_commit_that_is_half_way() {
+async fn a_destroy_wins_over_a_running_commit() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let other = site.node(|builder| builder).await;
@@ -203,7 +203,7 @@ async fn a_destroy_wins_against_a_commit_that_is_half_way() {
 
 /// And the other way round: the destroy merges nothing and wins against a commit that came between.
 #[tokio::test]
-async fn a_destroy_that_meets_a_newer_record_destroys_that() {
+async fn a_destroy_deletes_a_newer_record() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let other = site.node(|builder| builder).await;
@@ -221,7 +221,7 @@ async fn a_destroy_that_meets_a_newer_record_destroys_that() {
 }
 
 #[tokio::test]
-async fn a_failing_handler_loses_its_changes_but_not_its_destroy_or_its_rotation() {
+async fn a_server_error_discards_changes_but_not_a_destroy_or_a_rotation() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let reply = site.post(&mut browser, "/fail").await;
@@ -230,7 +230,7 @@ async fn a_failing_handler_loses_its_changes_but_not_its_destroy_or_its_rotation
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
 
     let failing = |rotate: bool| {
-        post(move |mut shop: Here| async move {
+        post(move |mut shop: ShopSession| async move {
             *shop.visits_mut() += 100;
             shop.set_user(Some(666));
             if rotate {
@@ -259,14 +259,14 @@ async fn a_failing_handler_loses_its_changes_but_not_its_destroy_or_its_rotation
 }
 
 #[tokio::test]
-async fn a_failing_handler_creates_nothing() {
+async fn a_server_error_creates_no_session() {
     let site = Site::new().await;
     site.post(&mut Browser::default(), "/fail").await.assert_no_cookie();
     site.assert_untouched();
 }
 
 #[tokio::test]
-async fn to_destroy_what_is_not_there_removes_the_cookie_if_there_is_one() {
+async fn destroying_a_missing_session_removes_its_cookie() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let mut again = browser.clone();

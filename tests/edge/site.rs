@@ -30,7 +30,7 @@ pub(crate) struct Shop {
     pub(crate) step: u64,
 }
 
-pub(crate) type Here = TypedSession<Shop>;
+pub(crate) type ShopSession = TypedSession<Shop>;
 
 /// A store on watched tiers, with a clock that stands still.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub(crate) struct Site {
     pub(crate) tiers: (Instrumented<LocalCache>, Instrumented<MemoryStore>),
 }
 
-pub(crate) type Whole = Builder<WithMemcache, WithDatastore>;
+pub(crate) type FullBuilder = Builder<WithMemcache, WithDatastore>;
 
 /// Keys of this many tens; the first signs.
 pub(crate) fn keys(numbers: &[u8]) -> KeyRing {
@@ -56,7 +56,7 @@ impl Site {
         Self::with(|builder| builder).await
     }
 
-    pub(crate) async fn with(options: impl FnOnce(Whole) -> Whole) -> Self {
+    pub(crate) async fn with(options: impl FnOnce(FullBuilder) -> FullBuilder) -> Self {
         let clock = ManualClock::default();
         let (cache, cache_control) = Instrumented::new(LocalCache::new().with_clock(clock.clone()));
         let records = MemoryStore::default();
@@ -78,7 +78,7 @@ impl Site {
     }
 
     /// Another process with the same tiers.
-    pub(crate) async fn node(&self, options: impl FnOnce(Whole) -> Whole) -> Self {
+    pub(crate) async fn node(&self, options: impl FnOnce(FullBuilder) -> FullBuilder) -> Self {
         let (cache, durable) = self.tiers.clone();
         let builder = CascadeStore::builder(keys(&[1])).memcache(cache).datastore(durable);
         let store = options(builder.clock(self.clock.clone())).build().await.unwrap();
@@ -142,7 +142,7 @@ impl Site {
 }
 
 /// What the test routes answer with.
-fn view(shop: &Here) -> Json<Value> {
+fn view(shop: &ShopSession) -> Json<Value> {
     Json(json!({
         "is_new": shop.is_new(),
         "visits": shop.visits(),
@@ -151,16 +151,16 @@ fn view(shop: &Here) -> Json<Value> {
     }))
 }
 
-pub(crate) async fn read(shop: Here) -> Json<Value> {
+pub(crate) async fn read(shop: ShopSession) -> Json<Value> {
     view(&shop)
 }
 
-pub(crate) async fn visit(mut shop: Here) -> Json<Value> {
+pub(crate) async fn visit(mut shop: ShopSession) -> Json<Value> {
     *shop.visits_mut() += 1;
     view(&shop)
 }
 
-pub(crate) async fn logout(mut shop: Here) {
+pub(crate) async fn logout(mut shop: ShopSession) {
     shop.destroy();
 }
 
@@ -171,27 +171,27 @@ pub(crate) fn routes() -> Router<CascadeStore> {
         .route("/logout", post(logout))
         .route(
             "/note/{text}",
-            post(|mut shop: Here, Path(text): Path<String>| async move { shop.set_note(Some(text)) }),
+            post(|mut shop: ShopSession, Path(text): Path<String>| async move { shop.set_note(Some(text)) }),
         )
         .route(
             "/login/{user}",
-            post(|mut shop: Here, Path(user): Path<u64>| async move { shop.set_user(Some(user)) }),
+            post(|mut shop: ShopSession, Path(user): Path<u64>| async move { shop.set_user(Some(user)) }),
         )
-        .route("/rotate", post(|mut shop: Here| async move { shop.rotate() }))
+        .route("/rotate", post(|mut shop: ShopSession| async move { shop.rotate() }))
         .route(
             "/touch",
-            post(|mut shop: Here| async move {
+            post(|mut shop: ShopSession| async move {
                 _ = shop.note_mut();
                 *shop.visits_mut() += 0;
             }),
         )
         .route(
             "/step/{step}",
-            post(|mut shop: Here, Path(step): Path<u64>| async move { shop.set_step(step) }),
+            post(|mut shop: ShopSession, Path(step): Path<u64>| async move { shop.set_step(step) }),
         )
         .route(
             "/fail",
-            post(|mut shop: Here| async move {
+            post(|mut shop: ShopSession| async move {
                 *shop.visits_mut() += 100;
                 StatusCode::INTERNAL_SERVER_ERROR
             }),

@@ -17,7 +17,7 @@ use session_tests::memory::MemoryStore;
 use crate::site::{Browser, Site};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_test_tiers_keep_the_rules() {
+async fn the_test_tiers_pass_the_conformance_suite() {
     let (durable, _) = Instrumented::new(MemoryStore::default());
     conformance::durable_tier(&Arc::new(durable), &Options::new())
         .await
@@ -50,7 +50,7 @@ macro_rules! set {
             }
 
             #[tokio::test]
-            async fn works() {
+            async fn a_session_is_created_changed_and_destroyed() {
                 let site = Site::new().await;
                 let kept = Set::TIERS.intersects(session_runtime::Tiers::DISTRIBUTED);
                 let visit = |mut set: TypedSession<Set>| async move {
@@ -87,7 +87,7 @@ macro_rules! set {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-            async fn counts_every_visit() {
+            async fn every_visit_is_counted() {
                 let site = Site::new().await;
                 let visit = |mut set: TypedSession<Set>| async move {
                     *set.visits_mut() += 1;
