@@ -1,4 +1,4 @@
-//! What each kind of request asks of the tiers, counted.
+//! The calls to the tiers that each kind of request makes.
 
 use axum::http::Method;
 
@@ -114,11 +114,11 @@ async fn a_cookie_that_the_server_did_not_sign_causes_no_call() {
         assert!(site.send(Method::GET, "/read", Some(cookie)).await.is_new(), "{cookie}");
     }
     site.assert_untouched();
-    // The forged cookie's bearer gets a session of its own.
+    // A client with a forged cookie gets a new session.
     let reply = site
         .send(Method::POST, "/visit", Some(&format!("{name}={forged}")))
         .await;
     assert_eq!(reply.visits(), 1);
-    assert!(!reply.cookie().contains(&value[..20]), "the foreign id is not adopted");
+    assert!(!reply.cookie().contains(&value[..20]), "the forged id is not used");
     assert_eq!(site.durable.take_calls(), [("insert", 1)]);
 }

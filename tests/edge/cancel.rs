@@ -1,4 +1,4 @@
-//! Clients that hang up, and handlers that do not wait.
+//! Clients that disconnect, and handlers that do not await their commits.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use session_runtime::{Commit, CommitError, Session, TypedSession};
+use session_runtime::{Commit, CommitError, TypedSession};
 use session_tests::instrumented::{Control, Gate};
 use tower::ServiceExt;
 
-use crate::site::{Browser, ShopSession, Site, request};
+use crate::site::{Browser, Other, ShopSession, Site, request};
 
 #[tokio::test]
 async fn the_commit_ends_before_the_first_byte_of_the_response() {
@@ -30,7 +30,7 @@ async fn the_commit_ends_before_the_first_byte_of_the_response() {
     let mut response = std::pin::pin!(response);
     tokio::select! {
         biased;
-        _ = &mut response => panic!("the response is there before its commit"),
+        _ = &mut response => panic!("the response came before its commit"),
         () = gate.reached() => {}
     }
     gate.release();
@@ -38,7 +38,7 @@ async fn the_commit_ends_before_the_first_byte_of_the_response() {
     assert_eq!(site.get(&mut browser.clone(), "/read").await.visits(), 2);
 }
 
-/// Sends a request, and hangs up when the gate has been reached.
+/// Sends a request, and disconnects when the gate is reached.
 async fn disconnect_at(site: &Site, path: &str, browser: &Browser, gate: &Gate) {
     let response = site
         .app
@@ -82,13 +82,6 @@ async fn a_disconnect_does_not_cancel_a_commit() {
     }
 }
 
-#[derive(Session)]
-#[session(name = "other", version = 1)]
-#[cascade(datastore)]
-struct Other {
-    visits: u64,
-}
-
 #[tokio::test]
 async fn a_disconnect_does_not_cancel_the_commit_of_a_second_session() {
     let site = Site::new().await;
@@ -123,6 +116,17 @@ async fn a_disconnect_during_the_handler_changes_nothing() {
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
 }
 
+/// Begins a commit, and stops awaiting it when its durable write is blocked.
+async fn begin_commit(shop: &mut ShopSession, durable: &Control) -> Gate {
+    let gate = durable.block("update");
+    tokio::select! {
+        biased;
+        _ = shop.commit() => panic!("the commit was not blocked"),
+        () = gate.reached() => {}
+    }
+    gate
+}
+
 #[tokio::test]
 async fn a_commit_that_the_handler_does_not_await_is_applied_once() {
     let site = Site::new().await;
@@ -130,12 +134,7 @@ async fn a_commit_that_the_handler_does_not_await_is_applied_once() {
     let durable = site.durable.clone();
     let handler = move |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
-        let gate = durable.block("update");
-        tokio::select! {
-            biased;
-            _ = shop.commit() => panic!("nothing was blocked"),
-            () = gate.reached() => {}
-        }
+        let gate = begin_commit(&mut shop, &durable).await;
         *shop.visits_mut() += 1;
         gate.release();
     };
@@ -144,7 +143,6 @@ async fn a_commit_that_the_handler_does_not_await_is_applied_once() {
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 3);
 }
 
-/// It may fail when nobody waits any more; then the response says so.
 #[tokio::test]
 async fn a_failure_that_the_handler_does_not_await_is_reported_by_the_response() {
     let site = Site::new().await;
@@ -154,12 +152,7 @@ async fn a_failure_that_the_handler_does_not_await_is_reported_by_the_response()
     let other = site.node(|builder| builder).await;
     let handler = move |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
-        let gate = durable.block("update");
-        tokio::select! {
-            biased;
-            _ = shop.commit() => panic!("nothing was blocked"),
-            () = gate.reached() => {}
-        }
+        let gate = begin_commit(&mut shop, &durable).await;
         other.post(&mut cookie.clone(), "/logout").await.cookie();
         gate.release();
     };

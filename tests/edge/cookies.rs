@@ -1,4 +1,4 @@
-//! What is sent to browsers, and what is made of what they send.
+//! The cookies that are set, and how the browser's are read.
 
 use axum::Router;
 use axum::body::Body;
@@ -11,7 +11,7 @@ use tower::ServiceExt;
 
 use crate::site::{Browser, Reply, ShopSession, Site, keys, routes, visit};
 
-/// The attributes, without `name=value`.
+/// The sorted attributes, without `name=value`.
 fn attributes(line: &str) -> Vec<String> {
     let mut attributes: Vec<_> = line.split("; ").skip(1).map(str::to_owned).collect();
     attributes.sort();
@@ -105,10 +105,10 @@ async fn the_cookie_is_found_among_other_cookies() {
     let headers: [&[&[u8]]; 6] = [
         &[b"a=b; ", own.as_bytes(), b"; c=d"],
         &[b"a=b;", own.as_bytes(), b";"],
-        // Another application of the domain writes UTF-8, or Latin-1.
+        // A cookie of another application on the domain, in UTF-8 or Latin-1.
         &[b"city=Z\xc3\xbcrich; ", own.as_bytes()],
         &[own.as_bytes(), b"; city=Z\xfcrich"],
-        // One of the same name, from a wider domain or path.
+        // A cookie of the same name, for a parent domain or another path.
         &[b"__Host-shop=hello; ", own.as_bytes()],
         &[b"__Host-shop=; __Host-shop=", &[b'A'; 64], b"; ", own.as_bytes()],
     ];
@@ -118,7 +118,7 @@ async fn the_cookie_is_found_among_other_cookies() {
         let response = site.app.clone().oneshot(request.unwrap()).await.unwrap();
         assert_eq!(Reply::of(response).await.visits(), 1, "{}", header.escape_ascii());
     }
-    // HTTP/2 splits them.
+    // HTTP/2 may send a header for each cookie.
     let request = Request::get("/read").header(COOKIE, "a=b").header(COOKIE, &own);
     let response = site.app.clone().oneshot(request.body(Body::empty()).unwrap()).await;
     assert_eq!(Reply::of(response.unwrap()).await.visits(), 1);
@@ -210,7 +210,7 @@ async fn the_first_key_signs_and_all_verify() {
     assert_eq!(second.send(&new_alone, Method::GET, "/read").await.visits(), 1);
     assert!(
         browser.send(&new_alone, Method::GET, "/read").await.is_new(),
-        "the old key is gone"
+        "the old key is not accepted"
     );
 }
 

@@ -10,7 +10,7 @@ use session_runtime::{Commit, CommitError, Detached};
 
 use crate::site::{Browser, Shop, ShopSession, Site};
 
-/// A site whose handler counts a visit and hands its session out, and where that goes.
+/// A site whose handler counts a visit and stores its detached session in the slot.
 fn detaching(site: &Site) -> (Site, Arc<Mutex<Option<Detached<Shop>>>>) {
     let slot = Arc::new(Mutex::new(None));
     let handler = {
@@ -124,17 +124,14 @@ async fn it_is_gone_when_its_session_or_its_secret_is() {
     }
 }
 
-/// A task that was spawned by the handler commits while the response's own commit is under way.
+/// A task that the handler spawned commits while the commit of the response runs.
 #[tokio::test]
 async fn a_commit_before_the_response_waits_for_it() {
     let site = Site::new().await;
     let (app, slot) = detaching(&site);
     let gate = site.durable.block("insert");
-    let request = tokio::spawn(async move {
-        let mut browser = Browser::default();
-        app.post(&mut browser, "/").await;
-        browser
-    });
+    let mut browser = Browser::default();
+    let request = app.spawn_post(&browser, "/");
     gate.reached().await;
     let mut detached = slot.lock().unwrap().take().unwrap();
     let early = tokio::spawn(async move {
@@ -146,7 +143,7 @@ async fn a_commit_before_the_response_waits_for_it() {
     }
     gate.release();
     assert_eq!(early.await.unwrap().unwrap(), Commit::Coherent);
-    let mut browser = request.await.unwrap();
+    browser.take(&request.await.unwrap());
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
 }
 
@@ -163,7 +160,7 @@ async fn it_is_gone_if_its_creation_failed() {
     assert!(is_gone(&detached.commit().await));
 }
 
-/// What the handler asked for would come with a response that there is not.
+/// There is no response that could set the new cookie.
 #[tokio::test]
 async fn it_rotates_nothing_if_its_request_was_cancelled() {
     let site = Site::new().await;
@@ -178,8 +175,7 @@ async fn it_rotates_nothing_if_its_request_was_cancelled() {
         }
     };
     let app = site.serving(Router::new().route("/", post(handler)));
-    let cookie = browser.cookie.clone();
-    let request = tokio::spawn(async move { app.send(axum::http::Method::POST, "/", cookie.as_deref()).await });
+    let request = app.spawn_post(&browser, "/");
     while slot.lock().unwrap().is_none() {
         tokio::task::yield_now().await;
     }
@@ -192,6 +188,6 @@ async fn it_rotates_nothing_if_its_request_was_cancelled() {
     assert_eq!(
         site.get(&mut browser, "/read").await.visits(),
         2,
-        "its cookie still counts"
+        "its cookie is still accepted"
     );
 }

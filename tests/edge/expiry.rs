@@ -1,4 +1,4 @@
-//! When sessions end by themselves, and what noting their use costs.
+//! Expiry, renewal and purging.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn an_unused_session_expires_after_its_idle_time_and_its_id_is_not_reused(
     assert!(reply.is_new());
     reply.assert_no_cookie();
     site.settle().await;
-    assert_eq!(site.records.keys(), Vec::<String>::new(), "met and deleted");
+    assert_eq!(site.records.keys(), Vec::<String>::new(), "the load has deleted it");
     assert_eq!(site.post(&mut browser, "/visit").await.visits(), 1);
     assert_ne!(old.unwrap()[..32], browser.cookie.unwrap()[..32], "under a fresh id");
 }
@@ -38,7 +38,7 @@ async fn a_session_is_renewed_at_most_once_per_tenth_of_the_idle_time() {
     assert!(site.durable.take_calls().contains(&("update", 1)));
     site.get(&mut browser, "/read").await;
     assert_eq!(site.durable.take_calls(), []);
-    // In steps shorter than the idle time it lives on.
+    // Used more often than its idle time, it does not expire.
     for _ in 0..10 {
         site.clock.advance(19 * MINUTE);
         assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
@@ -79,7 +79,7 @@ async fn no_renewal_extends_a_session_beyond_its_maximum_age() {
         site.clock.advance(11 * MINUTE);
         assert!(!site.get(&mut browser, "/read").await.is_new());
     }
-    // The cookie that a rotation gives ends with the session.
+    // The cookie of a rotation expires with the session.
     let reply = site.post(&mut browser, "/rotate").await;
     assert!(reply.cookie().contains("Max-Age=300"), "{reply:?}");
     site.clock.advance(5 * MINUTE);
@@ -97,7 +97,6 @@ async fn purging_deletes_expired_sessions_only() {
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
 }
 
-/// A peer's sweeper died of its first error, and a peer's second store had none.
 #[tokio::test(start_paused = true)]
 async fn every_store_purges_and_continues_after_an_error() {
     let sites = [

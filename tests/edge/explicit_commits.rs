@@ -1,4 +1,4 @@
-//! A handler that commits by itself: what it is told, and what becomes of what it does after.
+//! A handler that calls `commit`: the outcome it gets, and what happens to its later changes.
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -8,7 +8,7 @@ use session_tests::instrumented::Gate;
 
 use crate::site::{Browser, ShopSession, Site, read};
 
-/// A handler that commits by itself, and answers with how it went.
+/// A handler that commits twice, and responds with both outcomes.
 fn committing(gate: Gate, then: fn(&mut ShopSession)) -> Router<CascadeStore> {
     let handler = move |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
@@ -17,11 +17,11 @@ fn committing(gate: Gate, then: fn(&mut ShopSession)) -> Router<CascadeStore> {
         let shown = *shop.visits();
         then(&mut shop);
         let second = shop.commit().await;
-        let word = |outcome: &Result<Commit, CommitError>| match outcome {
+        let label = |outcome: &Result<Commit, CommitError>| match outcome {
             Ok(commit) => format!("{commit:?}"),
             Err(error) => format!("{error:?}").split(' ').next().unwrap().to_owned(),
         };
-        format!("{} {shown} {}", word(&first), word(&second))
+        format!("{} {shown} {}", label(&first), label(&second))
     };
     Router::new().route("/", post(handler)).route("/read", get(read))
 }
@@ -33,10 +33,7 @@ async fn a_failed_explicit_commit_can_be_retried_and_is_not_reported_as_clean() 
     let gate = Gate::new();
     let own = site.serving(committing(gate.clone(), |_| {}));
     site.durable.down();
-    let request = {
-        let (own, mut browser) = (own.clone(), browser.clone());
-        tokio::spawn(async move { own.post(&mut browser, "/").await })
-    };
+    let request = own.spawn_post(&browser, "/");
     gate.reached().await;
     site.durable.up();
     gate.release();

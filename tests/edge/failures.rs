@@ -1,5 +1,4 @@
-//! What each failure gives: the table of the contract, row by row. (The rows on cookies, rotation and 5xx are beside
-//! what they are about.)
+//! The response to each failure of a tier, a record or a commit.
 
 use axum::Router;
 use axum::http::header::RETRY_AFTER;
@@ -7,10 +6,10 @@ use axum::http::{Method, StatusCode};
 use axum::routing::{get, post};
 use session_runtime::tier::TierErrorKind;
 use session_runtime::tier::embedded::LocalCache;
-use session_runtime::{CascadeStore, RouterExt, Session, SessionRejection, TypedSession};
+use session_runtime::{CascadeStore, RouterExt, SessionRejection, TypedSession};
 use session_tests::instrumented::Instrumented;
 
-use crate::site::{Browser, Reply, ShopSession, Site, keys, read, routes, visit};
+use crate::site::{Browser, Other, Reply, ShopSession, Site, keys, read, routes, visit};
 
 fn assert_unavailable(reply: &Reply) {
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{reply:?}");
@@ -35,7 +34,7 @@ async fn with_the_cache_down_the_durable_tier_serves_and_the_outcome_reports_it(
     assert_eq!(reply.visits(), 2);
     let timing = reply.headers["server-timing"].to_str().unwrap();
     assert!(timing.contains("commit;desc=\"unfenced\""), "{timing}");
-    // Nor does a new session need it, nor the end of one.
+    // A session can be created and destroyed without the cache.
     assert_eq!(Browser::default().send(&app, Method::POST, "/visit").await.visits(), 1);
     assert!(
         browser
@@ -48,7 +47,6 @@ async fn with_the_cache_down_the_durable_tier_serves_and_the_outcome_reports_it(
     site.settle().await;
 }
 
-/// A peer's cache never warmed again once it had been lost.
 #[tokio::test]
 async fn the_cache_is_filled_again_after_an_outage() {
     let site = Site::new().await;
@@ -58,7 +56,7 @@ async fn the_cache_is_filled_again_after_an_outage() {
     site.post(&mut browser, "/visit").await;
     site.cache.up();
     site.settle().await;
-    // What made up for the missing fence hides the record for as long as a fence does.
+    // The late invalidation is a fence, and hides the record until it expires.
     site.clock.advance(std::time::Duration::from_secs(76));
     site.warm(&mut browser).await;
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
@@ -154,7 +152,6 @@ mod old {
     }
 }
 
-/// A peer answered 500 for ever after a deploy, or began a new session over the old one.
 #[tokio::test]
 async fn a_record_that_does_not_decode_is_rejected_by_field_and_not_overwritten() {
     let site = Site::new().await;
@@ -174,13 +171,13 @@ async fn a_record_that_does_not_decode_is_rejected_by_field_and_not_overwritten(
         site.settle().await;
     }
     assert_eq!(site.records.value(&key), stored);
-    // Rolled back, the old binary finds it as it was.
+    // After a rollback the old binary reads it as it was.
     let read = |shop: TypedSession<old::Shop>| async move { shop.visits().clone() };
     let before = site.serving(Router::new().route("/", get(read)));
     assert_eq!(before.get(&mut browser, "/").await.body, "secret words");
 }
 
-/// Two structs that look the same to the fingerprint, since an alias hides what differs.
+/// Two structs with the same fingerprint, since a type alias hides the difference.
 mod alike {
     macro_rules! shop {
         ($name:ident, $visits:ty) => {
@@ -223,11 +220,10 @@ async fn a_record_that_does_not_decode_is_not_renewed() {
     assert_eq!(site.durable.take_calls(), [("read", 1)]);
 }
 
-/// Two requests that both have loaded before either commits.
+/// Sends two requests that have both loaded before either commits.
 async fn race(site: &Site, other: &Site, browser: &Browser, first: &str, second: &str) -> (Reply, Reply) {
     let gate = site.durable.block("update");
-    let (one, cookie, path) = (site.clone(), browser.cookie.clone(), first.to_owned());
-    let one = tokio::spawn(async move { one.send(Method::POST, &path, cookie.as_deref()).await });
+    let one = site.spawn_post(browser, first);
     gate.reached().await;
     let two = other.send(Method::POST, second, browser.cookie.as_deref()).await;
     gate.release();
@@ -311,7 +307,7 @@ async fn a_record_too_large_for_the_cache_is_served_by_the_durable_tier_and_the_
         assert_eq!(reply.json()["note"], *long);
         store.drain().await;
     }
-    // And when it has become short again, the cache has it.
+    // A record that is small again is cached.
     browser.send(&app, Method::POST, "/note/short").await;
     for _ in 0..2 {
         browser.send(&app, Method::GET, "/read").await;
@@ -324,13 +320,6 @@ async fn a_record_too_large_for_the_cache_is_served_by_the_durable_tier_and_the_
         (control.take_calls(), site.durable.take_calls()),
         (vec![("get", 1)], vec![])
     );
-}
-
-#[derive(Session)]
-#[session(name = "other", version = 1)]
-#[cascade(datastore)]
-struct Other {
-    visits: u64,
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Bytes that nobody vouches for: in cookies, in the cache, in the durable tier.
+//! Bytes that the store has not written: in cookies, in the cache, in the durable tier.
 
 use axum::http::{HeaderValue, StatusCode, header::COOKIE};
 use axum::{body::Body, http::Request};
@@ -14,7 +14,7 @@ use crate::site::{Browser, Reply, Site};
 
 const TTL: std::time::Duration = std::time::Duration::from_secs(600);
 
-/// Puts `value` into the cache under `key`.
+/// Stores `value` in the cache under `key`.
 async fn poison(site: &Site, key: &str, value: impl Into<Bytes>) {
     site.tiers.0.set(key, value.into(), TTL).await.unwrap();
     site.reset_calls();
@@ -46,7 +46,7 @@ async fn a_poisoned_item_counts_as_a_miss_and_is_replaced() {
         assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
         assert_eq!(site.durable.take_calls(), [], "the cache has it again");
     }
-    // A writer meets one too.
+    // A write finds one.
     poison(&site, &key, "hello").await;
     assert_eq!(site.post(&mut browser, "/visit").await.visits(), 2);
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
@@ -64,7 +64,7 @@ async fn a_record_copied_to_another_key_is_never_served() {
     poison(&site, &my_key, stolen).await;
     let reply = site.get(&mut mine, "/read").await;
     assert_eq!((reply.visits(), reply.json()["user"].as_u64()), (1, None));
-    // In the durable tier there is nothing to fall back on: an error, and never an empty session.
+    // In the durable tier it is an error, never an empty session.
     let stolen = site.records.value(&their_key).unwrap();
     site.records.overwrite(&my_key, stolen.clone());
     poison(&site, &my_key, "").await;
@@ -73,7 +73,7 @@ async fn a_record_copied_to_another_key_is_never_served() {
         assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
         reply.assert_no_cookie();
     }
-    assert_eq!(site.records.value(&my_key), Some(stolen), "and it is left alone");
+    assert_eq!(site.records.value(&my_key), Some(stolen), "it is not overwritten");
     assert_eq!(site.get(&mut theirs, "/read").await.json()["user"], 7);
 }
 
@@ -82,7 +82,7 @@ async fn cache_items_and_durable_records_are_not_interchangeable() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let key = site.records.keys().remove(0);
-    // A durable record is authentic under this key, and is no cache item; nor the other way round.
+    // Both are authentic under this key.
     let record = site.records.value(&key).unwrap();
     let item = cached(&site, &key).await.unwrap();
     poison(&site, &key, record).await;
@@ -172,7 +172,7 @@ proptest! {
     fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         _ = envelope::payload(&bytes);
         _ = Record::decode(&bytes.clone().into());
-        // Past the tag and the head, where random bytes rarely get.
+        // After a valid tag and head, which random bytes rarely have.
         let head = [&[0xd9, 0xd9, 0xf7, 0x86, 0x01, 0x64][..], b"shop", &[0x01, 0x00], &bytes].concat();
         _ = Record::decode(&head.into());
         _ = envelope::payload(&[&[0xd1, 0x84, 0x43, 0xa1, 0x01, 0x05, 0xa1, 0x04][..], &bytes].concat());

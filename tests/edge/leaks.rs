@@ -1,4 +1,4 @@
-//! Keys, secrets and what a session holds stay out of `Debug` and of error bodies.
+//! `Debug` output and error responses contain no keys, no secrets and no field values.
 
 use std::error::Error;
 
@@ -19,7 +19,7 @@ impl std::fmt::LowerHex for HexBytes<'_> {
     }
 }
 
-/// `text` shows nothing of the bytes `secret`, however they may be written.
+/// `text` does not contain the bytes `secret` in any common notation.
 #[track_caller]
 fn assert_hides(text: &str, secret: &[u8]) {
     let hex = format!("{:x}", HexBytes(secret));
@@ -80,8 +80,8 @@ async fn a_stored_record_holds_no_secret_and_shows_no_field_in_debug() {
         .unwrap();
     let stored = site.records.value(&key).unwrap();
     let has = |part: &[u8]| stored.windows(part.len()).any(|window| window == part);
-    assert!(has(b"hush-hush"), "the record is what it is taken for");
-    assert!(!has(&token[16..32]), "what is stored logs nobody in");
+    assert!(has(b"hush-hush"), "the record contains the note");
+    assert!(!has(&token[16..32]), "the record does not contain the secret");
     let record = Record::decode(&stored.slice_ref(payload(&stored).unwrap())).unwrap();
     let debug = format!("{record:?}");
     assert!(debug.contains("note"), "{debug}");

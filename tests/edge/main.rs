@@ -1,4 +1,4 @@
-//! Tests of the edge, in process: requests go through a router with its session layer, on tiers that are watched.
+//! Tests of the edge: requests go through a router with the session layer, in process, on instrumented tiers.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -1,14 +1,14 @@
-//! The same on a real memcached.
+//! The edge on a real memcached.
 
 use axum::Router;
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::routing::{get, post};
 use session_runtime::tier::memcache::Memcache;
 use session_runtime::{CascadeStore, RouterExt, Session, TypedSession};
 use session_tests::memory::MemoryStore;
 use session_tests::services::memcached::Memcached;
 
-use crate::site::{Browser, keys, routes, send};
+use crate::site::{Browser, acknowledged, keys, post_concurrently, routes};
 
 fn tier(server: &Memcached) -> Memcache {
     Memcache::connect([server.address().to_string()]).unwrap()
@@ -27,21 +27,8 @@ async fn every_visit_on_two_nodes_is_counted() {
     let (one, two) = (node(&server, &records).await.1, node(&server, &records).await.1);
     let mut browser = Browser::default();
     browser.send(&one, Method::POST, "/visit").await;
-    let clients: Vec<_> = (0..32)
-        .map(|number| {
-            let (app, cookie) = (
-                if number % 2 == 0 { &one } else { &two }.clone(),
-                browser.cookie.clone(),
-            );
-            tokio::spawn(async move {
-                u64::from(send(&app, Method::POST, "/visit", cookie.as_deref()).await.status == StatusCode::OK)
-            })
-        })
-        .collect();
-    let mut acknowledged = 1;
-    for client in clients {
-        acknowledged += client.await.unwrap();
-    }
+    let statuses = post_concurrently(&[&one, &two], "/visit", &browser, 32, 1).await;
+    let acknowledged = 1 + acknowledged(&statuses);
     for app in [&one, &two] {
         assert_eq!(browser.send(app, Method::GET, "/read").await.visits(), acknowledged);
     }
@@ -99,7 +86,7 @@ async fn memcached_can_be_the_only_tier() {
     for expected in ["2", "4", "6"] {
         assert_eq!(browser.send(&app, Method::POST, "/visit").await.body, expected);
     }
-    // What it forgets is lost, and said to be.
+    // A session that it evicts is lost, and the next one is new.
     server.flush();
     assert_eq!(browser.send(&app, Method::GET, "/read").await.body, "0");
 }

@@ -1,4 +1,4 @@
-//! Several processes on the same tiers.
+//! Several nodes on the same tiers.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use axum::routing::post;
 use session_runtime::Clock;
 use session_runtime::tier::TierErrorKind;
 
-use crate::site::{ShopSession, Site, routes};
+use crate::site::{ShopSession, Site, acknowledged, post_concurrently, routes};
 use session_runtime::RouterExt;
 
 #[tokio::test]
@@ -36,26 +36,8 @@ async fn every_acknowledged_visit_of_many_clients_is_counted() {
     let one = Site::new().await;
     let two = one.node(|builder| builder).await;
     let mut browser = one.visitor().await;
-    let clients: Vec<_> = (0..64)
-        .map(|number| {
-            let (site, cookie) = (
-                if number % 2 == 0 { &one } else { &two }.clone(),
-                browser.cookie.clone(),
-            );
-            tokio::spawn(async move {
-                let mut acknowledged = 0;
-                for _ in 0..5 {
-                    let reply = site.send(Method::POST, "/visit", cookie.as_deref()).await;
-                    acknowledged += u64::from(reply.status == StatusCode::OK);
-                }
-                acknowledged
-            })
-        })
-        .collect();
-    let mut acknowledged = 1;
-    for client in clients {
-        acknowledged += client.await.unwrap();
-    }
+    let statuses = post_concurrently(&[&one.app, &two.app], "/visit", &browser, 64, 5).await;
+    let acknowledged = 1 + acknowledged(&statuses);
     assert!(acknowledged > 64, "{acknowledged}");
     for site in [&one, &two] {
         assert_eq!(site.get(&mut browser, "/read").await.visits(), acknowledged);
@@ -66,15 +48,8 @@ async fn every_acknowledged_visit_of_many_clients_is_counted() {
 async fn on_one_node_no_concurrent_write_is_rejected() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
-    let clients: Vec<_> = (0..64)
-        .map(|_| {
-            let (site, cookie) = (site.clone(), browser.cookie.clone());
-            tokio::spawn(async move { site.send(Method::POST, "/visit", cookie.as_deref()).await.status })
-        })
-        .collect();
-    for client in clients {
-        assert_eq!(client.await.unwrap(), StatusCode::OK);
-    }
+    let statuses = post_concurrently(&[&site.app], "/visit", &browser, 64, 1).await;
+    assert_eq!(statuses, [StatusCode::OK; 64]);
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 65);
 }
 
@@ -90,10 +65,9 @@ async fn a_cached_record_is_used_until_max_staleness_and_no_longer() {
     assert_eq!(site.durable.take_calls(), [("read", 1)]);
     site.settle().await;
     site.get(&mut browser, "/read").await;
-    assert_eq!(site.durable.take_calls(), [], "it was filled anew");
+    assert_eq!(site.durable.take_calls(), [], "the cache was filled again");
 }
 
-/// A writer that cannot reach the cache, while others can.
 #[tokio::test(start_paused = true)]
 async fn an_unfenced_write_is_reported_and_invalidated_later() {
     let site = Site::new().await;
@@ -105,9 +79,13 @@ async fn an_unfenced_write_is_reported_and_invalidated_later() {
     assert!(reply.headers["server-timing"].to_str().unwrap().contains("unfenced"));
     assert_eq!(site.store.pending_invalidations(), 1);
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(site.store.pending_invalidations(), 1, "it is not given up");
+    assert_eq!(site.store.pending_invalidations(), 1, "it is retried");
     site.cache.up();
-    assert_eq!(site.get(&mut browser, "/read").await.visits(), 1, "stale, as was said");
+    assert_eq!(
+        site.get(&mut browser, "/read").await.visits(),
+        1,
+        "the stale value, as reported"
+    );
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(site.store.pending_invalidations(), 0);
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
@@ -153,7 +131,7 @@ async fn draining_retries_once_and_ends_even_if_the_cache_is_down() {
     let mut browser = site.visitor().await;
     site.cache.down();
     site.post(&mut browser, "/visit").await;
-    // Into the pause between two tries.
+    // Into the pause between two attempts.
     tokio::time::sleep(Duration::from_secs(10)).await;
     site.cache.up();
     site.store.drain().await;
@@ -172,16 +150,13 @@ async fn draining_waits_for_running_commits() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let gate = site.durable.block("update");
-    let commit = {
-        let (site, mut browser) = (site.clone(), browser.clone());
-        tokio::spawn(async move { site.post(&mut browser, "/visit").await })
-    };
+    let commit = site.spawn_post(&browser, "/visit");
     gate.reached().await;
     commit.abort();
     let mut drain = std::pin::pin!(site.store.drain());
     tokio::select! {
         biased;
-        () = &mut drain => panic!("a commit is under way"),
+        () = &mut drain => panic!("draining ended before the commit"),
         () = tokio::task::yield_now() => {}
     }
     gate.release();

@@ -1,4 +1,4 @@
-//! Several looks at one session within one request.
+//! Several loads of one session within one request.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -10,7 +10,7 @@ use session_runtime::{CascadeStore, Session, SessionState, StatefulRouterExt, Ty
 
 use crate::site::{Browser, ShopSession, Site, send};
 
-/// As the site's session, with the request's memory among its tiers.
+/// The site's session with the `request` tier.
 #[derive(Session)]
 #[session(name = "shop", version = 1)]
 #[cascade(request, memcache, datastore)]
@@ -48,7 +48,7 @@ async fn visit_kept(mut shop: TypedSession<Kept>) -> String {
     shop.visits().to_string()
 }
 
-/// A site where a middleware counts a visit, and the handler counts another.
+/// A site whose middleware counts a visit, and whose handler counts another.
 fn plain(site: &Site) -> Site {
     site.serving(
         Router::new()
@@ -92,7 +92,7 @@ async fn a_second_load_in_a_request_causes_no_call_with_the_request_tier_only() 
     assert_eq!(site.cache.take_calls(), [("get", 2), ("swap", 2)]);
 }
 
-/// What another request does between the two looks of one.
+/// A middleware that loads the session and sends another request before the handler runs.
 fn interrupted<T: Send + 'static>(
     site: &Site,
     browser: &Browser,
@@ -207,7 +207,7 @@ async fn a_change_that_is_undone_is_not_written() {
     assert_eq!(site.durable.take_calls(), []);
 }
 
-/// One handler's load is under way while the other's commit rotates the secret.
+/// A load is running while the same request commits a rotation of the secret.
 #[tokio::test]
 async fn a_load_overtaken_by_a_commit_of_the_same_request_is_not_used() {
     let site = Site::new().await;

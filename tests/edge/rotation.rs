@@ -1,9 +1,9 @@
-//! New secrets, what becomes of the old ones, and the end of a session.
+//! Rotation of the secret, and destruction of the session.
 
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::routing::post;
 use session_tests::instrumented::Gate;
 
@@ -24,7 +24,7 @@ async fn a_privileged_write_rotates_the_secret_and_the_old_cookie_is_rejected_at
     let reply = site.get(&mut old.clone(), "/read").await;
     assert!(reply.is_new());
     reply.assert_no_cookie();
-    // It can neither write nor log the browser out.
+    // A request with the old cookie cannot write, nor destroy the session.
     for path in ["/visit", "/logout", "/rotate", "/login/8"] {
         let reply = site.post(&mut old.clone(), path).await;
         assert_eq!(reply.status, StatusCode::CONFLICT, "{path}");
@@ -50,7 +50,7 @@ async fn an_explicit_rotation_accepts_the_old_secret_for_the_grace_period() {
     let mut old = browser.clone();
     site.post(&mut browser, "/rotate").await.cookie();
     assert_ne!(old.cookie, browser.cookie);
-    // Parallel requests of the page: they write, and leave the new cookie alone.
+    // Parallel requests with the old secret can write, and do not replace the new cookie.
     let reply = site.post(&mut old, "/visit").await;
     assert_eq!(reply.visits(), 2);
     reply.assert_no_cookie();
@@ -68,7 +68,7 @@ async fn an_explicit_rotation_accepts_the_old_secret_for_the_grace_period() {
 async fn a_rotation_of_an_uncached_session_ends_the_old_secret() {
     let site = Site::with(|builder| builder.rotation_grace(Duration::ZERO)).await;
     let mut browser = Browser::default();
-    // Never read, so never cached.
+    // It is not cached before its first read.
     site.post(&mut browser, "/visit").await;
     let mut old = browser.clone();
     site.post(&mut browser, "/rotate").await.cookie();
@@ -76,19 +76,13 @@ async fn a_rotation_of_an_uncached_session_ends_the_old_secret() {
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
 }
 
-/// A handler that loads its session, waits, and then does `what`.
+/// A handler that loads its session, waits at the gate, and then runs `action`.
 fn slow(gate: &Gate, action: fn(&mut ShopSession)) -> axum::routing::MethodRouter<session_runtime::CascadeStore> {
     let gate = gate.clone();
     post(move |mut shop: ShopSession| async move {
         gate.pass().await;
         action(&mut shop);
     })
-}
-
-/// A request to `/` of `site`, begun.
-fn begin(site: &Site, browser: &Browser) -> tokio::task::JoinHandle<crate::site::Reply> {
-    let (site, cookie) = (site.clone(), browser.cookie.clone());
-    tokio::spawn(async move { site.send(Method::POST, "/", cookie.as_deref()).await })
 }
 
 #[tokio::test]
@@ -104,7 +98,7 @@ async fn a_concurrent_login_rejects_every_write_with_the_old_secret() {
         let mut browser = site.visitor().await;
         let gate = Gate::new();
         let slow = site.serving(Router::new().route("/", slow(&gate, action)));
-        let request = begin(&slow, &browser);
+        let request = slow.spawn_post(&browser, "/");
         gate.reached().await;
         site.post(&mut browser, "/login/7").await.cookie();
         gate.release();
@@ -116,26 +110,16 @@ async fn a_concurrent_login_rejects_every_write_with_the_old_secret() {
     }
 }
 
-/// The writer with the old secret waits in the process's queue, right behind the login.
+/// The logout waits for the commit lock that the login holds.
 #[tokio::test]
 async fn a_logout_with_the_old_secret_that_waits_for_a_login_is_rejected() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let gate = site.durable.block("update");
-    let login = {
-        let (site, mut browser) = (site.clone(), browser.clone());
-        tokio::spawn(async move {
-            let reply = site.post(&mut browser, "/login/7").await;
-            (reply, browser)
-        })
-    };
+    let login = site.spawn_post(&browser, "/login/7");
     gate.reached().await;
-    let old = browser.clone();
-    let logout = {
-        let (site, mut old) = (site.clone(), old.clone());
-        tokio::spawn(async move { site.post(&mut old, "/logout").await })
-    };
-    // Behind the login's turn: it has loaded, and waits.
+    let logout = site.spawn_post(&browser, "/logout");
+    // Until the logout has loaded the session, and waits.
     while site.cache.take_calls().is_empty() {
         tokio::task::yield_now().await;
     }
@@ -143,9 +127,9 @@ async fn a_logout_with_the_old_secret_that_waits_for_a_login_is_rejected() {
         tokio::task::yield_now().await;
     }
     gate.release();
-    let (reply, logged_in) = login.await.unwrap();
+    let reply = login.await.unwrap();
     assert_eq!(reply.status, StatusCode::OK);
-    browser = logged_in;
+    browser.take(&reply);
     let reply = logout.await.unwrap();
     assert_eq!(reply.status, StatusCode::CONFLICT);
     reply.assert_no_cookie();
@@ -164,7 +148,7 @@ async fn a_late_commit_does_not_restore_a_destroyed_session() {
         }
         let gate = Gate::new();
         let slow = node.serving(Router::new().route("/", slow(&gate, |shop| *shop.visits_mut() += 1)));
-        let request = begin(&slow, &browser);
+        let request = slow.spawn_post(&browser, "/");
         gate.reached().await;
         let reply = site.post(&mut browser, "/logout").await;
         assert!(reply.cookie().contains("Max-Age=0"));
@@ -180,17 +164,14 @@ async fn a_late_commit_does_not_restore_a_destroyed_session() {
     }
 }
 
-/// The commit is past its fence, and its durable write is still to come, when another node destroys the session.
+/// Another node destroys the session between the fence and the durable write of the commit.
 #[tokio::test]
 async fn a_destroy_wins_over_a_running_commit() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let other = site.node(|builder| builder).await;
     let gate = site.durable.block("update");
-    let commit = {
-        let (site, mut browser) = (site.clone(), browser.clone());
-        tokio::spawn(async move { site.post(&mut browser, "/visit").await })
-    };
+    let commit = site.spawn_post(&browser, "/visit");
     gate.reached().await;
     let reply = other.post(&mut browser.clone(), "/logout").await;
     assert_eq!(reply.status, StatusCode::OK);
@@ -201,17 +182,14 @@ async fn a_destroy_wins_over_a_running_commit() {
     assert!(site.get(&mut browser, "/read").await.is_new());
 }
 
-/// And the other way round: the destroy merges nothing and wins against a commit that came between.
+/// A commit of another node comes between the load and the delete of the destroy.
 #[tokio::test]
 async fn a_destroy_deletes_a_newer_record() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let other = site.node(|builder| builder).await;
     let gate = site.durable.block("delete");
-    let logout = {
-        let (site, mut browser) = (site.clone(), browser.clone());
-        tokio::spawn(async move { site.post(&mut browser, "/logout").await })
-    };
+    let logout = site.spawn_post(&browser, "/logout");
     gate.reached().await;
     assert_eq!(other.post(&mut browser.clone(), "/visit").await.visits(), 2);
     gate.release();
