@@ -1,9 +1,9 @@
-//! One cart of ten fields: as a plain struct, as a session, as a session that decodes a field when it is looked at.
+//! A cart of ten fields: as a plain struct, as a session, and as a session of lazy fields.
 
 #![allow(
     clippy::unwrap_used,
     dead_code,
-    reason = "several programs share it, and none uses all of it"
+    reason = "several benchmarks share it, and none uses all of it"
 )]
 
 use bytes::Bytes;
@@ -161,7 +161,7 @@ pub(crate) fn patch<T: Session>(changes: Changes) -> Patch {
     }
 }
 
-/// The record of a cart that has been used for a while.
+/// A record with as many nonces as it keeps.
 fn record<T: Session>(fields: &T::Fields) -> Record {
     let mut nonces = Nonces::default();
     for at in 0..8 {
@@ -181,7 +181,7 @@ fn record<T: Session>(fields: &T::Fields) -> Record {
         .unwrap()
 }
 
-/// What one commit of `fields` makes of `record`, written.
+/// The record after a commit of `fields` to `record`.
 pub(crate) fn commit<T: Session>(record: &Record, fields: &T::Fields) -> Record {
     let changes = Changes::collect::<T>(fields).unwrap();
     patch::<T>(changes).apply(record).unwrap()
@@ -219,7 +219,7 @@ pub(crate) fn stored_lazy() -> Bytes {
     record::<Lazy>(&fields).bytes().clone()
 }
 
-/// The stored cart as it lies in a cache, but for the envelope.
+/// The stored cart as a cache item, without its envelope.
 pub(crate) fn cached() -> Bytes {
     let mut out = Vec::new();
     let item = Item::Value {
