@@ -149,7 +149,7 @@ async fn server_timing_is_off_unless_it_is_asked_for() {
         .sessions(site.store.layer().with_server_timing(true));
     let reply = browser.send(&app, Method::GET, "/read").await;
     let timing = reply.headers["server-timing"].to_str().unwrap().to_owned();
-    assert!(timing.starts_with("load;desc=\"memcache\";dur="), "{timing}");
+    assert!(timing.starts_with("load;desc=\"local-cache\";dur="), "{timing}");
     assert!(timing.contains(", commit;desc=\"clean\";dur=0.000"), "{timing}");
     let reply = browser.send(&app, Method::GET, "/nothing").await;
     assert!(!reply.headers.contains_key("server-timing"));
