@@ -131,7 +131,7 @@ impl SystemState {
 
     fn compare(&self, token: Token) -> Swap {
         match self.cache {
-            Some((_, lies)) if lies == token => Swap::Done,
+            Some((_, current)) if current == token => Swap::Done,
             Some(_) => Swap::Changed,
             None => Swap::Missing,
         }

@@ -187,37 +187,28 @@ pub(crate) fn commit<T: Session>(record: &Record, fields: &T::Fields) -> Record 
     patch::<T>(changes).apply(record).unwrap()
 }
 
-/// The stored cart.
-pub(crate) fn stored() -> Bytes {
-    let (mut fields, cart) = (Eager::fresh(), cart());
-    fields.set_user(cart.user);
-    fields.set_currency(cart.currency);
-    fields.set_lines(cart.lines);
-    fields.set_note(cart.note);
-    fields.set_coupon(cart.coupon);
-    fields.set_gift(cart.gift);
-    fields.set_discount(cart.discount);
-    fields.set_seen(cart.seen);
-    fields.set_address(cart.address);
-    fields.set_visits(cart.visits);
-    record::<Eager>(&fields).bytes().clone()
+/// The stored cart, as one of the two sessions.
+macro_rules! stored {
+    ($name:ident, $session:ident) => {
+        pub(crate) fn $name() -> Bytes {
+            let (mut fields, cart) = ($session::fresh(), cart());
+            fields.set_user(cart.user);
+            fields.set_currency(cart.currency);
+            fields.set_lines(cart.lines);
+            fields.set_note(cart.note);
+            fields.set_coupon(cart.coupon);
+            fields.set_gift(cart.gift);
+            fields.set_discount(cart.discount);
+            fields.set_seen(cart.seen);
+            fields.set_address(cart.address);
+            fields.set_visits(cart.visits);
+            record::<$session>(&fields).bytes().clone()
+        }
+    };
 }
 
-/// The stored cart of lazy fields.
-pub(crate) fn stored_lazy() -> Bytes {
-    let (mut fields, cart) = (Lazy::fresh(), cart());
-    fields.set_user(cart.user);
-    fields.set_currency(cart.currency);
-    fields.set_lines(cart.lines);
-    fields.set_note(cart.note);
-    fields.set_coupon(cart.coupon);
-    fields.set_gift(cart.gift);
-    fields.set_discount(cart.discount);
-    fields.set_seen(cart.seen);
-    fields.set_address(cart.address);
-    fields.set_visits(cart.visits);
-    record::<Lazy>(&fields).bytes().clone()
-}
+stored!(stored, Eager);
+stored!(stored_lazy, Lazy);
 
 /// The stored cart as a cache item, without its envelope.
 pub(crate) fn cached() -> Bytes {
