@@ -1,6 +1,6 @@
 //! A test suite for your own tiers: what a tier must do, and what a store on it must do.
 //!
-//! It has three parts: [`cache_tier`], [`durable_tier`], and [`store`], which takes a pair of tiers and checks sessions
+//! It has three parts: [`cache_tier`], [`durable_tier`], and [`store`](store()), which takes a pair of tiers and checks sessions
 //! in each of the seven sets of [`Tiers`](crate::Tiers). Each rule is a promise of
 //! [`CacheTier`](crate::tier::CacheTier), [`DurableTier`](crate::tier::DurableTier) or
 //! [`CascadeStore`](crate::CascadeStore). The keys are random, so that the suite can run on a shared server; but two
