@@ -17,6 +17,8 @@ const EMBEDDED_HEAD: [u8; 2] = [0xd8, 0x18];
 const FORMAT: u64 = 1;
 /// How many entries of `meta` this crate knows. A later format may append more.
 const META_LEN: usize = 7;
+/// The head of `meta` as this crate writes it, where there are no unknown entries.
+const META_HEAD: [u8; 1] = [0x87];
 /// [`SELF_DESCRIBED`], an array of six, [`FORMAT`].
 const BEGINNING: [u8; 5] = [0xd9, 0xd9, 0xf7, 0x86, 0x01];
 
@@ -157,8 +159,10 @@ impl Record {
         let name = last_read(&reader, name.as_bytes());
         let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
         let fingerprint = reader.uint()?;
-        let Some(unknown) = reader.array()?.checked_sub(META_LEN) else {
-            return Err(RecordErrorKind::Range("the number of its meta entries").into());
+        let unknown = if reader.skip_prefix(&META_HEAD) {
+            0
+        } else {
+            unknown_count(&mut reader)?
         };
         let meta = Meta::read(&mut reader)?;
         let meta_tail = if unknown == 0 {
@@ -283,6 +287,13 @@ impl Meta {
             nonces,
         })
     }
+}
+
+/// Reads the head of `meta`: how many of its entries are unknown.
+#[cold]
+fn unknown_count(reader: &mut Reader<'_>) -> Result<usize, RecordError> {
+    let unknown = reader.array()?.checked_sub(META_LEN);
+    unknown.ok_or_else(|| RecordErrorKind::Range("the number of its meta entries").into())
 }
 
 impl MetaTail {

@@ -47,7 +47,7 @@ impl<T: Serialize + DeserializeOwned> FieldValue for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be in a session: it is not `Send` and `Sync`, and a request may go from thread to thread",
     label = "not for several threads",
-    note = "take the value itself in range of a `Cell` or a `RefCell`, and `Arc` in range of `Rc`"
+    note = "take the value itself in place of a `Cell` or a `RefCell`, and `Arc` in place of `Rc`"
 )]
 pub trait FieldShared: Send + Sync {}
 
@@ -123,7 +123,7 @@ impl<T> Field<T> {
         self.schema.version
     }
 
-    pub(super) fn is_default_on_invalid(&self) -> bool {
+    pub(super) fn defaults_on_invalid(&self) -> bool {
         self.spec.default_on_invalid
     }
 
@@ -148,14 +148,12 @@ impl<T> Field<T> {
             (Some((range, is_stored)), _) => {
                 let slot = self.open_at(record.version(), record.bytes(), range, is_stored)?;
                 let is_written = version == record.version() && slot.quarantined.is_none();
-                (
-                    slot,
-                    if is_written {
-                        quarantined.released()
-                    } else {
-                        quarantined
-                    },
-                )
+                let quarantined = if is_written {
+                    quarantined.released()
+                } else {
+                    quarantined
+                };
+                (slot, quarantined)
             }
             // This binary can decode what another one had to quarantine, and restores it.
             (None, Ok((value, upgraded))) => {

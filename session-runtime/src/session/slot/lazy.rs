@@ -7,6 +7,9 @@ use super::{AnySlot, Copier, Field, Slot};
 use crate::cbor::EncodeError;
 use crate::session::error::FieldError;
 
+/// The cause of an error that cannot occur: a slot is decoded before its value is taken.
+const VALUE_MISSING: &str = "the decoded value is missing; this is a bug in session-runtime";
+
 /// A field that is decoded on first access.
 ///
 /// Only bytes that a struct just like this one wrote are left undecoded. Older ones are upgraded when the record is
@@ -56,7 +59,7 @@ impl<T> LazySlot<T> {
     /// The slot, if the field has been decoded. One with `on_invalid = default` is decoded here: only that tells whether
     /// its bytes are to be quarantined.
     fn slot_if_known(&self, record: &[u8]) -> Option<&Slot<T>> {
-        if self.field.is_default_on_invalid() {
+        if self.field.defaults_on_invalid() {
             return self.decoded(record).ok();
         }
         self.slot.get().map(|slot| &**slot)
@@ -72,12 +75,8 @@ impl<T> LazySlot<T> {
         let field = self.field;
         self.decoded(record)?;
         let slot = self.slot.get_mut();
-        slot.map(|slot| slot.get_mut()).ok_or_else(|| {
-            field.error(
-                "decode",
-                "the decoded value is missing; this is a bug in session-runtime",
-            )
-        })
+        slot.map(|slot| slot.get_mut())
+            .ok_or_else(|| field.error("decode", VALUE_MISSING))
     }
 
     /// Replaces the value. The old one is not decoded for that, unless its bytes may have to be quarantined.
@@ -99,12 +98,8 @@ impl<T> LazySlot<T> {
         self.decoded(record)?;
         let field = self.field;
         let slot = self.slot.into_inner();
-        slot.map(|slot| slot.into_value()).ok_or_else(|| {
-            field.error(
-                "decode",
-                "the decoded value is missing; this is a bug in session-runtime",
-            )
-        })
+        slot.map(|slot| slot.into_value())
+            .ok_or_else(|| field.error("decode", VALUE_MISSING))
     }
 
     /// Copies the value, whether or not its type is `Clone`.
