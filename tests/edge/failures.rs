@@ -158,7 +158,9 @@ mod old {
 async fn a_record_that_does_not_decode_is_rejected_with_its_field_and_not_overwritten() {
     let site = Site::new().await;
     let write = |mut shop: TypedSession<old::Shop>| async move { shop.set_visits("secret words".into()) };
-    let before = site.serving(Router::new().route("/", post(write)));
+    // The binary before has a struct of its own.
+    let other = site.node(|builder| builder).await;
+    let before = other.serving(Router::new().route("/", post(write)));
     let mut browser = Browser::default();
     before.post(&mut browser, "/").await.cookie();
     let key = site.records.keys().remove(0);
@@ -167,7 +169,7 @@ async fn a_record_that_does_not_decode_is_rejected_with_its_field_and_not_overwr
     for path in ["/visit", "/logout", "/rotate"] {
         let reply = site.post(&mut browser, path).await;
         assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(reply.body, "the session `shop` cannot be opened");
+        assert_eq!(reply.body, "Internal Server Error");
         reply.assert_no_cookie();
         site.settle().await;
     }
@@ -180,7 +182,7 @@ async fn a_record_that_does_not_decode_is_rejected_with_its_field_and_not_overwr
     assert!(cause.contains("visits") && !cause.contains("secret words"), "{cause}");
     // After a rollback the old binary reads it as it was.
     let read = |shop: TypedSession<old::Shop>| async move { shop.visits().clone() };
-    let before = site.serving(Router::new().route("/", get(read)));
+    let before = other.serving(Router::new().route("/", get(read)));
     assert_eq!(before.get(&mut browser, "/").await.body, "secret words");
 }
 
@@ -211,7 +213,9 @@ async fn a_record_that_does_not_decode_is_not_renewed() {
     let site = Site::new().await;
     let write = |mut shop: TypedSession<alike::text::Shop>| async move { shop.set_visits("many".into()) };
     let mut browser = Browser::default();
-    site.serving(Router::new().route("/", post(write)))
+    let other = site.node(|builder| builder).await;
+    other
+        .serving(Router::new().route("/", post(write)))
         .post(&mut browser, "/")
         .await
         .cookie();
@@ -274,11 +278,7 @@ async fn a_record_over_max_len_is_rejected_and_the_old_one_stays() {
     let long = format!("/note/{}", "x".repeat(5000));
     let reply = site.post(&mut browser, &long).await;
     assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
-    assert!(
-        reply.body.contains("4096") && reply.body.contains("grown to 5"),
-        "{}",
-        reply.body
-    );
+    assert_eq!(reply.body, "Payload Too Large");
     assert_eq!(
         site.get(&mut browser, "/read").await.json()["note"],
         serde_json::Value::Null
@@ -327,19 +327,6 @@ async fn a_record_too_large_for_the_cache_is_served_by_the_durable_tier_and_the_
         (control.take_calls(), site.durable.take_calls()),
         (vec![("get", 1)], vec![])
     );
-}
-
-#[tokio::test]
-async fn a_session_that_cannot_be_committed_does_not_affect_another_of_the_request() {
-    let site = Site::new().await;
-    let handler = |mut shop: ShopSession, mut other: TypedSession<Other>| async move {
-        shop.set_note(Some("x".repeat(5000)));
-        *other.visits_mut() += 1;
-    };
-    let site = site.serving(Router::new().route("/", post(handler)));
-    let reply = site.send(Method::POST, "/", None).await;
-    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
-    assert!(reply.cookie().starts_with("__Host-other="));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use session_runtime::{CascadeStore, Session, SessionState, StatefulRouterExt, TypedSession};
+use session_runtime::{CascadeStore, Session, SessionRejection, SessionState, StatefulRouterExt, TypedSession};
 
 use crate::site::{Browser, ShopSession, Site, send};
 
@@ -68,7 +68,8 @@ fn kept(site: &Site) -> Site {
 #[tokio::test]
 async fn unsaved_changes_are_shared_with_and_without_the_request_tier() {
     let site = Site::new().await;
-    for app in [plain(&site), kept(&site)] {
+    let other = site.node(|builder| builder).await;
+    for app in [plain(&site), kept(&other)] {
         let mut browser = Browser::default();
         for expected in ["2", "4", "6"] {
             let reply = app.post(&mut browser, "/").await;
@@ -86,8 +87,9 @@ async fn a_second_load_in_a_request_causes_no_call_with_the_request_tier_only() 
     site.settle().await;
     assert_eq!(site.durable.take_calls(), [("update", 1)]);
     assert_eq!(site.cache.take_calls(), [("get", 3), ("swap", 2)]);
-    kept(&site).post(&mut browser, "/").await;
-    site.settle().await;
+    let other = site.node(|builder| builder).await;
+    kept(&other).post(&mut browser, "/").await;
+    other.settle().await;
     assert_eq!(site.durable.take_calls(), [("update", 1)]);
     assert_eq!(site.cache.take_calls(), [("get", 2), ("swap", 2)]);
 }
@@ -119,9 +121,10 @@ async fn a_write_of_another_request_between_two_loads_is_visible_without_the_req
     );
     let app = site.serving(Router::new().route("/", post(visit)).layer(between));
     assert_eq!(app.post(&mut browser, "/").await.body, "3");
+    let other = site.node(|builder| builder).await;
     let between = interrupted::<TypedSession<Kept>>(&site, &browser, "/visit");
-    let between = from_fn_with_state(site.store.clone(), between);
-    let app = site.serving(Router::new().route("/", post(visit_kept)).layer(between));
+    let between = from_fn_with_state(other.store.clone(), between);
+    let app = other.serving(Router::new().route("/", post(visit_kept)).layer(between));
     assert_eq!(app.post(&mut browser, "/").await.body, "4", "the snapshot is reused");
     assert_eq!(
         site.get(&mut browser, "/read").await.visits(),
@@ -263,10 +266,13 @@ async fn a_router_with_a_state_of_its_own_has_sessions_too() {
 
 #[tokio::test]
 async fn without_a_layer_the_rejection_names_the_remedy() {
+    let describe = |shop: Result<ShopSession, SessionRejection>| async move { shop.unwrap_err().to_string() };
     let app = Router::new()
         .route("/", get(|_: ShopSession| async {}))
+        .route("/describe", get(describe))
         .with_state(AppState { greeting: "" });
     let reply = send(&app, Method::GET, "/", None).await;
     assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let reply = send(&app, Method::GET, "/describe", None).await;
     assert!(reply.body.contains("session_layer"), "{}", reply.body);
 }

@@ -7,7 +7,7 @@ use session_runtime::{CascadeStore, Session, SessionState, TypedSession};
 
 use super::log::Log;
 use super::{begin, until_it_waits};
-use crate::site::{Browser, Here, Reply, Site, keys, send};
+use crate::site::{Browser, Reply, ShopSession, Site, keys, send};
 
 /// The body is short and says nothing of names, sizes, tiers or routers; the log names the session.
 #[track_caller]
@@ -120,7 +120,7 @@ impl SessionState for AppState {
 
 #[tokio::test]
 async fn of_a_router_without_a_layer_or_with_the_wrong_one() {
-    let routes = || Router::new().route("/", post(|_: Here| async {}));
+    let routes = || Router::new().route("/", post(|_: ShopSession| async {}));
     let log = Log::capture();
     let app = routes().with_state(AppState);
     let reply = send(&app, Method::POST, "/", None).await;

@@ -9,7 +9,7 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::log::Log;
-use crate::site::{Browser, Here, Reply, Site};
+use crate::site::{Browser, Reply, ShopSession, Site};
 
 /// The members of a list header, in small letters.
 fn list(reply: &Reply, name: &HeaderName) -> BTreeSet<String> {
@@ -38,8 +38,9 @@ fn assert_private(reply: &Reply) {
 
 /// A site with a handler that reads, and one that writes, both of which answer with these headers.
 fn answering(site: &Site, headers: &'static [(HeaderName, &'static str)]) -> Site {
-    let read = move |shop: Here| async move { (AppendHeaders(headers.iter().cloned()), shop.visits().to_string()) };
-    let write = move |mut shop: Here| async move {
+    let read =
+        move |shop: ShopSession| async move { (AppendHeaders(headers.iter().cloned()), shop.visits().to_string()) };
+    let write = move |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         AppendHeaders(headers.iter().cloned())
     };
@@ -137,7 +138,7 @@ async fn what_the_response_varied_by_already_is_kept() {
 #[tokio::test]
 async fn a_304_keeps_its_cookie_and_its_headers() {
     let site = Site::new().await;
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         let response: Response = (StatusCode::NOT_MODIFIED, [(ETAG, "\"one\""), (VARY, "Accept")]).into_response();
         response

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::json;
 
-use crate::site::{Browser, Here, Site};
+use crate::site::{Browser, ShopSession, Site};
 
 /// Cancels a handler that takes too long, as a timeout layer does.
 async fn time_out(request: Request, next: Next) -> Response {
@@ -39,7 +39,7 @@ async fn assert_unchanged(site: &Site, browser: &mut Browser) {
     assert_eq!(shown, expected, "what a handler left half done is saved");
 }
 
-fn half_login(shop: &mut Here) {
+fn half_login(shop: &mut ShopSession) {
     *shop.visits_mut() += 100;
     shop.set_user(Some(666));
 }
@@ -47,7 +47,7 @@ fn half_login(shop: &mut Here) {
 #[tokio::test(start_paused = true)]
 async fn what_a_timeout_cut_short_is_not_saved() {
     let site = Site::new().await;
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         *shop.visits_mut() += 100;
         pending::<()>().await;
     };
@@ -61,7 +61,7 @@ async fn what_a_timeout_cut_short_is_not_saved() {
 #[tokio::test(start_paused = true)]
 async fn a_login_that_a_timeout_cut_short_sets_no_cookie() {
     let site = Site::new().await;
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         half_login(&mut shop);
         pending::<()>().await;
     };
@@ -83,7 +83,7 @@ async fn a_login_that_a_timeout_cut_short_sets_no_cookie() {
 #[tokio::test(start_paused = true)]
 async fn nor_is_what_was_staged_before_the_timeout() {
     let site = Site::new().await;
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         half_login(&mut shop);
         drop(shop);
         pending::<()>().await;
@@ -100,7 +100,7 @@ async fn nor_is_what_was_staged_before_the_timeout() {
 #[tokio::test]
 async fn a_handler_that_answers_408_changes_nothing() {
     let site = Site::new().await;
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         half_login(&mut shop);
         StatusCode::REQUEST_TIMEOUT
     };
@@ -111,7 +111,7 @@ async fn a_handler_that_answers_408_changes_nothing() {
 }
 
 /// The handler panics where it is told to.
-async fn panicking(mut shop: Here) {
+async fn panicking(mut shop: ShopSession) {
     half_login(&mut shop);
     tokio::task::yield_now().await;
     assert!(shop.visits() < &100, "a panic of the test's own");

@@ -1,59 +1,66 @@
-//! Cookies that no browser would take are never handed out.
+//! A layer refuses cookies that no browser would take, or that no header can carry, with the remedy.
 
-use axum::Router;
-use axum::http::{Method, StatusCode};
-use session_runtime::{CookieOptions, RouterExt, SameSite};
+use session_runtime::{CookieError, CookieOptions, SameSite};
 
-use crate::site::{Browser, Reply, Site, routes};
+use crate::site::Site;
 
-async fn visit(site: &Site, options: CookieOptions) -> Reply {
-    let app: Router = routes().sessions(site.store.layer().with_cookies(options));
-    Browser::default().send(&app, Method::POST, "/visit").await
-}
-
-/// A record whose cookie was not sent is one that nobody can reach.
-#[tokio::test]
-async fn no_record_is_made_whose_cookie_cannot_be_sent() {
-    for options in [
-        CookieOptions::new().with_path("/shop\u{7}"),
-        CookieOptions::new().with_path("/a\r\nSet-Cookie: b=c"),
-        CookieOptions::new().with_domain("example.org\n"),
-    ] {
-        let site = Site::new().await;
-        let reply = visit(&site, options.clone()).await;
-        let (records, cookies) = (site.records.keys().len(), reply.cookies().len());
-        assert_eq!(
-            records, cookies,
-            "{options:?} makes a record that nobody can reach: {reply:?}"
-        );
-        assert_ne!(reply.status, StatusCode::OK, "a write that is lost is no success");
-    }
-}
-
-/// The attributes of the cookie are those that were asked for, and no others.
-#[tokio::test]
-async fn a_semicolon_in_path_or_domain_adds_no_attribute() {
-    for options in [
-        CookieOptions::new().with_path("/shop; Domain=evil.example"),
-        CookieOptions::new().with_domain("example.org; SameSite=None"),
-    ] {
-        let site = Site::new().await;
-        for line in visit(&site, options).await.cookies() {
-            let added = line.contains("Domain=evil.example") || line.contains("SameSite=None");
-            assert!(!added, "an attribute was added: {line}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn same_site_none_never_goes_without_secure() {
+async fn refused(options: CookieOptions) -> CookieError {
     let site = Site::new().await;
-    let options = CookieOptions::new().with_same_site(SameSite::None).without_secure();
-    let reply = visit(&site, options).await;
-    for line in reply.cookies() {
-        assert!(
-            !line.contains("SameSite=None") || line.contains("Secure"),
-            "a cookie that browsers throw away: {line}"
-        );
+    let refused = site.store.layer().with_cookies(options.clone());
+    refused.expect_err(&format!("{options:?}"))
+}
+
+#[tokio::test]
+async fn a_path_or_domain_that_cannot_stand_in_a_header_is_refused() {
+    for path in [
+        "/shop\u{7}",
+        "/a\r\nSet-Cookie: b=c",
+        "/shop; Domain=evil.example",
+        "/ä",
+        "shop",
+        "",
+    ] {
+        let error = refused(CookieOptions::new().with_path(path)).await;
+        assert_eq!(error, CookieError::Path(path.to_owned()));
+        assert!(error.to_string().contains("must begin with `/`"), "{error}");
+    }
+    for domain in [
+        "example.org\n",
+        "example.org; SameSite=None",
+        "",
+        ".",
+        "a..b",
+        "bücher.example",
+        "example.org:443",
+    ] {
+        let error = refused(CookieOptions::new().with_domain(domain)).await;
+        assert_eq!(error, CookieError::Domain(domain.to_owned()));
+        assert!(error.to_string().contains("host name"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn attributes_that_need_secure_are_refused_without_it() {
+    let none = CookieOptions::new().with_same_site(SameSite::None);
+    let error = refused(none.without_secure()).await;
+    assert_eq!(error, CookieError::SameSiteNoneWithoutSecure);
+    let partitioned = CookieOptions::new().with_partitioned();
+    let error = refused(partitioned.without_secure()).await;
+    assert_eq!(error, CookieError::PartitionedWithoutSecure);
+    assert!(error.to_string().contains("`without_secure`"), "{error}");
+}
+
+#[tokio::test]
+async fn what_browsers_take_is_taken() {
+    let site = Site::new().await;
+    for options in [
+        CookieOptions::new(),
+        CookieOptions::new().with_path("/shop%3B").with_domain("example.org"),
+        CookieOptions::new().with_domain(".xn--bcher-kva.example"),
+        CookieOptions::new().with_same_site(SameSite::None).with_partitioned(),
+        CookieOptions::new().without_secure(),
+    ] {
+        let layer = site.store.layer().with_cookies(options.clone());
+        assert!(layer.is_ok(), "{options:?}: {layer:?}");
     }
 }

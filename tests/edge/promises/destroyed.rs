@@ -9,7 +9,7 @@ use axum::routing::post;
 use serde_json::json;
 
 use super::sid;
-use crate::site::{Browser, Here, Site};
+use crate::site::{Browser, ShopSession, Site};
 
 /// A browser that has logged in, with a note.
 async fn logged_in(site: &Site) -> Browser {
@@ -20,7 +20,7 @@ async fn logged_in(site: &Site) -> Browser {
     browser
 }
 
-fn view(shop: &Here) -> String {
+fn view(shop: &ShopSession) -> String {
     format!(
         "{} {} {:?} {:?}",
         shop.is_new(),
@@ -35,7 +35,7 @@ async fn what_is_written_after_a_destroy_begins_a_new_session() {
     let site = Site::new().await;
     let mut browser = logged_in(&site).await;
     let old = browser.clone();
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         shop.push_notices("lost with the old one".to_owned());
         shop.destroy();
         shop.set_note(Some("signed out".to_owned()));
@@ -52,7 +52,7 @@ async fn what_is_written_after_a_destroy_begins_a_new_session() {
     let shown = site.get(&mut browser, "/read").await.json();
     let expected = json!({ "is_new": false, "visits": 0, "note": "signed out", "user": null });
     assert_eq!(shown, expected, "only what was written after the destroy is in it");
-    let notices = |mut shop: Here| async move { shop.take_notices().join(" ") };
+    let notices = |mut shop: ShopSession| async move { shop.take_notices().join(" ") };
     let reading = site.serving(Router::new().route("/", post(notices)));
     assert_eq!(reading.post(&mut browser, "/").await.body, "");
     assert!(site.get(&mut old.clone(), "/read").await.is_new());
@@ -64,7 +64,7 @@ async fn after_a_destroy_one_can_log_in_as_another() {
     let site = Site::new().await;
     let mut browser = logged_in(&site).await;
     let old = browser.clone();
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         shop.destroy();
         shop.set_user(Some(8));
     };
@@ -80,7 +80,7 @@ async fn after_a_destroy_one_can_log_in_as_another() {
 async fn accessors_read_the_fresh_state_at_once() {
     let site = Site::new().await;
     let mut browser = logged_in(&site).await;
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         shop.destroy();
         let at_once = view(&shop);
         *shop.visits_mut() += 1;
@@ -91,7 +91,7 @@ async fn accessors_read_the_fresh_state_at_once() {
     assert_eq!(reply.body, "true 0 None None, true 1 None None");
 }
 
-async fn destroy_first(mut shop: Here, request: Request, next: Next) -> Response {
+async fn destroy_first(mut shop: ShopSession, request: Request, next: Next) -> Response {
     shop.destroy();
     drop(shop);
     next.run(request).await
@@ -102,7 +102,7 @@ async fn later_extractions_read_the_fresh_state_and_write_to_it() {
     let site = Site::new().await;
     let mut browser = logged_in(&site).await;
     let old = browser.clone();
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         let seen = view(&shop);
         shop.set_note(Some("signed out".to_owned()));
         seen
@@ -125,7 +125,7 @@ async fn later_extractions_read_the_fresh_state_and_write_to_it() {
 async fn nothing_begins_before_the_destroy_is_certain() {
     let site = Site::new().await;
     let mut browser = logged_in(&site).await;
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         shop.destroy();
         shop.set_note(Some("signed out".to_owned()));
     };
@@ -134,12 +134,12 @@ async fn nothing_begins_before_the_destroy_is_certain() {
     let request = super::begin(&leaving, &browser, "/");
     gate.reached().await;
     super::until_it_waits().await;
-    assert_eq!(site.durable.calls(), [("delete", 1)], "nothing is begun yet");
+    assert_eq!(site.durable.take_calls(), [("delete", 1)], "nothing is begun yet");
     gate.release();
     let reply = request.await.unwrap();
     browser.take(&reply);
     assert_eq!(
-        site.durable.calls(),
+        site.durable.take_calls(),
         [("insert", 1)],
         "and then the new session is made"
     );

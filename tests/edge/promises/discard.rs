@@ -6,13 +6,13 @@ use axum::response::Response;
 use axum::routing::post;
 use session_runtime::RouterExt;
 
-use crate::site::{Browser, Here, Site};
+use crate::site::{Browser, ShopSession, Site};
 
 #[tokio::test]
 async fn what_is_discarded_is_not_saved_under_any_status() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         *shop.visits_mut() += 100;
         shop.set_user(Some(666));
         shop.discard();
@@ -31,7 +31,7 @@ async fn the_rule_of_which_responses_commit_can_be_replaced() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let answering = |status: StatusCode| {
-        post(move |mut shop: Here| async move {
+        post(move |mut shop: ShopSession| async move {
             *shop.visits_mut() += 1;
             status
         })

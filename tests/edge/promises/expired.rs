@@ -7,10 +7,10 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
 use session_runtime::{Commit, CommitError, Detached};
-use session_tests::watched::Gate;
+use session_tests::instrumented::Gate;
 
 use super::begin;
-use crate::site::{Browser, Here, Shop, Site};
+use crate::site::{Browser, Shop, ShopSession, Site};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -19,7 +19,7 @@ async fn detached(site: &Site, browser: &mut Browser) -> Detached<Shop> {
     let lent = Arc::new(Mutex::new(None));
     let handler = {
         let lent = lent.clone();
-        move |shop: Here| async move { *lent.lock().unwrap() = Some(shop.into_detached()) }
+        move |shop: ShopSession| async move { *lent.lock().unwrap() = Some(shop.into_detached()) }
     };
     let lending = site.serving(Router::new().route("/", post(handler)));
     assert_eq!(lending.post(browser, "/").await.status, StatusCode::OK);
@@ -78,7 +78,7 @@ async fn a_clean_commit_brings_no_expired_session_back_to_life() {
 
 #[tokio::test]
 async fn a_session_that_ends_while_its_handler_runs_is_gone() {
-    let whats: [fn(&mut Here); 3] = [
+    let whats: [fn(&mut ShopSession); 3] = [
         |shop| *shop.visits_mut() += 1,
         |shop| shop.set_user(Some(7)),
         |shop| shop.rotate(),
@@ -89,7 +89,7 @@ async fn a_session_that_ends_while_its_handler_runs_is_gone() {
         let gate = Gate::new();
         let handler = {
             let gate = gate.clone();
-            move |mut shop: Here| async move {
+            move |mut shop: ShopSession| async move {
                 gate.pass().await;
                 what(&mut shop);
             }

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tracing::Level;
 
 use super::log::Log;
-use crate::site::{Browser, Here, Site};
+use crate::site::{Browser, ShopSession, Site};
 
 /// Where the handler leaves the task that it has spawned, and what lets that task go on.
 type Spawned<T> = Arc<Mutex<Option<(JoinHandle<T>, oneshot::Sender<()>)>>>;
@@ -21,8 +21,8 @@ type Spawned<T> = Arc<Mutex<Option<(JoinHandle<T>, oneshot::Sender<()>)>>>;
 async fn after_the_response<T, W>(
     site: &Site,
     browser: &mut Browser,
-    first: fn(&mut Here),
-    then: impl Fn(Here) -> W + Clone + Send + Sync + 'static,
+    first: fn(&mut ShopSession),
+    then: impl Fn(ShopSession) -> W + Clone + Send + Sync + 'static,
 ) -> T
 where
     T: Send + 'static,
@@ -31,7 +31,7 @@ where
     let spawned: Spawned<T> = Arc::default();
     let handler = {
         let spawned = spawned.clone();
-        move |mut shop: Here| async move {
+        move |mut shop: ShopSession| async move {
             first(&mut shop);
             let (go, gone) = oneshot::channel();
             let task = tokio::spawn(async move {
@@ -58,7 +58,7 @@ fn assert_told(outcome: &Result<Commit, CommitError>) {
 
 #[tokio::test]
 async fn a_commit_that_comes_after_the_responses_says_so() {
-    let thens: [fn(&mut Here); 4] = [
+    let thens: [fn(&mut ShopSession); 4] = [
         |shop| *shop.visits_mut() += 1,
         |shop| shop.set_user(Some(7)),
         |shop| shop.rotate(),
@@ -120,7 +120,7 @@ async fn a_second_late_commit_is_not_clean_either() {
 
 #[tokio::test]
 async fn writes_that_are_dropped_after_the_response_are_an_error_in_the_log() {
-    let firsts: [fn(&mut Here); 2] = [|_| {}, |shop| *shop.visits_mut() += 1];
+    let firsts: [fn(&mut ShopSession); 2] = [|_| {}, |shop| *shop.visits_mut() += 1];
     for first in firsts {
         let site = Site::new().await;
         let mut browser = site.visitor().await;

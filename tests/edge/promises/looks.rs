@@ -9,7 +9,7 @@ use axum::routing::post;
 use session_runtime::CascadeStore;
 use session_runtime::tier::TierErrorKind;
 
-use crate::site::{Here, Site};
+use crate::site::{ShopSession, Site};
 
 /// Another node wrote while it could not reach the cache, which has the old value yet.
 async fn with_an_old_value_in_the_cache(site: &Site) -> crate::site::Browser {
@@ -30,13 +30,13 @@ async fn a_second_look_sees_nothing_older_than_the_first() {
     let first = Arc::new(Mutex::new(0));
     let look = {
         let first = first.clone();
-        move |shop: Here, request: Request, next: Next| {
+        move |shop: ShopSession, request: Request, next: Next| {
             *first.lock().unwrap() = *shop.visits();
             drop(shop);
             next.run(request)
         }
     };
-    let handler = |shop: Here| async move { shop.visits().to_string() };
+    let handler = |shop: ShopSession| async move { shop.visits().to_string() };
     let layer = from_fn_with_state(site.store.clone(), look);
     let looking = site.serving(Router::new().route("/", post(handler)).layer(layer));
     let second = looking.post(&mut browser, "/").await.body;
@@ -49,7 +49,7 @@ async fn a_look_after_a_commit_sees_nothing_older_than_the_commit() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let cache = site.cache.clone();
-    let handler = move |State(store): State<CascadeStore>, mut shop: Here, request: Request| async move {
+    let handler = move |State(store): State<CascadeStore>, mut shop: ShopSession, request: Request| async move {
         *shop.visits_mut() += 1;
         cache.down();
         shop.commit().await.unwrap();
@@ -57,7 +57,7 @@ async fn a_look_after_a_commit_sees_nothing_older_than_the_commit() {
         let committed = *shop.visits();
         drop(shop);
         let (mut parts, _) = request.into_parts();
-        let again = Here::from_request_parts(&mut parts, &store).await.unwrap();
+        let again = ShopSession::from_request_parts(&mut parts, &store).await.unwrap();
         format!("{committed} {}", again.visits())
     };
     let looking = site.serving(Router::new().route("/", post(handler)));

@@ -38,7 +38,7 @@ async fn a_superseded_cookie_costs_one_durable_lookup_however_often_it_is_sent()
         assert!(site.get(&mut old, "/read").await.is_new());
         site.settle().await;
     }
-    let (cache, durable) = (site.cache.calls(), site.durable.calls());
+    let (cache, durable) = (site.cache.take_calls(), site.durable.take_calls());
     assert!(
         count(&durable, "read") <= 1,
         "one durable lookup for {FLOOD} requests: {durable:?}"
@@ -49,7 +49,10 @@ async fn a_superseded_cookie_costs_one_durable_lookup_however_often_it_is_sent()
         "the owner's cached value is left where it is: {cache:?}"
     );
     assert_eq!(site.get(&mut owner, "/read").await.json()["user"], 7);
-    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+    assert_eq!(
+        (site.cache.take_calls(), site.durable.take_calls()),
+        (vec![("get", 1)], vec![])
+    );
 }
 
 #[tokio::test]
@@ -60,11 +63,11 @@ async fn while_a_superseded_cookie_is_looked_up_the_owner_is_served_from_the_cac
     let (flooding, cookie) = (site.clone(), old.cookie.clone());
     let flood = tokio::spawn(async move { flooding.send(Method::GET, "/read", cookie.as_deref()).await });
     until_it_waits().await;
-    site.forget_calls();
+    site.reset_calls();
     let reply = site.get(&mut owner, "/read").await;
     assert_eq!(reply.json()["user"], 7);
     assert_eq!(
-        (site.cache.calls(), site.durable.calls()),
+        (site.cache.take_calls(), site.durable.take_calls()),
         (vec![("get", 1)], vec![]),
         "the owner's cached value was unseated"
     );
@@ -85,7 +88,7 @@ async fn a_flood_of_superseded_writes_costs_one_durable_lookup_too() {
         assert_eq!(request.await.unwrap().status, StatusCode::CONFLICT);
     }
     site.settle().await;
-    let durable = site.durable.calls();
+    let durable = site.durable.take_calls();
     assert!(
         count(&durable, "read") <= 1,
         "one durable lookup for {FLOOD} requests: {durable:?}"
@@ -115,12 +118,12 @@ async fn a_dead_cookie_costs_one_durable_lookup_without_a_cache_too() {
     site.post(&mut browser, "/visit").await.cookie();
     let mut dead = browser.clone();
     site.post(&mut browser, "/logout").await.cookie();
-    site.forget_calls();
+    site.reset_calls();
     for _ in 0..FLOOD {
         site.clock.advance(Duration::from_millis(1));
         assert_eq!(site.get(&mut dead, "/read").await.body, "true");
     }
-    let durable = site.durable.calls();
+    let durable = site.durable.take_calls();
     assert!(
         count(&durable, "read") <= 1,
         "one durable lookup for {FLOOD} requests: {durable:?}"

@@ -10,7 +10,7 @@ use session_runtime::{CookieOptions, RouterExt, SameSite};
 use tracing::Level;
 
 use super::log::Log;
-use crate::site::{Browser, Here, Site, routes, visit};
+use crate::site::{Browser, ShopSession, Site, routes, visit};
 
 /// A router of the inner store's, under a layer of the outer store.
 fn nested(inner: &Site, outer: &Site) -> Router {
@@ -44,7 +44,7 @@ async fn a_handler_under_two_stores_is_refused_with_the_remedy() {
     assert_eq!(outer.get(&mut browser, "/read").await.visits(), 1);
 }
 
-async fn count(mut shop: Here, request: Request, next: Next) -> Response {
+async fn count(mut shop: ShopSession, request: Request, next: Next) -> Response {
     *shop.visits_mut() += 1;
     drop(shop);
     next.run(request).await
@@ -109,7 +109,7 @@ async fn of_two_layers_of_one_store_with_other_attributes_one_answers() {
     let strict = CookieOptions::new().with_same_site(SameSite::Strict);
     let app: Router = Router::new()
         .route("/visit", post(visit))
-        .sessions(site.store.layer().with_cookies(strict))
+        .sessions(site.store.layer().with_cookies(strict).unwrap())
         .layer(from_fn_with_state(site.store.clone(), count))
         .layer(site.store.layer());
     let reply = Browser::default().send(&app, Method::POST, "/visit").await;

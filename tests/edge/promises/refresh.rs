@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::post;
 
-use crate::site::{Here, Site};
+use crate::site::{ShopSession, Site};
 
 #[tokio::test]
 async fn a_handle_that_is_held_across_the_handler_shows_its_changes_when_refreshed() {
@@ -16,7 +16,7 @@ async fn a_handle_that_is_held_across_the_handler_shows_its_changes_when_refresh
     let seen = Arc::new(Mutex::new(Vec::new()));
     let hold = {
         let seen = seen.clone();
-        move |mut shop: Here, request: Request, next: Next| {
+        move |mut shop: ShopSession, request: Request, next: Next| {
             let seen = seen.clone();
             async move {
                 let response = next.run(request).await;
@@ -27,7 +27,7 @@ async fn a_handle_that_is_held_across_the_handler_shows_its_changes_when_refresh
             }
         }
     };
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         shop.set_note(Some("hello".to_owned()));
     };
@@ -43,7 +43,7 @@ async fn a_handle_that_is_held_across_the_handler_shows_its_changes_when_refresh
 async fn a_refresh_keeps_the_changes_of_the_handle_itself_and_counts_them_once() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
-    let handler = |mut one: Here, mut two: Here| async move {
+    let handler = |mut one: ShopSession, mut two: ShopSession| async move {
         *one.visits_mut() += 1;
         *two.visits_mut() += 1;
         drop(two);
@@ -60,7 +60,7 @@ async fn a_refresh_keeps_the_changes_of_the_handle_itself_and_counts_them_once()
 async fn a_refresh_shows_that_another_handle_has_destroyed_the_session() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
-    let handler = |mut one: Here, mut two: Here| async move {
+    let handler = |mut one: ShopSession, mut two: ShopSession| async move {
         two.destroy();
         let before = *one.visits();
         one.refresh().unwrap();

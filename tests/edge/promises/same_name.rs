@@ -7,7 +7,7 @@ use session_runtime::{CascadeStore, Session, TypedSession};
 use tracing::Level;
 
 use super::log::Log;
-use crate::site::{Browser, Here, Shop, Site, routes};
+use crate::site::{Browser, Shop, ShopSession, Site, routes};
 
 mod second {
     use super::Session;
@@ -29,7 +29,7 @@ fn both() -> Router<CascadeStore> {
         *shop.visits_mut() += 10;
         shop.set_colour(Some("red".into()));
     };
-    let at_once = |mut one: Here, mut two: Second| async move {
+    let at_once = |mut one: ShopSession, mut two: Second| async move {
         *one.visits_mut() += 1;
         *two.visits_mut() += 10;
     };

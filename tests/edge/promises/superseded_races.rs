@@ -7,10 +7,10 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use serde_json::{Value, json};
 use session_runtime::CascadeStore;
-use session_tests::watched::Gate;
+use session_tests::instrumented::Gate;
 
 use super::{begin, sid, until_it_waits};
-use crate::site::{Browser, Here, Reply, Site};
+use crate::site::{Browser, Reply, ShopSession, Site};
 
 /// The browser that got this answer.
 #[track_caller]
@@ -65,7 +65,7 @@ async fn of_two_logins_at_once_in_two_processes_both_succeed() {
 /// A handler that loads its session, waits, and then logs in; with a commit of its own where `commits` says so.
 fn slow_login(gate: &Gate, commits: bool) -> Router<CascadeStore> {
     let gate = gate.clone();
-    let handler = move |mut shop: Here| async move {
+    let handler = move |mut shop: ShopSession| async move {
         gate.pass().await;
         shop.set_user(Some(8));
         if commits {
@@ -109,7 +109,7 @@ async fn a_clean_commit_that_queues_behind_a_login_shows_nothing_of_what_it_left
     let gate = site.durable.block("update");
     let login = begin(&site, &browser, "/login/7");
     gate.reached().await;
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         let before = *shop.user();
         let outcome = shop.commit().await;
         format!("{before:?} {:?} {}", shop.user(), outcome.is_ok())

@@ -10,7 +10,7 @@ use session_runtime::tier::TierErrorKind;
 use session_runtime::{CommitError, RouterExt, TypedSession};
 
 use super::{Other, begin, until_it_waits};
-use crate::site::{Browser, Here, Site};
+use crate::site::{Browser, ShopSession, Site};
 
 type There = TypedSession<Other>;
 
@@ -26,7 +26,7 @@ async fn both(site: &Site) -> Browser {
     let beside = site.serving(Router::new().route("/", post(visit)));
     let mut other = Browser::default();
     beside.post(&mut other, "/").await.cookie();
-    site.forget_calls();
+    site.reset_calls();
     Browser {
         cookie: Some(format!("{}; {}", shop.cookie.unwrap(), other.cookie.unwrap())),
     }
@@ -35,7 +35,7 @@ async fn both(site: &Site) -> Browser {
 #[tokio::test]
 async fn after_the_first_change_that_fails_the_rest_are_not_begun() {
     let site = Site::new().await;
-    let handler = |mut shop: Here, mut other: There| async move {
+    let handler = |mut shop: ShopSession, mut other: There| async move {
         shop.set_note(Some(too_long()));
         *other.visits_mut() += 1;
     };
@@ -43,14 +43,18 @@ async fn after_the_first_change_that_fails_the_rest_are_not_begun() {
     let reply = changing.post(&mut Browser::default(), "/").await;
     assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
     reply.assert_no_cookie();
-    assert_eq!(site.durable.calls(), [], "the second is begun though the first failed");
+    assert_eq!(
+        site.durable.take_calls(),
+        [],
+        "the second is begun though the first failed"
+    );
     assert_eq!(site.records.keys(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn nor_after_one_that_a_tier_failed() {
     let site = Site::new().await;
-    let handler = |mut shop: Here, mut other: There| async move {
+    let handler = |mut shop: ShopSession, mut other: There| async move {
         *shop.visits_mut() += 1;
         *other.visits_mut() += 1;
     };
@@ -60,7 +64,7 @@ async fn nor_after_one_that_a_tier_failed() {
     let reply = changing.post(&mut browser.clone(), "/").await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
     site.settle().await;
-    let updates = site.durable.calls();
+    let updates = site.durable.take_calls();
     assert!(
         updates.contains(&("update", 1)),
         "the second is begun though the first failed: {updates:?}"
@@ -70,7 +74,7 @@ async fn nor_after_one_that_a_tier_failed() {
 #[tokio::test]
 async fn changes_are_made_one_after_the_other() {
     let site = Site::new().await;
-    let handler = |mut shop: Here, mut other: There| async move {
+    let handler = |mut shop: ShopSession, mut other: There| async move {
         *shop.visits_mut() += 1;
         *other.visits_mut() += 1;
     };
@@ -80,20 +84,20 @@ async fn changes_are_made_one_after_the_other() {
     let request = begin(&changing, &browser, "/");
     gate.reached().await;
     until_it_waits().await;
-    let calls = site.durable.calls();
+    let calls = site.durable.take_calls();
     assert!(
         calls.contains(&("update", 1)),
         "the second is begun before the first has ended: {calls:?}"
     );
     gate.release();
     assert_eq!(request.await.unwrap().status, StatusCode::OK);
-    assert_eq!(site.durable.calls(), [("update", 1)]);
+    assert_eq!(site.durable.take_calls(), [("update", 1)]);
 }
 
 #[tokio::test]
 async fn destroys_come_first_whatever_the_order_of_the_looks() {
     let site = Site::new().await;
-    let handler = |mut shop: Here, mut other: There| async move {
+    let handler = |mut shop: ShopSession, mut other: There| async move {
         *shop.visits_mut() += 1;
         other.destroy();
     };
@@ -103,7 +107,7 @@ async fn destroys_come_first_whatever_the_order_of_the_looks() {
     let request = begin(&changing, &browser, "/");
     gate.reached().await;
     until_it_waits().await;
-    let calls = site.durable.calls();
+    let calls = site.durable.take_calls();
     assert!(
         !calls.iter().any(|(call, _)| *call == "update"),
         "the change is begun before the destroy has ended: {calls:?}"
@@ -113,7 +117,7 @@ async fn destroys_come_first_whatever_the_order_of_the_looks() {
     // A change that fails costs no destroy.
     let browser = both(&site).await;
     let records = site.records.keys().len();
-    let handler = |mut shop: Here, mut other: There| async move {
+    let handler = |mut shop: ShopSession, mut other: There| async move {
         shop.set_note(Some(too_long()));
         other.destroy();
     };
@@ -145,7 +149,7 @@ async fn one_error_is_answered_and_it_is_the_gravest() {
         let routes = if shop_first {
             Router::new().route(
                 "/",
-                post(|mut shop: Here, mut other: There| async move {
+                post(|mut shop: ShopSession, mut other: There| async move {
                     shop.destroy();
                     other.destroy();
                 }),
@@ -153,7 +157,7 @@ async fn one_error_is_answered_and_it_is_the_gravest() {
         } else {
             Router::new().route(
                 "/",
-                post(|mut other: There, mut shop: Here| async move {
+                post(|mut other: There, mut shop: ShopSession| async move {
                     shop.destroy();
                     other.destroy();
                 }),

@@ -7,7 +7,7 @@ use axum::routing::post;
 use session_runtime::{CascadeStore, RouterExt, Session, SessionRejection, TypedSession};
 
 use super::sid;
-use crate::site::{Browser, Here, Shop, Site, keys};
+use crate::site::{Browser, ShopSession, Shop, Site, keys};
 
 mod before {
     use super::Session;
@@ -21,7 +21,7 @@ mod before {
 }
 
 /// Takes the session, or gives the visitor a new one in its place.
-async fn visit_anyway(shop: Result<Here, SessionRejection>) -> Response {
+async fn visit_anyway(shop: Result<ShopSession, SessionRejection>) -> Response {
     let fresh = match shop {
         Ok(shop) => Ok(shop),
         Err(rejection) => rejection.replace::<Shop>(),
