@@ -11,7 +11,7 @@ use session_runtime::tier::embedded::LocalCache;
 use session_runtime::{CascadeStore, RouterExt, SessionRejection, TypedSession};
 use session_tests::instrumented::Instrumented;
 
-use crate::site::{Browser, Other, Reply, ShopSession, Site, keys, read, routes, visit};
+use crate::site::{Browser, Reply, ShopSession, Site, keys, read, routes, visit};
 
 fn assert_unavailable(reply: &Reply) {
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{reply:?}");
