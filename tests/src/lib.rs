@@ -13,3 +13,12 @@ pub mod pair;
 pub mod proxy;
 pub mod services;
 pub mod watched;
+
+/// The blocks of the crates' READMEs, compiled.
+#[cfg(doctest)]
+mod readmes {
+    #[doc = include_str!("../../session-macros/README.md")]
+    struct Macros;
+    #[doc = include_str!("../../session-runtime/README.md")]
+    struct Runtime;
+}
