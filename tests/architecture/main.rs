@@ -10,6 +10,7 @@
 )]
 
 mod imports;
+mod pages;
 mod planted;
 mod rules;
 mod source;
