@@ -12,3 +12,12 @@ pub mod instrumented;
 pub mod memory;
 pub mod proxy;
 pub mod services;
+
+/// The blocks of the crates' READMEs, compiled.
+#[cfg(doctest)]
+mod readmes {
+    #[doc = include_str!("../../session-macros/README.md")]
+    struct Macros;
+    #[doc = include_str!("../../session-runtime/README.md")]
+    struct Runtime;
+}
