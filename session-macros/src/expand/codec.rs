@@ -69,10 +69,9 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
                 #companion { #none #(#slots: #holders::with_default(&#static_idents),)* }
             }
 
-            fn open(
+            fn decode_fields(
                 __record: &#krate::__private::Record,
             ) -> ::core::result::Result<#companion, #krate::__private::OpenError> {
-                __record.refuse_newer(&__SCHEMA)?;
                 #older
                 #opening
                 ::core::result::Result::Ok(#companion {

@@ -84,7 +84,7 @@ fn session_impls(session: &Session<'_>) -> TokenStream {
             const SCHEMA: &'static #krate::__private::Schema = &#krate::__private::Schema::STUB;
             type Fields = #fields;
             fn with_defaults() -> #fields { ::core::unreachable!() }
-            fn open(
+            fn decode_fields(
                 _: &#krate::__private::Record,
             ) -> ::core::result::Result<#fields, #krate::__private::OpenError> {
                 ::core::unreachable!()

@@ -55,7 +55,15 @@ pub trait Session: Sized + 'static {
 
     /// The fields of a stored record, each upgraded to the current version.
     #[doc(hidden)]
-    fn open(record: &Record) -> Result<Self::Fields, OpenError>;
+    fn open(record: &Record) -> Result<Self::Fields, OpenError> {
+        record.check_schema(Self::SCHEMA)?;
+        Self::decode_fields(record)
+    }
+
+    /// As [`open`](Self::open), whatever the record's name: it may be that of a later version's struct, which names this
+    /// one as `previous`.
+    #[doc(hidden)]
+    fn decode_fields(record: &Record) -> Result<Self::Fields, OpenError>;
 
     /// The fields of a value that was converted from an earlier version's struct.
     #[doc(hidden)]

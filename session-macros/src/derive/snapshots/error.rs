@@ -53,7 +53,7 @@ const _: () = {
         fn with_defaults() -> ShopFields {
             ::core::unreachable!()
         }
-        fn open(
+        fn decode_fields(
             _: &::session_runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, ::session_runtime::__private::OpenError> {
             ::core::unreachable!()

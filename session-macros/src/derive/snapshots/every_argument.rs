@@ -192,10 +192,9 @@ const _: () = {
                 __history: runtime::__private::LazySlot::with_default(&__HISTORY_2),
             }
         }
-        fn open(
+        fn decode_fields(
             __record: &runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, runtime::__private::OpenError> {
-            __record.refuse_newer(&__SCHEMA)?;
             let mut __opening = runtime::__private::FieldCursor::new(&__SCHEMA, __record);
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::clone::Clone::clone(__record.bytes()),

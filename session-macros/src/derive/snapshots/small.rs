@@ -107,10 +107,9 @@ const _: () = {
                 __lines: ::session_runtime::__private::Slot::with_default(&__LINES_0),
             }
         }
-        fn open(
+        fn decode_fields(
             __record: &::session_runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, ::session_runtime::__private::OpenError> {
-            __record.refuse_newer(&__SCHEMA)?;
             let mut __opening = ::session_runtime::__private::FieldCursor::new(&__SCHEMA, __record);
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::clone::Clone::clone(__record.bytes()),
