@@ -21,11 +21,16 @@ pub(super) fn accessors(field: &Field<'_>) -> [String; 3] {
     } else {
         ""
     };
+    let sets = if field.privileged {
+        "; this rotates the session's secret even where the value stays the same, since the field is privileged"
+    } else {
+        ""
+    };
     match field.kind {
         Kind::Eager | Kind::Lazy => [
             format!("The field `{name}`{}.", properties(field)),
             format!("Borrows `{name}` mutably, to change it in place{rotates}."),
-            format!("Sets `{name}`{rotates}."),
+            format!("Sets `{name}`{sets}."),
         ],
         Kind::Flash => [
             format!("The messages in `{name}`{}.", properties(field)),

@@ -36,7 +36,7 @@ const _: () = {
         fn visits_mut(&mut self) -> &mut u64 {
             self.__visits.get_mut()
         }
-        #[doc = "Sets `visits`; a change rotates the session's secret, since the field is privileged."]
+        #[doc = "Sets `visits`; this rotates the session's secret even where the value stays the same, since the field is privileged."]
         #[inline]
         fn set_visits(&mut self, __value: u64) {
             self.__visits.set(__value)
