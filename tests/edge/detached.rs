@@ -93,19 +93,6 @@ async fn a_commit_that_failed_is_tried_again_by_the_next() {
 }
 
 #[tokio::test]
-async fn privileged_fields_cannot_be_written() {
-    let site = Site::new().await;
-    let mut browser = site.visitor().await;
-    let mut detached = lend(&site, &mut browser).await;
-    detached.set_user(Some(7));
-    assert!(matches!(detached.commit().await, Err(CommitError::Field { .. })));
-    assert_eq!(
-        site.get(&mut browser, "/read").await.json()["user"],
-        serde_json::Value::Null
-    );
-}
-
-#[tokio::test]
 async fn it_ends_with_its_session_and_with_its_secret() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use super::commit::commit_fields;
 use super::session::RequestSession;
 use crate::cascade::{Commit, CommitError, LoadError};
-use crate::session::{FieldError, OpenError, Session};
+use crate::session::{OpenError, Session};
 
 /// A session that outlives its request: [`TypedSession::into_detached`](crate::TypedSession::into_detached).
 ///
 /// It stands on what the browser showed with the request: after a login elsewhere, or some time after any other
-/// rotation, a commit answers [`CommitError::Gone`]. Privileged fields cannot be written here, since there is no
-/// response to carry the new secret. What is not committed is lost.
+/// rotation, a commit answers [`CommitError::Gone`]. Privileged fields are read-only here: there is no response to carry
+/// the new secret. What is not committed is lost.
 pub struct Detached<T: Session> {
-    fields: T::Fields,
+    fields: T::Detached,
     session: Arc<RequestSession>,
     /// Whether the session is its own, and no longer the request's.
     is_own: bool,
@@ -23,7 +23,7 @@ impl<T: Session> Detached<T> {
     pub(super) fn new(session: Arc<RequestSession>) -> Self {
         let fields = session.open::<T>().unwrap_or_else(|_| T::with_defaults());
         Self {
-            fields,
+            fields: T::into_detached(fields),
             session,
             is_own: false,
         }
@@ -41,8 +41,7 @@ impl<T: Session> Detached<T> {
                 session: T::SCHEMA.name,
             });
         }
-        self.refuse_privileged()?;
-        commit_fields::<T>(&mut self.fields, &self.session).await
+        commit_fields::<T>(T::detached_fields(&mut self.fields), &self.session).await
     }
 
     /// Shows what others have written meanwhile, with the changes that are not committed yet on top.
@@ -57,10 +56,10 @@ impl<T: Session> Detached<T> {
         };
         // Anew before the wait: should it fail, what was handed over is not handed over again.
         self.session
-            .stage_and_reopen::<T>(&mut self.fields)
+            .stage_and_reopen::<T>(T::detached_fields(&mut self.fields))
             .map_err(unreadable)?;
         self.session.reload().await?;
-        self.fields = self.session.open::<T>().map_err(unreadable)?;
+        *T::detached_fields(&mut self.fields) = self.session.open::<T>().map_err(unreadable)?;
         Ok(())
     }
 
@@ -77,30 +76,18 @@ impl<T: Session> Detached<T> {
             self.is_own = true;
         }
     }
-
-    fn refuse_privileged(&self) -> Result<(), CommitError> {
-        let Some(field) = self.session.privileged_change::<T>(&self.fields) else {
-            return Ok(());
-        };
-        let reason = "it is privileged, and a detached session has no response to carry the new secret";
-        let source = Arc::new(FieldError::new(T::SCHEMA.name, field, "write", reason));
-        Err(CommitError::Field {
-            session: T::SCHEMA.name,
-            source,
-        })
-    }
 }
 
 impl<T: Session> Deref for Detached<T> {
-    type Target = T::Fields;
+    type Target = T::Detached;
 
-    fn deref(&self) -> &T::Fields {
+    fn deref(&self) -> &T::Detached {
         &self.fields
     }
 }
 
 impl<T: Session> DerefMut for Detached<T> {
-    fn deref_mut(&mut self) -> &mut T::Fields {
+    fn deref_mut(&mut self) -> &mut T::Detached {
         &mut self.fields
     }
 }

@@ -199,12 +199,6 @@ impl RequestSession {
         Ok(())
     }
 
-    /// The name of a privileged field that was changed, here or in `fields`.
-    pub(super) fn privileged_change<T: Session>(&self, fields: &T::Fields) -> Option<&'static str> {
-        let changes = Changes::collect::<T>(fields).unwrap_or_default();
-        changes.privileged().or_else(|| self.lock().changes.privileged())
-    }
-
     pub(super) fn add_action(&self, actions: PendingActions) {
         let mut state = self.lock();
         // No response would carry the new secret, or take the cookie back.
