@@ -21,6 +21,8 @@ pub(crate) struct Session<'a> {
     pub(crate) input: &'a DeriveInput,
     /// The generated struct that holds the slots: `ShopFields`.
     pub(crate) companion: Ident,
+    /// The generated struct in which privileged fields are read-only: `ShopDetached`.
+    pub(crate) detached: Ident,
     pub(crate) name: String,
     pub(crate) name_lit: Option<LitStr>,
     pub(crate) version: u32,
@@ -39,6 +41,7 @@ impl<'a> Session<'a> {
         let mut session = Self {
             input,
             companion: format_ident!("{}Fields", input.ident.unraw(), span = input.ident.span()),
+            detached: format_ident!("{}Detached", input.ident.unraw(), span = input.ident.span()),
             name: kebab_case(&input.ident.unraw().to_string()),
             name_lit: None,
             version: 1,

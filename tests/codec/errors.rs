@@ -259,11 +259,18 @@ fn every_error() -> Vec<Box<dyn Error>> {
         Box::new(Later::open(&with_visits(b"\xf6")).map(drop).unwrap_err()),
         Box::new(Later::open(&with_visits(&[3])).map(drop).unwrap_err()),
         Box::new(Till::open(&edited_version(&small, 9)).map(drop).unwrap_err()),
+        Box::new(Till::open(&renamed(&small, "cart")).map(drop).unwrap_err()),
         Box::new(merge::reject(&three_way(&[0])).unwrap_err()),
         Box::new(merge::add::<u64>(&three_way(b"\xf6")).unwrap_err()),
         Box::new(merge::with::<Unwritable>(&three_way(&[7]), |_, _, ours| ours).unwrap_err()),
         Box::new(conflict.unwrap_err().source),
     ]
+}
+
+fn renamed(record: &Record, name: &str) -> Record {
+    let mut draft = record.draft();
+    draft.name = name;
+    draft.finish()
 }
 
 fn edited_version(record: &Record, version: u32) -> Record {

@@ -12,6 +12,7 @@ mod hostile;
 mod merge;
 mod meta;
 mod patch;
+mod privileged;
 mod properties;
 mod record;
 mod samples;

@@ -39,6 +39,20 @@ fn a_field_is_read_changed_and_replaced() {
 }
 
 #[test]
+fn a_detached_session_reads_all_fields_and_changes_those_that_are_not_privileged() {
+    let mut shop = Shop::with_defaults();
+    shop.set_user(Some(4_242));
+    let mut shop = Shop::into_detached(shop);
+    shop.lines_mut().push(Line { sku: "a".into() });
+    *shop.visits_mut() += 1;
+    shop.set_note(Some("note".into()));
+    assert_eq!((shop.visits(), shop.user()), (&1, &Some(4_242)));
+    assert_eq!(shop.snapshot().note.as_deref(), Some("note"));
+    assert_eq!(Shop::detached_fields(&mut shop).lines().len(), 1);
+    assert!(!format!("{shop:?}").contains("4242"));
+}
+
+#[test]
 fn a_snapshot_needs_no_clone() {
     let mut shop = Shop::with_defaults();
     shop.plain_mut().0 += 1;

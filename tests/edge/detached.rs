@@ -93,19 +93,6 @@ async fn a_failed_commit_is_retried_by_the_next_one() {
 }
 
 #[tokio::test]
-async fn privileged_fields_cannot_be_written() {
-    let site = Site::new().await;
-    let mut browser = site.visitor().await;
-    let mut detached = detach(&site, &mut browser).await;
-    detached.set_user(Some(7));
-    assert!(matches!(detached.commit().await, Err(CommitError::Field { .. })));
-    assert_eq!(
-        site.get(&mut browser, "/read").await.json()["user"],
-        serde_json::Value::Null
-    );
-}
-
-#[tokio::test]
 async fn it_is_gone_when_its_session_or_its_secret_is() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;

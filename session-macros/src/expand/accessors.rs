@@ -35,7 +35,8 @@ pub(crate) fn companion(session: &Session<'_>) -> TokenStream {
 
 /// `impl ShopFields`.
 pub(crate) fn accessors(session: &Session<'_>) -> TokenStream {
-    let methods = session.fields.iter().flat_map(|field| methods(session, field, false));
+    let fields = session.fields.iter();
+    let methods = fields.flat_map(|field| methods(session, field, Body::Access));
     let methods = methods.map(|(_, method)| method);
     inherent(session, methods, Some(&snapshot(session, &snapshot_value(session))))
 }
@@ -43,17 +44,22 @@ pub(crate) fn accessors(session: &Session<'_>) -> TokenStream {
 /// The accessors of a struct with errors: they have signatures but no bodies, since the companion holds nothing. Of two
 /// accessors with one name, only the first is generated.
 pub(crate) fn stub(session: &Session<'_>) -> TokenStream {
+    let methods = stub_methods(session);
+    let snapshot =
+        (!session.fields.iter().any(Field::is_unsized)).then(|| snapshot(session, &quote!(::core::unreachable!())));
+    inherent(session, methods.into_iter(), snapshot.as_ref())
+}
+
+/// Also those of [`detached`](super::detached) in a struct with errors: privileged fields are then no further error.
+pub(super) fn stub_methods(session: &Session<'_>) -> Vec<TokenStream> {
     let mut taken = HashSet::from(["snapshot".to_owned()]);
     // An unsized field can be borrowed, but neither set nor copied.
     let methods = session.fields.iter().flat_map(|field| {
         let count = if field.is_unsized() { 2 } else { 3 };
-        methods(session, field, true).into_iter().take(count)
+        methods(session, field, Body::Stub).into_iter().take(count)
     });
     let methods = methods.filter(|(name, _)| taken.insert(name.unraw().to_string()));
-    let methods = methods.map(|(_, method)| method);
-    let snapshot =
-        (!session.fields.iter().any(Field::is_unsized)).then(|| snapshot(session, &quote!(::core::unreachable!())));
-    inherent(session, methods, snapshot.as_ref())
+    methods.map(|(_, method)| method).collect()
 }
 
 fn inherent(
@@ -72,11 +78,22 @@ fn inherent(
     }
 }
 
+/// What an accessor does.
+#[derive(Clone, Copy)]
+pub(super) enum Body {
+    /// It accesses the slot.
+    Access,
+    /// It calls the accessor of the fields in a detached session.
+    Delegate,
+    /// Nothing: the struct has errors, so that there is no slot.
+    Stub,
+}
+
 /// What a field's accessors have in common.
 struct Method<'a> {
+    session: &'a Session<'a>,
     field: &'a Field<'a>,
-    /// Whether the struct has errors, so that there is no slot to access.
-    is_stub: bool,
+    body: Body,
 }
 
 /// How an accessor differs from the others of its field.
@@ -87,6 +104,8 @@ struct Accessor {
     is_fallible: bool,
     is_must_use: bool,
     signature: TokenStream,
+    /// The arguments after `self`.
+    arguments: TokenStream,
     body: TokenStream,
 }
 
@@ -98,27 +117,41 @@ impl Method<'_> {
             is_fallible,
             is_must_use,
             signature,
+            arguments,
             body,
         } = accessor;
         let (vis, forwarded) = (&self.field.syn.vis, forwarded_attrs::for_field(self.field));
         let blank = forwarded_attrs::has_comment(self.field).then(|| quote!(#[doc = ""]));
         let errors = is_fallible.then(|| errors_section(docs::LAZY_ERRORS));
         let must_use = is_must_use.then(|| quote!(#[must_use]));
-        let body = if self.is_stub {
-            quote!(::core::unreachable!())
-        } else {
-            body
+        let body = match self.body {
+            Body::Access => body,
+            Body::Delegate => quote!(self.__fields.#name(#arguments)),
+            Body::Stub => quote!(::core::unreachable!()),
+        };
+        let (hidden, bound) = match self.body {
+            Body::Delegate if self.field.privileged => (Some(quote!(#[doc(hidden)])), Some(self.unmet_bound())),
+            _ => (None, None),
         };
         let text = quote! {
             #[doc = #summary]
             #blank
             #(#forwarded)*
             #errors
+            #hidden
             #must_use
             #[inline]
-            #vis fn #name #signature { #body }
+            #vis fn #name #signature #bound { #body }
         };
         (name, text)
+    }
+
+    /// That a detached session carries a secret, which none does: without the method, rustc would find that of the
+    /// fields, and miss a `DerefMut`. With `for<'__a>` the bound is not trivial, and is only checked where the method is
+    /// called.
+    fn unmet_bound(&self) -> TokenStream {
+        let krate = self.session.krate();
+        quote!(where for<'__a> Self: #krate::__private::CarriesSecret)
     }
 }
 
@@ -132,7 +165,7 @@ fn errors_section(text: &str) -> TokenStream {
 }
 
 /// The accessors of one field, each with its name.
-fn methods(session: &Session<'_>, field: &Field<'_>, is_stub: bool) -> [(Ident, TokenStream); 3] {
+pub(super) fn methods(session: &Session<'_>, field: &Field<'_>, body: Body) -> [(Ident, TokenStream); 3] {
     // Behind a reference, a bare `dyn A + B` needs parentheses; that it has no size is reported elsewhere.
     let ty: &Type = match &field.syn.ty {
         ty @ Type::TraitObject(_) => &parse_quote!((#ty)),
@@ -142,7 +175,7 @@ fn methods(session: &Session<'_>, field: &Field<'_>, is_stub: bool) -> [(Ident, 
         Kind::Eager | Kind::Lazy => value_accessors(session, field, ty),
         Kind::Flash => flash_accessors(field, ty),
     };
-    let method = Method { field, is_stub };
+    let method = Method { session, field, body };
     accessors.map(|accessor| method.generate(accessor))
 }
 
@@ -168,6 +201,7 @@ fn value_accessors(session: &Session<'_>, field: &Field<'_>, ty: &Type) -> [Acce
             // A `Result` is `must_use` by itself.
             is_must_use: !is_lazy,
             signature: quote!((&self) -> #shared),
+            arguments: quote!(),
             body: quote!(self.#slot.get(#record)),
         },
         Accessor {
@@ -176,6 +210,7 @@ fn value_accessors(session: &Session<'_>, field: &Field<'_>, ty: &Type) -> [Acce
             is_fallible: is_lazy,
             is_must_use: false,
             signature: quote!((&mut self) -> #unique),
+            arguments: quote!(),
             body: quote!(self.#slot.get_mut(#record)),
         },
         Accessor {
@@ -184,6 +219,7 @@ fn value_accessors(session: &Session<'_>, field: &Field<'_>, ty: &Type) -> [Acce
             is_fallible: false,
             is_must_use: false,
             signature: quote!((&mut self, __value: #ty)),
+            arguments: quote!(__value),
             body: quote!(self.#slot.set(#record_and __value)),
         },
     ]
@@ -195,30 +231,28 @@ fn flash_accessors(field: &Field<'_>, ty: &Type) -> [Accessor; 3] {
     let ([get, push, take], [get_doc, push_doc, take_doc]) = (field.accessors(), docs::accessors(field));
     // A flash field is not a `Vec` only in a struct with errors.
     let item = ast::flash_item(ty).unwrap_or(ty);
-    let accessor = |name, summary, is_must_use, signature, body| Accessor {
+    let accessor = |name, summary, is_must_use| Accessor {
         name,
         summary,
         is_fallible: false,
         is_must_use,
-        signature,
-        body,
+        signature: quote!((&self) -> &#ty),
+        arguments: quote!(),
+        body: quote!(self.#slot.get()),
     };
     [
-        accessor(get, get_doc, true, quote!((&self) -> &#ty), quote!(self.#slot.get())),
-        accessor(
-            push,
-            push_doc,
-            false,
-            quote!((&mut self, __value: #item)),
-            quote!(self.#slot.push(__value)),
-        ),
-        accessor(
-            take,
-            take_doc,
-            false,
-            quote!((&mut self) -> #ty),
-            quote!(self.#slot.take()),
-        ),
+        accessor(get, get_doc, true),
+        Accessor {
+            signature: quote!((&mut self, __value: #item)),
+            arguments: quote!(__value),
+            body: quote!(self.#slot.push(__value)),
+            ..accessor(push, push_doc, false)
+        },
+        Accessor {
+            signature: quote!((&mut self) -> #ty),
+            body: quote!(self.#slot.take()),
+            ..accessor(take, take_doc, false)
+        },
     ]
 }
 

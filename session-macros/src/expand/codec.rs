@@ -8,7 +8,8 @@ use super::meta;
 use crate::ast::{Field, Kind, Session, Upgrade};
 
 pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
-    let (krate, ident, companion) = (session.krate(), &session.input.ident, &session.companion);
+    let (krate, ident) = (session.krate(), &session.input.ident);
+    let (companion, detached) = (&session.companion, &session.detached);
     let fields = session.stored_fields();
     let statics = (0..).zip(&fields).map(|(at, field)| field_static(session, at, field));
     let slots: Vec<_> = fields.iter().map(|field| field.slot()).collect();
@@ -37,21 +38,7 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
         .then(|| quote!(let mut __opening = #krate::__private::FieldCursor::new(&__SCHEMA, __record);));
     let none = quote!(record: ::core::default::Default::default(),);
     let send_sync = meta::send_sync_bounds(session);
-    let older = session.previous.as_ref().map(|_| {
-        quote! {
-            if __record.version() < __SCHEMA.version {
-                return ::core::result::Result::Ok(
-                    <Self as #krate::__private::Session>::from_value(__PREVIOUS.open(__record)?)?
-                );
-            }
-        }
-    });
-    let migrate_to_previous = session.previous.as_ref().map(|_| {
-        quote! {
-            const MIGRATE_TO_PREVIOUS: ::core::option::Option<#krate::__private::Migrate> =
-                ::core::option::Option::Some(__PREVIOUS.migrate());
-        }
-    });
+    let (older, migrate_to_previous) = previous(session).unzip();
     quote! {
         #(#statics)*
 
@@ -64,15 +51,15 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             const SCHEMA: &'static #krate::__private::Schema = &__SCHEMA;
             #migrate_to_previous
             type Fields = #companion;
+            type Detached = #detached;
 
             fn with_defaults() -> #companion {
                 #companion { #none #(#slots: #holders::with_default(&#static_idents),)* }
             }
 
-            fn open(
+            fn decode_fields(
                 __record: &#krate::__private::Record,
             ) -> ::core::result::Result<#companion, #krate::__private::OpenError> {
-                __record.refuse_newer(&__SCHEMA)?;
                 #older
                 #opening
                 ::core::result::Result::Ok(#companion {
@@ -94,6 +81,14 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
                 })
             }
 
+            fn into_detached(__fields: #companion) -> #detached {
+                #detached { __fields }
+            }
+
+            fn detached_fields(__detached: &mut #detached) -> &mut #companion {
+                &mut __detached.__fields
+            }
+
             fn record(__fields: &#companion) -> &[u8] {
                 &__fields.record
             }
@@ -109,6 +104,24 @@ pub(crate) fn codec(session: &Session<'_>) -> TokenStream {
             }
         }
     }
+}
+
+/// How `decode_fields` reads a record of an earlier version, and how one is migrated, where `previous` names its struct.
+fn previous(session: &Session<'_>) -> Option<(TokenStream, TokenStream)> {
+    session.previous.as_ref()?;
+    let krate = session.krate();
+    let older = quote! {
+        if __record.version() < __SCHEMA.version {
+            return ::core::result::Result::Ok(
+                <Self as #krate::__private::Session>::from_value(__PREVIOUS.open(__record)?)?
+            );
+        }
+    };
+    let migrate = quote! {
+        const MIGRATE_TO_PREVIOUS: ::core::option::Option<#krate::__private::Migrate> =
+            ::core::option::Option::Some(__PREVIOUS.migrate());
+    };
+    Some((older, migrate))
 }
 
 /// The only place that requires a field's type to implement serde's traits and to have a default, so that a missing one

@@ -13,6 +13,16 @@ pub(super) fn companion(session: &Session<'_>) -> String {
     )
 }
 
+/// Of the companion of a detached session.
+pub(super) fn detached(session: &Session<'_>) -> String {
+    let (ident, companion) = (session.input.ident.unraw(), &session.companion);
+    format!(
+        "The fields of a [`{ident}`] session that outlives its request.\n\n\
+         Reached through `Detached<{ident}>`, which dereferences to this struct. Fields are read as in [`{companion}`]. \
+         Privileged fields are read-only here: there is no response to carry the new secret."
+    )
+}
+
 /// One sentence for each accessor, in the order of [`Field::accessors`].
 pub(super) fn accessors(field: &Field<'_>) -> [String; 3] {
     let name = field.name();
@@ -21,11 +31,16 @@ pub(super) fn accessors(field: &Field<'_>) -> [String; 3] {
     } else {
         ""
     };
+    let sets = if field.privileged {
+        "; this rotates the session's secret even where the value stays the same, since the field is privileged"
+    } else {
+        ""
+    };
     match field.kind {
         Kind::Eager | Kind::Lazy => [
             format!("The field `{name}`{}.", properties(field)),
             format!("Borrows `{name}` mutably, to change it in place{rotates}."),
-            format!("Sets `{name}`{rotates}."),
+            format!("Sets `{name}`{sets}."),
         ],
         Kind::Flash => [
             format!("The messages in `{name}`{}.", properties(field)),

@@ -5,40 +5,46 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Generics, parse_quote};
 
-use super::{accessors, docs};
+use super::{accessors, detached, docs};
 use crate::ast::Session;
 
 /// The errors, and impls without bounds or bodies. They repeat the struct's generic parameters, which are an error by
 /// themselves, so that uses of a generic session cause no further ones.
 pub(crate) fn stubs(session: &Session<'_>, errors: &[syn::Error]) -> TokenStream {
     let errors = errors.iter().map(syn::Error::to_compile_error);
-    let companion = companion(session);
-    let accessors = accessors::stub(session);
+    let companions = companions(session);
+    let (accessors, detached) = (accessors::stub(session), detached::stub(session));
     let inherent = inherent(session);
     let session_impls = session_impls(session);
     quote! {
         #(#errors)*
 
-        #companion
+        #companions
 
         #[allow(unused, deprecated, clippy::all, clippy::pedantic)]
         const _: () = {
             #accessors
+            #detached
             #inherent
             #session_impls
         };
     }
 }
 
-/// It holds nothing, so that no field's type has to implement anything.
-fn companion(session: &Session<'_>) -> TokenStream {
+/// They hold nothing, so that no field's type has to implement anything.
+fn companions(session: &Session<'_>) -> TokenStream {
     let (ident, vis, companion) = (&session.input.ident, &session.input.vis, &session.companion);
-    let (doc, generics) = (docs::companion(session), &session.input.generics);
+    let (detached, generics) = (&session.detached, &session.input.generics);
+    let (doc, detached_doc) = (docs::companion(session), docs::detached(session));
     let (_, ty_generics, where_clause) = generics.split_for_impl();
     quote! {
         #[doc = #doc]
         #[allow(deprecated)]
         #vis struct #companion #generics (::core::marker::PhantomData<fn() -> #ident #ty_generics>) #where_clause;
+
+        #[doc = #detached_doc]
+        #[allow(deprecated)]
+        #vis struct #detached #generics (::core::marker::PhantomData<fn() -> #ident #ty_generics>) #where_clause;
     }
 }
 
@@ -66,7 +72,8 @@ fn inherent(session: &Session<'_>) -> TokenStream {
 
 /// `impl Session for Shop`, and `ServedBy` for every store.
 fn session_impls(session: &Session<'_>) -> TokenStream {
-    let (krate, ident, companion) = (session.krate(), &session.input.ident, &session.companion);
+    let (krate, ident) = (session.krate(), &session.input.ident);
+    let (companion, detached) = (&session.companion, &session.detached);
     let mut generics = session.input.generics.clone();
     // A trivial bound that does not hold is an error by itself. With `for<'__a>` it is not trivial, and is only checked
     // where the impl is used.
@@ -77,14 +84,15 @@ fn session_impls(session: &Session<'_>) -> TokenStream {
     served.params.push(parse_quote!(__S));
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let (served_generics, ..) = served.split_for_impl();
-    let fields = quote!(#companion #ty_generics);
+    let (fields, detached) = (quote!(#companion #ty_generics), quote!(#detached #ty_generics));
     quote! {
         impl #impl_generics #krate::__private::Session for #ident #ty_generics #where_clause {
             const TIERS: #krate::__private::Tiers = #krate::__private::Tiers::empty();
             const SCHEMA: &'static #krate::__private::Schema = &#krate::__private::Schema::STUB;
             type Fields = #fields;
+            type Detached = #detached;
             fn with_defaults() -> #fields { ::core::unreachable!() }
-            fn open(
+            fn decode_fields(
                 _: &#krate::__private::Record,
             ) -> ::core::result::Result<#fields, #krate::__private::OpenError> {
                 ::core::unreachable!()
@@ -93,6 +101,10 @@ fn session_impls(session: &Session<'_>) -> TokenStream {
                 ::core::unreachable!()
             }
             fn into_value(_: #fields) -> ::core::result::Result<Self, #krate::__private::FieldError> {
+                ::core::unreachable!()
+            }
+            fn into_detached(_: #fields) -> #detached { ::core::unreachable!() }
+            fn detached_fields<'__a>(_: &'__a mut #detached) -> &'__a mut #fields {
                 ::core::unreachable!()
             }
             fn record<'__a>(_: &'__a #fields) -> &'__a [u8] {

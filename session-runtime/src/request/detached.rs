@@ -4,31 +4,36 @@ use std::sync::Arc;
 
 use super::commit::{commit_fields, stage_and_reopen};
 use super::session::RequestSession;
+use super::state::PendingActions;
 use crate::cascade::{Commit, CommitError, LoadError};
-use crate::session::changes::Changes;
-use crate::session::{FieldError, OpenError, Session};
+use crate::session::{OpenError, Session};
 
 /// A session that outlives its request: [`TypedSession::into_detached`](crate::TypedSession::into_detached).
 ///
-/// It stands on what the browser showed with the request: after a login elsewhere, or some time after any other
-/// rotation, a commit answers [`CommitError::Gone`]. Privileged fields cannot be written here, since there is no
-/// response to carry the new secret. What is not committed is lost.
+/// It presents the token that the client had at the end of the request. After a sign-in elsewhere a commit is
+/// [`CommitError::Superseded`]; once the session has expired or was destroyed, or some time after another rotation, it is
+/// [`CommitError::Gone`]. Holding it does not keep the session alive: that takes a commit or a
+/// [`touch`](Self::touch). Privileged fields are read-only here: there is no response to carry the new secret. What is
+/// not committed is lost.
 pub struct Detached<T: Session> {
-    fields: T::Fields,
+    fields: T::Detached,
+    /// Which of the session's generations the fields belong to.
     generation: u32,
     session: Arc<RequestSession>,
     /// Whether the session is its own, and no longer the request's.
     is_own: bool,
+    is_touched: bool,
 }
 
 impl<T: Session> Detached<T> {
     pub(super) fn new(session: Arc<RequestSession>) -> Self {
         let (fields, generation) = session.open::<T>().unwrap_or_else(|_| (T::with_defaults(), 0));
         Self {
-            fields,
+            fields: T::into_detached(fields),
             generation,
             session,
             is_own: false,
+            is_touched: false,
         }
     }
 
@@ -44,8 +49,11 @@ impl<T: Session> Detached<T> {
                 session: T::SCHEMA.name,
             });
         }
-        self.refuse_privileged()?;
-        commit_fields::<T>(&mut self.fields, &mut self.generation, &self.session).await
+        if std::mem::take(&mut self.is_touched) {
+            self.session.add_action(PendingActions::TOUCH);
+        }
+        let fields = T::detached_fields(&mut self.fields);
+        commit_fields::<T>(fields, &mut self.generation, &self.session).await
     }
 
     /// Shows what others have written meanwhile, with the changes that are not committed yet on top.
@@ -58,11 +66,18 @@ impl<T: Session> Detached<T> {
             session: T::SCHEMA.name,
             source: Arc::new(source),
         };
+        let fields = T::detached_fields(&mut self.fields);
         // Before the wait: should it fail, what was staged is not staged again.
-        stage_and_reopen::<T>(&mut self.fields, &mut self.generation, &self.session).map_err(unreadable)?;
+        stage_and_reopen::<T>(fields, &mut self.generation, &self.session).map_err(unreadable)?;
         self.session.reload().await?;
-        (self.fields, self.generation) = self.session.open::<T>().map_err(unreadable)?;
+        (*T::detached_fields(&mut self.fields), self.generation) = self.session.open::<T>().map_err(unreadable)?;
         Ok(())
+    }
+
+    /// Renews the session with the next [`commit`](Self::commit), even where nothing is changed: its idle time begins
+    /// anew.
+    pub fn touch(&mut self) {
+        self.is_touched = true;
     }
 
     /// Whether there is no such session, or none any more.
@@ -78,31 +93,18 @@ impl<T: Session> Detached<T> {
             self.is_own = true;
         }
     }
-
-    fn refuse_privileged(&self) -> Result<(), CommitError> {
-        let changes = Changes::collect::<T>(&self.fields).unwrap_or_default();
-        let Some(field) = changes.privileged() else {
-            return Ok(());
-        };
-        let reason = "it is privileged, and a detached session has no response to carry the new secret";
-        let source = Arc::new(FieldError::new(T::SCHEMA.name, field, "write", reason));
-        Err(CommitError::Field {
-            session: T::SCHEMA.name,
-            source,
-        })
-    }
 }
 
 impl<T: Session> Deref for Detached<T> {
-    type Target = T::Fields;
+    type Target = T::Detached;
 
-    fn deref(&self) -> &T::Fields {
+    fn deref(&self) -> &T::Detached {
         &self.fields
     }
 }
 
 impl<T: Session> DerefMut for Detached<T> {
-    fn deref_mut(&mut self) -> &mut T::Fields {
+    fn deref_mut(&mut self) -> &mut T::Detached {
         &mut self.fields
     }
 }

@@ -15,7 +15,7 @@ use super::record::Draft;
 use super::schema::{FieldSpec, Schema};
 use super::slot::drop_quarantined;
 
-/// A changed field.
+/// A changed field, or a privileged one that was set to the value that it had.
 #[derive(Clone, Debug)]
 struct FieldChange {
     spec: &'static FieldSpec,
@@ -25,6 +25,9 @@ struct FieldChange {
     base: Option<Range<usize>>,
     /// Where in [`Changes::values`] its new value is.
     ours: Range<usize>,
+    /// Whether it is privileged and was set as a whole: it counts even if both values are the same, since signing in
+    /// again must rotate the secret.
+    is_deliberate: bool,
 }
 
 /// The changed fields of one session.
@@ -55,7 +58,8 @@ impl From<FieldError> for ChangeError {
 }
 
 impl Changes {
-    /// The changes in `fields` since they were opened, without fields that were touched but have their old value.
+    /// The changes in `fields` since they were opened, without fields that were touched but have their old value. A
+    /// privileged field that was set as a whole is kept even so, except in a new session, whose secret nobody has.
     pub fn collect<T: Session>(fields: &T::Fields) -> Result<Self, FieldError> {
         /// By how much a new value is assumed to be longer than the old one.
         const GROWTH: usize = 16;
@@ -81,7 +85,8 @@ impl Changes {
                 Some(base) => values.extend_from_slice(base),
                 None => (spec.default)(&mut values).map_err(cannot_encode)?,
             }
-            if values[ours.clone()] == values[ours.end..] {
+            let is_deliberate = spec.privileged && slot.is_set();
+            if values[ours.clone()] == values[ours.end..] && (!is_deliberate || record.is_empty()) {
                 values.truncate(start);
                 continue;
             }
@@ -91,29 +96,30 @@ impl Changes {
                 index,
                 base,
                 ours,
+                is_deliberate,
             });
         }
         Ok(Self { list, values })
     }
 
-    /// Whether nothing was changed.
+    /// Whether nothing was changed, and no privileged field set.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
-    /// How many fields were changed.
+    /// How many fields were changed, or are privileged and were set.
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// The name of a privileged field that was changed.
+    /// The name of a privileged field that was changed, or set to the value that it had.
     pub fn privileged(&self) -> Option<&'static str> {
         let mut specs = self.list.iter().map(|change| change.spec);
         specs.find(|spec| spec.privileged).map(|spec| spec.name)
     }
 
     /// Adds `later` changes of the same request, made after these or concurrently. A field that is back at its old value
-    /// is no longer a change. Leaves `self` unchanged on error.
+    /// is no longer a change, unless it is privileged and was set as a whole. Leaves `self` unchanged on error.
     pub fn stage(&mut self, schema: &'static Schema, later: Self) -> Result<(), ChangeError> {
         if self.is_empty() {
             *self = later;
@@ -127,6 +133,7 @@ impl Changes {
                 let theirs = Some(&values[earlier.ours.clone()]);
                 let merged = reconcile(schema, spec, base, theirs, ours)?;
                 earlier.ours = push_value(&mut values, &merged);
+                earlier.is_deliberate |= change.is_deliberate;
             } else {
                 let base = base.map(|base| push_value(&mut values, base));
                 let ours = push_value(&mut values, ours);
@@ -137,18 +144,13 @@ impl Changes {
         Ok(())
     }
 
-    /// Only the fields whose new value differs from the old one, and only the values in use: a session that is staged
-    /// again and again must not accumulate its earlier values.
+    /// Only the fields whose new value differs from the old one or was set deliberately, and only the values in use: a
+    /// session that is staged again and again must not accumulate its earlier values.
     fn prune_noops(&self) -> Self {
         let mut kept = Self::default();
         for change in &self.list {
-            let (base, ours) = (self.base(change), self.ours(change));
-            let mut default = Vec::new();
-            let is_noop = match base {
-                Some(base) => base == ours,
-                None => (change.spec.default)(&mut default).is_ok() && default == ours,
-            };
-            if !is_noop {
+            if change.is_deliberate || !self.is_noop(change) {
+                let (base, ours) = (self.base(change), self.ours(change));
                 let ours = push_value(&mut kept.values, ours);
                 let base = base.map(|base| push_value(&mut kept.values, base));
                 kept.list.push(FieldChange { base, ours, ..*change });
@@ -157,7 +159,17 @@ impl Changes {
         kept
     }
 
-    /// Applies the changes to a record, merging each field that another writer has changed since.
+    fn is_noop(&self, change: &FieldChange) -> bool {
+        let (base, ours) = (self.base(change), self.ours(change));
+        let mut default = Vec::new();
+        match base {
+            Some(base) => base == ours,
+            None => (change.spec.default)(&mut default).is_ok() && default == ours,
+        }
+    }
+
+    /// Applies the changes to a record, merging each field that another writer has changed since. A field that was set to
+    /// the value that it had, and has still, is not written.
     pub fn apply<'a>(&'a self, schema: &'static Schema, draft: &mut Draft<'a>) -> Result<(), ChangeError> {
         draft.reserve(self.list.len());
         let (record, mut missing) = (draft.from(), 0);
@@ -168,6 +180,9 @@ impl Changes {
             let theirs = at.ok().and_then(|at| record.bytes().get(record.value_range(at)?));
             let (base, ours) = (self.base(change), self.ours(change));
             let value = if base == theirs {
+                if change.is_deliberate && self.is_noop(change) {
+                    continue;
+                }
                 Cow::Borrowed(ours)
             } else {
                 reconcile(schema, spec, base, theirs, ours)?

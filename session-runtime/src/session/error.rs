@@ -86,6 +86,10 @@ enum Kind {
         stored: u32,
         known: u32,
     },
+    Foreign {
+        session: &'static str,
+        stored: Box<str>,
+    },
     Field(FieldError),
 }
 
@@ -95,18 +99,26 @@ impl OpenError {
         Self(Kind::Newer { session, stored, known })
     }
 
+    /// The record belongs to the session called `stored`.
+    #[cold]
+    pub(crate) fn foreign(session: &'static str, stored: &str) -> Self {
+        let stored = stored.into();
+        Self(Kind::Foreign { session, stored })
+    }
+
     /// The session's name.
     pub fn session(&self) -> &'static str {
         match &self.0 {
-            Kind::Newer { session, .. } => session,
+            Kind::Newer { session, .. } | Kind::Foreign { session, .. } => session,
             Kind::Field(error) => error.session(),
         }
     }
 
-    /// The field that cannot be decoded or upgraded; `None` where the whole record is of a newer version.
+    /// The field that cannot be decoded or upgraded; `None` where the whole record is of a newer version, or another
+    /// session's.
     pub fn field(&self) -> Option<&'static str> {
         match &self.0 {
-            Kind::Newer { .. } => None,
+            Kind::Newer { .. } | Kind::Foreign { .. } => None,
             Kind::Field(error) => Some(error.field()),
         }
     }
@@ -114,6 +126,11 @@ impl OpenError {
     /// Whether a newer binary wrote the record: then this binary is the one to be replaced.
     pub fn is_newer(&self) -> bool {
         matches!(self.0, Kind::Newer { .. })
+    }
+
+    /// Whether the record belongs to a session of another name: then two structs share a cookie or a key.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self.0, Kind::Foreign { .. })
     }
 }
 
@@ -125,6 +142,12 @@ impl fmt::Display for OpenError {
                 "session `{session}`: the record has version {stored}, written by a newer binary; this one knows up to version \
                  {known}: deploy the newer binary here too"
             ),
+            Kind::Foreign { session, stored } => write!(
+                f,
+                "the record belongs to the session `{}`, not to `{session}`: two structs share a cookie or a key; give them \
+                 different names with `#[session(name = \"...\")]`",
+                stored.escape_debug()
+            ),
             Kind::Field(error) => error.fmt(f),
         }
     }
@@ -133,7 +156,7 @@ impl fmt::Display for OpenError {
 impl Error for OpenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
-            Kind::Newer { .. } => None,
+            Kind::Newer { .. } | Kind::Foreign { .. } => None,
             Kind::Field(error) => error.source(),
         }
     }

@@ -13,6 +13,12 @@ use crate::cbor;
 
 /// The record as the current version of the session writes it.
 pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError> {
+    record.check_schema(T::SCHEMA)?;
+    migrate_any_name::<T>(record)
+}
+
+/// As [`migrate`], whatever the record's name: it may be that of a later version's struct.
+fn migrate_any_name<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError> {
     let schema = T::SCHEMA;
     if record.is_written_by(schema) && !schema.fields.iter().any(|spec| spec.default_on_invalid) {
         return Ok(Cow::Borrowed(record));
@@ -22,7 +28,7 @@ pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError
         Some(migrate) if record.version() < schema.version => migrate(record)?,
         _ => Cow::Borrowed(record),
     };
-    let fields = T::open(&before)?;
+    let fields = T::decode_fields(&before)?;
     let opened = T::record(&fields);
     let mut draft = before.draft();
     for (index, spec) in schema.fields.iter().enumerate() {
@@ -43,7 +49,7 @@ pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError
         schema.obsolete_names().for_each(|name| draft.remove(name));
     }
     schema.removed.iter().for_each(|name| draft.remove(*name));
-    (draft.version, draft.fingerprint) = (schema.version, schema.fingerprint);
+    (draft.name, draft.version, draft.fingerprint) = (schema.name, schema.version, schema.fingerprint);
     Ok(Cow::Owned(draft.finish()))
 }
 
@@ -72,8 +78,8 @@ impl<T> Previous<T> {
         );
         Self {
             schema: P::SCHEMA,
-            migrate: migrate::<P>,
-            open: |record| Ok(T::from(P::into_value(P::open(record)?)?)),
+            migrate: migrate_any_name::<P>,
+            open: |record| Ok(T::from(P::into_value(P::decode_fields(record)?)?)),
         }
     }
 

@@ -36,12 +36,16 @@ impl Schema {
         previous: None,
     };
 
+    /// The structs of the versions before, newest first.
+    pub(super) fn earlier(&self) -> impl Iterator<Item = &'static Schema> + use<> {
+        std::iter::successors(self.previous, |schema| schema.previous)
+    }
+
     /// The names of fields that a record of an earlier version may have and this version does not: removed fields,
     /// earlier names, and fields that only earlier structs have.
     pub fn obsolete_names(&self) -> impl Iterator<Item = &'static str> + use<'_> {
         let own = |name: &&str| !self.fields.iter().any(|field| field.name == *name);
-        let earlier = std::iter::successors(self.previous, |schema| schema.previous);
-        earlier
+        self.earlier()
             .flat_map(|schema| schema.fields.iter().map(|field| field.name))
             .filter(own)
             .chain(self.fields.iter().flat_map(|field| field.was).copied())

@@ -109,3 +109,72 @@ fn an_error_in_an_earlier_struct_names_its_field() {
     assert_eq!((error.session(), error.field()), ("cart", Some("count")));
     assert_eq!(first, before);
 }
+
+#[derive(Session)]
+#[session(name = "basket", version = 4, previous = Cart)]
+#[cascade(datastore)]
+struct Basket {
+    lines: BTreeMap<String, u32>,
+}
+
+impl From<Cart> for Basket {
+    fn from(old: Cart) -> Self {
+        Self { lines: old.lines }
+    }
+}
+
+#[test]
+fn a_record_under_the_name_of_a_previous_struct_is_read_and_renamed() {
+    let first = written::<CartV1>(&CartV1::with_defaults());
+    Basket::open(&first).unwrap();
+    let migrated = migrate::<Basket>(&first).unwrap();
+    assert_eq!((migrated.name(), migrated.version()), ("basket", 4));
+    Basket::open(&migrated).unwrap();
+}
+
+#[test]
+fn a_record_of_an_earlier_version_may_already_have_the_later_name() {
+    let mut first = CartV1::with_defaults();
+    first.set_skus(vec!["a".into()]);
+    first.set_count(1);
+    let first = edited(&written::<CartV1>(&first), |draft| draft.name = "basket");
+    assert_eq!(
+        Basket::open(&first).unwrap().lines(),
+        &BTreeMap::from([("a".into(), 1)])
+    );
+    assert_eq!(migrate::<Basket>(&first).unwrap().name(), "basket");
+}
+
+#[test]
+fn a_record_of_another_session_is_refused_by_name() {
+    /// The same fields as the latest cart, so that its records have the same fingerprint.
+    #[derive(Session)]
+    #[session(name = "till", version = 3)]
+    #[cascade(datastore)]
+    struct Till {
+        lines: BTreeMap<String, u32>,
+        #[session(lazy)]
+        total: u32,
+        note: Option<String>,
+    }
+    let till = written::<Till>(&Till::with_defaults());
+    let errors = [
+        Cart::open(&till).unwrap_err(),
+        migrate::<Cart>(&till).unwrap_err(),
+        Basket::open(&edited(&till, |draft| draft.version = 9)).unwrap_err(),
+        CartV1::open(&till).unwrap_err(),
+    ];
+    for error in &errors {
+        assert!(error.is_foreign() && !error.is_newer());
+        assert_eq!(error.field(), None);
+    }
+    assert_eq!(errors[0].session(), "cart");
+    assert_eq!(
+        errors[0].to_string(),
+        "the record belongs to the session `till`, not to `cart`: two structs share a cookie or a key; give them different \
+         names with `#[session(name = \"...\")]`"
+    );
+    // A name that only a later struct has is foreign to an earlier one.
+    let basket = written::<Basket>(&Basket::with_defaults());
+    assert!(Cart::open(&basket).unwrap_err().is_foreign());
+}

@@ -9,6 +9,9 @@ struct Shop {
 #[doc = "The fields of a [`Shop`] session, with their accessors.\n\nReached through `TypedSession<Shop>`, which dereferences to this struct."]
 #[allow(deprecated)]
 struct ShopFields(::core::marker::PhantomData<fn() -> Shop>);
+#[doc = "The fields of a [`Shop`] session that outlives its request.\n\nReached through `Detached<Shop>`, which dereferences to this struct. Fields are read as in [`ShopFields`]. Privileged fields are read-only here: there is no response to carry the new secret."]
+#[allow(deprecated)]
+struct ShopDetached(::core::marker::PhantomData<fn() -> Shop>);
 #[allow(unused, deprecated, clippy::all, clippy::pedantic)]
 const _: () = {
     #[allow(dead_code)]
@@ -35,6 +38,36 @@ const _: () = {
             ::core::unreachable!()
         }
     }
+    #[allow(dead_code)]
+    impl ShopDetached {
+        #[doc = "The field `visits`."]
+        #[must_use]
+        #[inline]
+        fn visits(&self) -> &u64 {
+            ::core::unreachable!()
+        }
+        #[doc = "Borrows `visits` mutably, to change it in place."]
+        #[inline]
+        fn visits_mut(&mut self) -> &mut u64 {
+            ::core::unreachable!()
+        }
+        #[doc = "Sets `visits`."]
+        #[inline]
+        fn set_visits(&mut self, __value: u64) {
+            ::core::unreachable!()
+        }
+    }
+    impl ::core::ops::Deref for ShopDetached {
+        type Target = ShopFields;
+        fn deref(&self) -> &Self::Target {
+            ::core::unreachable!()
+        }
+    }
+    impl ::core::fmt::Debug for ShopDetached {
+        fn fmt(&self, _: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            ::core::unreachable!()
+        }
+    }
     impl Shop {
         const TIERS: ::session_runtime::__private::Tiers = ::session_runtime::__private::Tiers::empty();
     }
@@ -50,10 +83,11 @@ const _: () = {
         const TIERS: ::session_runtime::__private::Tiers = ::session_runtime::__private::Tiers::empty();
         const SCHEMA: &'static ::session_runtime::__private::Schema = &::session_runtime::__private::Schema::STUB;
         type Fields = ShopFields;
+        type Detached = ShopDetached;
         fn with_defaults() -> ShopFields {
             ::core::unreachable!()
         }
-        fn open(
+        fn decode_fields(
             _: &::session_runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, ::session_runtime::__private::OpenError> {
             ::core::unreachable!()
@@ -62,6 +96,12 @@ const _: () = {
             ::core::unreachable!()
         }
         fn into_value(_: ShopFields) -> ::core::result::Result<Self, ::session_runtime::__private::FieldError> {
+            ::core::unreachable!()
+        }
+        fn into_detached(_: ShopFields) -> ShopDetached {
+            ::core::unreachable!()
+        }
+        fn detached_fields<'__a>(_: &'__a mut ShopDetached) -> &'__a mut ShopFields {
             ::core::unreachable!()
         }
         fn record<'__a>(_: &'__a ShopFields) -> &'__a [u8] {

@@ -22,6 +22,11 @@ struct ShopFields {
     #[doc(hidden)]
     __history: runtime::__private::LazySlot<String>,
 }
+#[doc = "The fields of a [`Shop`] session that outlives its request.\n\nReached through `Detached<Shop>`, which dereferences to this struct. Fields are read as in [`ShopFields`]. Privileged fields are read-only here: there is no response to carry the new secret."]
+struct ShopDetached {
+    #[doc(hidden)]
+    __fields: ShopFields,
+}
 const _: () = {
     #[allow(dead_code)]
     impl ShopFields {
@@ -36,7 +41,7 @@ const _: () = {
         fn visits_mut(&mut self) -> &mut u64 {
             self.__visits.get_mut()
         }
-        #[doc = "Sets `visits`; a change rotates the session's secret, since the field is privileged."]
+        #[doc = "Sets `visits`; this rotates the session's secret even where the value stays the same, since the field is privileged."]
         #[inline]
         fn set_visits(&mut self, __value: u64) {
             self.__visits.set(__value)
@@ -106,6 +111,65 @@ const _: () = {
             );
             __debug.field("history", &self.__history);
             __debug.finish()
+        }
+    }
+    #[allow(dead_code)]
+    impl ShopDetached {
+        #[doc = "Borrows `visits` mutably, to change it in place; a change rotates the session's secret, since the field is privileged."]
+        #[doc(hidden)]
+        #[inline]
+        fn visits_mut(&mut self) -> &mut u64
+        where
+            for<'__a> Self: runtime::__private::CarriesSecret,
+        {
+            self.__fields.visits_mut()
+        }
+        #[doc = "Sets `visits`; this rotates the session's secret even where the value stays the same, since the field is privileged."]
+        #[doc(hidden)]
+        #[inline]
+        fn set_visits(&mut self, __value: u64)
+        where
+            for<'__a> Self: runtime::__private::CarriesSecret,
+        {
+            self.__fields.set_visits(__value)
+        }
+        #[doc = "Adds a message to `type`, to be read once."]
+        #[inline]
+        fn push_notices(&mut self, __value: String) {
+            self.__fields.push_notices(__value)
+        }
+        #[doc = "Takes all messages out of `type`."]
+        #[inline]
+        fn take_notices(&mut self) -> Vec<String> {
+            self.__fields.take_notices()
+        }
+        #[doc = "Borrows `history` mutably, to change it in place."]
+        #[doc = ""]
+        #[doc = "# Errors"]
+        #[doc = ""]
+        #[doc = "If the stored bytes do not decode; they are left as they are."]
+        #[inline]
+        fn history_mut(&mut self) -> ::core::result::Result<&mut String, runtime::__private::FieldError> {
+            self.__fields.history_mut()
+        }
+        #[doc = "Sets `history`."]
+        #[inline]
+        fn set_history(&mut self, __value: String) {
+            self.__fields.set_history(__value)
+        }
+    }
+    #[automatically_derived]
+    impl ::core::ops::Deref for ShopDetached {
+        type Target = ShopFields;
+        #[inline]
+        fn deref(&self) -> &ShopFields {
+            &self.__fields
+        }
+    }
+    #[automatically_derived]
+    impl ::core::fmt::Debug for ShopDetached {
+        fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            ::core::fmt::Debug::fmt(&self.__fields, __f)
         }
     }
     static __SCHEMA: runtime::__private::Schema = runtime::__private::Schema {
@@ -184,6 +248,7 @@ const _: () = {
         const TIERS: runtime::__private::Tiers = Shop::TIERS;
         const SCHEMA: &'static runtime::__private::Schema = &__SCHEMA;
         type Fields = ShopFields;
+        type Detached = ShopDetached;
         fn with_defaults() -> ShopFields {
             ShopFields {
                 record: ::core::default::Default::default(),
@@ -192,10 +257,9 @@ const _: () = {
                 __history: runtime::__private::LazySlot::with_default(&__HISTORY_2),
             }
         }
-        fn open(
+        fn decode_fields(
             __record: &runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, runtime::__private::OpenError> {
-            __record.refuse_newer(&__SCHEMA)?;
             let mut __opening = runtime::__private::FieldCursor::new(&__SCHEMA, __record);
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::clone::Clone::clone(__record.bytes()),
@@ -218,6 +282,12 @@ const _: () = {
                 visits: __fields.__visits.into_value(),
                 history: __fields.__history.into_value(&__fields.record)?,
             })
+        }
+        fn into_detached(__fields: ShopFields) -> ShopDetached {
+            ShopDetached { __fields }
+        }
+        fn detached_fields(__detached: &mut ShopDetached) -> &mut ShopFields {
+            &mut __detached.__fields
         }
         fn record(__fields: &ShopFields) -> &[u8] {
             &__fields.record

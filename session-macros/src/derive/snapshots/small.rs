@@ -13,6 +13,11 @@ pub struct ShopFields {
     #[doc(hidden)]
     __lines: ::session_runtime::__private::Slot<Vec<Line>>,
 }
+#[doc = "The fields of a [`Shop`] session that outlives its request.\n\nReached through `Detached<Shop>`, which dereferences to this struct. Fields are read as in [`ShopFields`]. Privileged fields are read-only here: there is no response to carry the new secret."]
+pub struct ShopDetached {
+    #[doc(hidden)]
+    __fields: ShopFields,
+}
 const _: () = {
     #[allow(dead_code)]
     impl ShopFields {
@@ -59,6 +64,37 @@ const _: () = {
             __debug.finish()
         }
     }
+    #[allow(dead_code)]
+    impl ShopDetached {
+        #[doc = "Borrows `lines` mutably, to change it in place."]
+        #[doc = ""]
+        #[doc = " What is in the cart."]
+        #[inline]
+        pub fn lines_mut(&mut self) -> &mut Vec<Line> {
+            self.__fields.lines_mut()
+        }
+        #[doc = "Sets `lines`."]
+        #[doc = ""]
+        #[doc = " What is in the cart."]
+        #[inline]
+        pub fn set_lines(&mut self, __value: Vec<Line>) {
+            self.__fields.set_lines(__value)
+        }
+    }
+    #[automatically_derived]
+    impl ::core::ops::Deref for ShopDetached {
+        type Target = ShopFields;
+        #[inline]
+        fn deref(&self) -> &ShopFields {
+            &self.__fields
+        }
+    }
+    #[automatically_derived]
+    impl ::core::fmt::Debug for ShopDetached {
+        fn fmt(&self, __f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            ::core::fmt::Debug::fmt(&self.__fields, __f)
+        }
+    }
     static __SCHEMA: ::session_runtime::__private::Schema = ::session_runtime::__private::Schema {
         name: "shop",
         version: 1u32,
@@ -101,16 +137,16 @@ const _: () = {
         const TIERS: ::session_runtime::__private::Tiers = Shop::TIERS;
         const SCHEMA: &'static ::session_runtime::__private::Schema = &__SCHEMA;
         type Fields = ShopFields;
+        type Detached = ShopDetached;
         fn with_defaults() -> ShopFields {
             ShopFields {
                 record: ::core::default::Default::default(),
                 __lines: ::session_runtime::__private::Slot::with_default(&__LINES_0),
             }
         }
-        fn open(
+        fn decode_fields(
             __record: &::session_runtime::__private::Record,
         ) -> ::core::result::Result<ShopFields, ::session_runtime::__private::OpenError> {
-            __record.refuse_newer(&__SCHEMA)?;
             let mut __opening = ::session_runtime::__private::FieldCursor::new(&__SCHEMA, __record);
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::clone::Clone::clone(__record.bytes()),
@@ -127,6 +163,12 @@ const _: () = {
             ::core::result::Result::Ok(Shop {
                 lines: __fields.__lines.into_value(),
             })
+        }
+        fn into_detached(__fields: ShopFields) -> ShopDetached {
+            ShopDetached { __fields }
+        }
+        fn detached_fields(__detached: &mut ShopDetached) -> &mut ShopFields {
+            &mut __detached.__fields
         }
         fn record(__fields: &ShopFields) -> &[u8] {
             &__fields.record

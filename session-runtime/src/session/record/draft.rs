@@ -10,6 +10,8 @@ use crate::session::meta::Meta;
 /// A record that is to replace another one.
 pub struct Draft<'a> {
     from: &'a Record,
+    /// The schema's name.
+    pub name: &'a str,
     /// The schema's version.
     pub version: u32,
     /// The schema's fingerprint.
@@ -32,6 +34,7 @@ impl<'a> Draft<'a> {
     pub(super) fn new(from: &'a Record) -> Self {
         Self {
             from,
+            name: from.name(),
             version: from.version,
             fingerprint: from.fingerprint,
             meta: from.meta.clone(),
@@ -95,7 +98,10 @@ impl<'a> Draft<'a> {
     pub(crate) fn write(&self) -> Record {
         /// What one more nonce, and longer heads, may add.
         const GROWTH: usize = 32;
-        let (mut count, mut len) = (self.from.entries.len(), self.from.bytes.len() + GROWTH);
+        let (mut count, mut len) = (
+            self.from.entries.len(),
+            self.from.bytes.len() + GROWTH + self.name.len(),
+        );
         for Edit { name, at, value } in &self.edits {
             count = count + usize::from(value.is_some()) - usize::from(at.is_ok());
             let old = at.ok().and_then(|at| self.from.value_range(at));
@@ -103,10 +109,11 @@ impl<'a> Draft<'a> {
             len += name.len() + value.as_ref().map_or(0, |value| value.len());
         }
         let header = Header {
+            name: self.name,
             version: self.version,
             fingerprint: self.fingerprint,
             meta: &self.meta,
-            ..self.from.header()
+            meta_tail: (self.from.meta_tail.count, self.from.unknown_meta()),
         };
         let mut writer = Writer::new(&header, count, len);
         let mut next = 0;
@@ -129,6 +136,7 @@ impl fmt::Debug for Draft<'_> {
         let names: Vec<_> = self.edits.iter().map(|edit| &edit.name).collect();
         f.debug_struct("Draft")
             .field("from", self.from)
+            .field("name", &self.name)
             .field("version", &self.version)
             .field("fingerprint", &self.fingerprint)
             .field("meta", &self.meta)

@@ -124,9 +124,12 @@ impl Record {
         (self.version, self.fingerprint) == (schema.version, schema.fingerprint)
     }
 
-    /// An error where a newer binary than the schema's wrote the record.
-    #[doc(hidden)]
-    pub fn refuse_newer(&self, schema: &Schema) -> Result<(), OpenError> {
+    /// An error where the record belongs to a session of another name, or where a newer binary than the schema's wrote it.
+    pub(in crate::session) fn check_schema(&self, schema: &Schema) -> Result<(), OpenError> {
+        let name = self.slice(&self.name);
+        if name != schema.name.as_bytes() && !schema.earlier().any(|earlier| earlier.name.as_bytes() == name) {
+            return Err(OpenError::foreign(schema.name, self.name()));
+        }
         if self.version > schema.version {
             return Err(OpenError::newer(schema.name, self.version, schema.version));
         }

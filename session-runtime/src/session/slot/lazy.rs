@@ -89,6 +89,7 @@ impl<T> LazySlot<T> {
         self.slot = OnceLock::from(Box::new(Slot {
             base: self.range.take().map_or(Base::None, Base::Stored),
             touched: true,
+            set: true,
             ..Slot::new(self.field, value)
         }));
     }
@@ -131,6 +132,10 @@ impl<T> fmt::Debug for LazySlot<T> {
 impl<T> AnySlot for LazySlot<T> {
     fn is_touched(&self) -> bool {
         self.slot.get().is_some_and(|slot| slot.is_touched())
+    }
+
+    fn is_set(&self) -> bool {
+        self.slot.get().is_some_and(|slot| slot.is_set())
     }
 
     fn base<'a>(&'a self, record: &'a [u8]) -> Option<&'a [u8]> {

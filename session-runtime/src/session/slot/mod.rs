@@ -24,6 +24,9 @@ pub trait AnySlot {
     /// Whether the value may differ from [`base`](Self::base), because it was borrowed mutably, set, or taken.
     fn is_touched(&self) -> bool;
 
+    /// Whether the value was replaced as a whole: that is a write even where the new value is the old one.
+    fn is_set(&self) -> bool;
+
     /// The bytes of the value when the record was opened, as the current version encodes it; `None` where the record had
     /// no such field, or one that does not decode.
     fn base<'a>(&'a self, record: &'a [u8]) -> Option<&'a [u8]>;
@@ -47,6 +50,7 @@ pub struct Slot<T: 'static> {
     base: Base,
     stored: bool,
     touched: bool,
+    set: bool,
     quarantined: Option<Box<QuarantinedField>>,
 }
 
@@ -73,6 +77,7 @@ impl<T> Slot<T> {
             base: Base::None,
             stored: true,
             touched: false,
+            set: false,
             quarantined: None,
         }
     }
@@ -91,6 +96,7 @@ impl<T> Slot<T> {
     /// Replaces the value.
     pub fn set(&mut self, value: T) {
         self.touched = true;
+        self.set = true;
         self.value = value;
     }
 
@@ -133,6 +139,10 @@ impl<T> fmt::Debug for Slot<T> {
 impl<T> AnySlot for Slot<T> {
     fn is_touched(&self) -> bool {
         self.touched
+    }
+
+    fn is_set(&self) -> bool {
+        self.set
     }
 
     fn base<'a>(&'a self, record: &'a [u8]) -> Option<&'a [u8]> {
