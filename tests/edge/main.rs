@@ -13,6 +13,7 @@ mod detached;
 mod embedded;
 mod expiry;
 mod explicit_commits;
+mod extractors;
 mod failures;
 mod hostile;
 mod leaks;
