@@ -109,7 +109,7 @@ impl RequestSession {
         let outcome = match plan {
             Ok(plan) => {
                 self.store
-                    .with_commit_timeout(self.schema.name, self.execute(plan))
+                    .with_commit_timeout(self.schema.name, Box::pin(self.execute(plan)))
                     .await
             }
             Err(error) => Err(error),

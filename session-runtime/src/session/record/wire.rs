@@ -1,13 +1,14 @@
 //! How a record is written and read.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{Entry, MetaTail, Record, order};
 use crate::cbor::head::{push_array, push_bytes, push_map, push_text, push_uint, string_len};
 use crate::cbor::{DecodeError, Reader};
-use crate::session::meta::{Meta, Millis, NONCES, Nonce, Nonces, SecretHash};
+use crate::session::meta::{Meta, Millis, NONCES, Nonce, Nonces, SecretHash, millis};
 
 const SELF_DESCRIBED: u64 = 55799;
 const EMBEDDED: u64 = 24;
@@ -15,8 +16,13 @@ const EMBEDDED: u64 = 24;
 const EMBEDDED_HEAD: [u8; 2] = [0xd8, 0x18];
 /// The format of records that this crate writes.
 const FORMAT: u64 = 1;
-/// How many entries of `meta` this crate knows. A later format may append more.
+/// How many entries of `meta` are in every record.
 const META_LEN: usize = 7;
+/// How many more this crate knows: `idle` and `persistent`. A newer one may append further ones.
+const OPTIONAL_META: usize = 2;
+const FALSE: u8 = 0xf4;
+const TRUE: u8 = 0xf5;
+const NULL: u8 = 0xf6;
 /// [`SELF_DESCRIBED`], an array of six, [`FORMAT`].
 const BEGINNING: [u8; 5] = [0xd9, 0xd9, 0xf7, 0x86, 0x01];
 
@@ -78,8 +84,16 @@ impl Writer {
         push_uint(&mut out, header.version.into());
         push_long(&mut out, header.fingerprint);
         let (unknown, bytes) = header.meta_tail;
-        push_array(&mut out, META_LEN + unknown);
+        let optional = if unknown > 0 {
+            OPTIONAL_META
+        } else {
+            header.meta.optional_len()
+        };
+        push_array(&mut out, META_LEN + optional + unknown);
         header.meta.append(&mut out);
+        if optional > 0 {
+            header.meta.append_optional(optional, &mut out);
+        }
         let start = out.len();
         out.extend_from_slice(bytes);
         let meta_tail = MetaTail {
@@ -157,14 +171,15 @@ impl Record {
         let name = last_read(&reader, name.as_bytes());
         let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
         let fingerprint = reader.uint()?;
-        let Some(unknown) = reader.array()?.checked_sub(META_LEN) else {
+        let Some(more) = reader.array()?.checked_sub(META_LEN) else {
             return Err(RecordErrorKind::Range("the number of its meta entries").into());
         };
-        let meta = Meta::read(&mut reader)?;
-        let meta_tail = if unknown == 0 {
+        let mut meta = Meta::read(&mut reader)?;
+        let meta_tail = if more == 0 {
             MetaTail::default()
         } else {
-            MetaTail::read(&mut reader, unknown)?
+            meta.read_optional(&mut reader, more.min(OPTIONAL_META))?;
+            MetaTail::read(&mut reader, more.saturating_sub(OPTIONAL_META))?
         };
         let count = reader.map()?;
         // A field takes at least four bytes: the heads of name, tag and value.
@@ -234,7 +249,7 @@ fn push_long(out: &mut Vec<u8>, value: u64) {
 }
 
 impl Meta {
-    /// Appends the entries, without the head of their array.
+    /// Appends the entries that are in every record, without the head of their array.
     fn append(&self, out: &mut Vec<u8>) {
         for time in [self.created, self.renewed, self.deadline] {
             push_long(out, time.0);
@@ -252,7 +267,47 @@ impl Meta {
         }
     }
 
-    /// Reads the entries that are known, without the head of their array.
+    /// How many of the optional entries are written, where no others follow.
+    fn optional_len(&self) -> usize {
+        match (self.idle, self.persistent) {
+            (None, None) => 0,
+            (Some(_), None) => 1,
+            (_, Some(_)) => 2,
+        }
+    }
+
+    /// Appends so many of the optional entries.
+    #[cold]
+    fn append_optional(&self, count: usize, out: &mut Vec<u8>) {
+        match self.idle {
+            Some(idle) => push_uint(out, millis(idle)),
+            None => out.push(NULL),
+        }
+        if count > 1 {
+            out.push(match self.persistent {
+                Some(true) => TRUE,
+                Some(false) => FALSE,
+                None => NULL,
+            });
+        }
+    }
+
+    /// Reads so many of the optional entries.
+    #[cold]
+    fn read_optional(&mut self, reader: &mut Reader<'_>, count: usize) -> Result<(), RecordError> {
+        if !reader.skip_prefix(&[NULL]) {
+            self.idle = Some(Duration::from_millis(reader.uint()?));
+        }
+        if count > 1 && !reader.skip_prefix(&[NULL]) {
+            self.persistent = Some(reader.skip_prefix(&[TRUE]));
+            if self.persistent == Some(false) && !reader.skip_prefix(&[FALSE]) {
+                return Err(RecordErrorKind::Range("whether it is persistent").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the entries that are in every record, without the head of their array.
     #[inline]
     fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
         let created = Millis(reader.uint()?);
@@ -281,6 +336,8 @@ impl Meta {
             previous,
             commits,
             nonces,
+            idle: None,
+            persistent: None,
         })
     }
 }
