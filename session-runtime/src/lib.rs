@@ -75,7 +75,8 @@ pub use cascade::{
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "axum")]
 pub use edge::{
-    CookieOptions, RouterExt, SameSite, SessionLayer, SessionRejection, SessionService, SessionState, StatefulRouterExt,
+    CookieError, CookieOptions, RouterExt, SameSite, SessionLayer, SessionRejection, SessionService, SessionState,
+    StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
 pub use request::{Detached, TypedSession};

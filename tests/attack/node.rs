@@ -1,4 +1,4 @@
-//! One process of the attack: the sessions of `session_tests::attack`, on the tiers that the environment names.
+//! One node of the attack as a process: `session_tests::attack`, on the tiers of the environment.
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;

@@ -1,11 +1,12 @@
-//! One cart of ten fields, in and out of bytes: this codec beside its peers. `cargo bench -p session-tests --bench codec`
+//! Encoding and decoding of a cart of ten fields, compared with other libraries:
+//! `cargo bench -p session-tests --bench codec`.
 //!
-//! `fields` is what a session does (each field on its own), `whole` the struct at once. Compare within one run.
+//! `fields` encodes each field separately, as a session does, and `whole` the whole struct. Compare within one run only.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "a benchmark that cannot go on has nothing to say"
+    reason = "a benchmark that fails has no result"
 )]
 
 mod cart;
@@ -22,7 +23,7 @@ fn main() {
     divan::main();
 }
 
-/// Calls `$call!(field)` for each of the ten.
+/// Calls `$call!(field)` for each field.
 macro_rules! each_field {
     ($call:ident) => {
         $call!(user);
@@ -80,7 +81,7 @@ fn from_fields(bytes: &[Vec<u8>; 10]) -> Cart {
     }
 }
 
-/// Measures what one way of encoding costs.
+/// Measures one way of encoding.
 fn measure(bencher: Bencher<'_, '_>, encode: impl Fn(&Cart) -> Vec<u8> + Sync) {
     let cart = cart();
     bencher.bench(|| encode(black_box(&cart)));

@@ -1,7 +1,7 @@
-//! The paths of a request through the codec, on a session of ten fields, beside its peers on the same cart:
-//! `cargo bench -p session-tests --bench hot`. Compare within one run.
+//! A request's use of the codec on a session of ten fields, compared with other libraries on the same cart:
+//! `cargo bench -p session-tests --bench hot`. Compare within one run only.
 
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to say")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails has no result")]
 
 mod cart;
 mod tower;
@@ -18,7 +18,7 @@ fn main() {
     divan::main();
 }
 
-/// A request that opens the stored cart, reads one field, changes it and writes the cart back.
+/// Opens the stored cart, changes one field, and writes the cart back.
 #[divan::bench_group(sample_count = 500, sample_size = 64)]
 mod open_change_one_write {
     use super::{Bencher, Cart, Eager, Lazy, Record, Session, black_box, cart, commit, stored, stored_lazy, tower};
@@ -81,7 +81,7 @@ mod open_change_one_write {
     }
 }
 
-/// From the stored bytes to every field's value.
+/// Decodes every field of the stored bytes.
 #[divan::bench_group(sample_count = 500, sample_size = 64)]
 mod decode_all {
     use super::{Bencher, Cart, Eager, Record, Session, black_box, cart, stored, tower};
@@ -112,12 +112,12 @@ mod decode_all {
     }
 }
 
-/// Every field changed, to the bytes to be stored: collected, made in the record, the record written.
+/// Encodes the changes to every field, applies them to the record, and writes the record.
 #[divan::bench_group(sample_count = 500, sample_size = 64)]
 mod encode_all {
     use super::{Bencher, Changes, Eager, black_box, cart, changed, commit, tower};
 
-    /// Up to the encoded values, compared with those that were loaded.
+    /// Encodes the values, and compares them with those that were loaded.
     #[divan::bench]
     fn ours_values(bencher: Bencher<'_, '_>) {
         let (_, fields) = changed();
@@ -153,14 +153,14 @@ mod encode_all {
     }
 }
 
-/// A request that looks and changes nothing: what the commit costs.
+/// The commit of a session that was read and not changed.
 #[divan::bench(sample_count = 500, sample_size = 64)]
 fn nothing_changed(bencher: Bencher<'_, '_>) {
     let fields = Eager::open(&Record::decode(&stored()).unwrap()).unwrap();
     bencher.bench(|| Changes::collect::<Eager>(black_box(&fields)).unwrap().is_empty());
 }
 
-/// The parts of `open_change_one_write::ours_lazy`.
+/// The steps of `open_change_one_write::ours_lazy`.
 #[divan::bench_group(sample_count = 500, sample_size = 64)]
 mod parts {
     use super::{Bencher, Changes, Lazy, Record, Session, black_box, stored_lazy};

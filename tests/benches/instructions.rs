@@ -1,11 +1,11 @@
-//! The paths whose instructions are counted: `.ci/instructions` runs this under callgrind, a path at a time.
+//! Code paths whose instructions are counted: `.ci/instructions` runs each of them under callgrind.
 //!
-//! The MAC is not among them: SHA-256 takes the instructions that the processor has.
+//! The MAC is not counted, since SHA-256 uses the instructions that the processor has.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "a program that is counted, and gives up where it cannot go on"
+    reason = "a benchmark that fails has no result"
 )]
 
 mod cart;
@@ -20,7 +20,7 @@ use session_runtime::__private::session::changes::Changes;
 use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
 
-/// How often a path is counted. `.ci/instructions` divides by it.
+/// How often a path is run. `.ci/instructions` divides by it.
 const ROUNDS: u32 = 1000;
 
 fn main() -> ExitCode {
@@ -51,12 +51,12 @@ fn main() -> ExitCode {
             let bytes = cached();
             count(|| {
                 let Some(Item::Value { record, .. }) = item::decode(black_box(&bytes)) else {
-                    unreachable!("it was written as a value")
+                    unreachable!("the cached item is a value")
                 };
                 drop(black_box(Lazy::open(&record)));
             });
         }
-        // Cargo runs it without a path when all benchmarks are run.
+        // Cargo passes no path when it runs all benchmarks.
         "" | "--bench" => {}
         other => {
             eprintln!("there is no path `{other}`");
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Runs a path a few times, so that what is done once is done, and then where it is counted.
+/// Runs a path a few times uncounted, for its one-time initialization, and then counted.
 fn count(mut path: impl FnMut()) {
     for _ in 0..3 {
         path();
@@ -74,7 +74,7 @@ fn count(mut path: impl FnMut()) {
     counted(&mut path);
 }
 
-/// Callgrind counts what happens in here.
+/// Callgrind counts the instructions in this function.
 #[inline(never)]
 fn counted(path: &mut dyn FnMut()) {
     for _ in 0..ROUNDS {

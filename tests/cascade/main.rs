@@ -3,3 +3,4 @@
 
 mod attack;
 mod round_trips;
+mod taken_keys;

@@ -1,28 +1,24 @@
-//! What a request costs, counted on the wire to a real memcached and at the durable tier, through the whole edge.
+//! What a request costs: round trips to a real memcached, counted on the wire, and calls of the durable tier.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{Request, Response, StatusCode};
 use axum::routing::{get, post};
-use bytes::Bytes;
-use session_runtime::tier::embedded::LocalFile;
 use session_runtime::tier::memcache::Memcache;
-use session_runtime::tier::{DurableTier, Stored, TierError, Version, Write};
 use session_runtime::{CascadeStore, KeyRing, RouterExt, Session, TypedSession};
+use session_tests::instrumented::{Control, Instrumented};
+use session_tests::memory::MemoryStore;
 use session_tests::proxy::Proxy;
 use session_tests::services::memcached::Memcached;
-use tempfile::TempDir;
 use tower::ServiceExt;
 
-/// Longer than a busy machine takes for anything here.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// More than any call takes on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Session)]
 #[session(name = "counted", version = 1)]
@@ -35,62 +31,18 @@ struct Counted {
     user: Option<u64>,
 }
 
-/// The embedded file, with its calls counted.
-#[derive(Clone)]
-struct CountedFile {
-    file: LocalFile,
-    reads: Arc<AtomicU64>,
-    writes: Arc<AtomicU64>,
-}
-
-impl CountedFile {
-    fn counts(&self) -> (u64, u64) {
-        (self.reads.load(Ordering::SeqCst), self.writes.load(Ordering::SeqCst))
-    }
-}
-
-impl DurableTier for CountedFile {
-    fn name(&self) -> &'static str {
-        "counted-file"
-    }
-
-    async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        self.file.read(key).await
-    }
-
-    async fn insert(&self, key: &str, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        self.file.insert(key, value, expires_at).await
-    }
-
-    async fn update(&self, key: &str, base: Version, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        self.file.update(key, base, value, expires_at).await
-    }
-
-    async fn delete(&self, key: &str, base: Version) -> Result<Write, TierError> {
-        self.writes.fetch_add(1, Ordering::SeqCst);
-        self.file.delete(key, base).await
-    }
-
-    async fn purge_expired(&self, now: SystemTime, limit: usize) -> Result<usize, TierError> {
-        self.file.purge_expired(now, limit).await
-    }
-}
-
-/// What something cost.
+/// What a request cost.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Cost {
     /// Bursts of bytes to memcached, and from it: a round trip is one of each.
     cache: (u64, u64),
-    durable_reads: u64,
-    durable_writes: u64,
+    durable_reads: usize,
+    durable_writes: usize,
 }
 
 const NOTHING: Cost = cost(0, 0, 0);
 
-const fn cost(round_trips: u64, durable_reads: u64, durable_writes: u64) -> Cost {
+const fn cost(round_trips: u64, durable_reads: usize, durable_writes: usize) -> Cost {
     Cost {
         cache: (round_trips, round_trips),
         durable_reads,
@@ -116,29 +68,23 @@ impl fmt::Debug for Cost {
 struct Site {
     nodes: [(Router, CascadeStore); 2],
     proxy: Proxy,
-    durable: CountedFile,
+    durable: Control,
     cookie: Option<String>,
     _server: Memcached,
-    _dir: TempDir,
 }
 
 impl Site {
-    /// None where there is no memcached.
+    /// `None` where memcached is not installed.
     async fn open() -> Option<Self> {
         let server = Memcached::start()?;
         let proxy = Proxy::start(server.address()).await;
-        let dir = TempDir::new().unwrap();
-        let durable = CountedFile {
-            file: LocalFile::open(dir.path().join("s.redb")).unwrap(),
-            reads: Arc::default(),
-            writes: Arc::default(),
-        };
+        let (tier, durable) = Instrumented::new(MemoryStore::default());
         let keys = KeyRing::random().unwrap();
         let node = async || {
             let cache = Memcache::connect([proxy.address().to_string()]).unwrap();
             let store = CascadeStore::builder(keys.clone())
-                .memcache(cache.with_timeout(PATIENCE).with_connect_timeout(PATIENCE))
-                .datastore(durable.clone())
+                .memcache(cache.with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT))
+                .datastore(tier.clone())
                 .build()
                 .await
                 .unwrap();
@@ -151,28 +97,23 @@ impl Site {
             durable,
             cookie: None,
             _server: server,
-            _dir: dir,
         })
     }
 
-    fn spent(&self) -> Cost {
-        let (durable_reads, durable_writes) = self.durable.counts();
+    fn bursts(&self) -> (u64, u64) {
         let (sent, received) = (self.proxy.to_server().counts(), self.proxy.to_client().counts());
-        Cost {
-            cache: (sent.reads, received.reads),
-            durable_reads,
-            durable_writes,
-        }
+        (sent.reads, received.reads)
     }
 
-    /// Sends a request to a node, and waits for what goes on beside it; what it cost, and whether it set a cookie.
+    /// Sends a request to a node, and waits for its background work: what both cost, and whether a cookie was set.
     async fn send(&mut self, node: usize, method: &str, path: &str) -> (Cost, bool) {
         let (router, store) = &self.nodes[node];
         let mut request = Request::builder().method(method).uri(path);
         if let Some(cookie) = &self.cookie {
             request = request.header(COOKIE, cookie);
         }
-        let before = self.spent();
+        self.durable.take_calls();
+        let before = self.bursts();
         let response = router
             .clone()
             .oneshot(request.body(Body::empty()).unwrap())
@@ -180,19 +121,25 @@ impl Site {
             .unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{method} {path}");
         store.drain().await;
-        let after = self.spent();
-        let given = cookie_of(&response);
-        let is_given = given.is_some();
-        self.cookie = given.or(self.cookie.take());
+        let after = self.bursts();
+        let (reads, writes): (Vec<_>, Vec<_>) = self
+            .durable
+            .take_calls()
+            .into_iter()
+            .partition(|(call, _)| *call == "read");
+        let sum = |calls: Vec<(_, usize)>| calls.into_iter().map(|(_, count)| count).sum();
         let cost = Cost {
-            cache: (after.cache.0 - before.cache.0, after.cache.1 - before.cache.1),
-            durable_reads: after.durable_reads - before.durable_reads,
-            durable_writes: after.durable_writes - before.durable_writes,
+            cache: (after.0 - before.0, after.1 - before.1),
+            durable_reads: sum(reads),
+            durable_writes: sum(writes),
         };
-        (cost, is_given)
+        let cookie = cookie_of(&response);
+        let is_set = cookie.is_some();
+        self.cookie = cookie.or(self.cookie.take());
+        (cost, is_set)
     }
 
-    /// A session that both nodes have seen, in the cache and in the durable tier.
+    /// Creates a session that is in both tiers, and that both nodes have read.
     async fn warm(&mut self) {
         self.send(0, "POST", "/visit").await;
         self.send(0, "GET", "/").await;
@@ -249,23 +196,23 @@ async fn a_read_that_hits_costs_one_round_trip_and_no_durable_call() {
     for node in [0, 1, 0] {
         assert_eq!(site.send(node, "GET", "/").await, (cost(1, 0, 0), false), "node {node}");
     }
-    // The second look within one request is free.
+    // A second load within one request is free.
     assert_eq!(site.send(0, "GET", "/twice").await, (cost(1, 0, 0), false));
-    // A write leaves the cache full: the other node's next read hits.
+    // A write fills the cache: the other node's next read hits.
     site.send(0, "POST", "/visit").await;
     assert_eq!(site.send(1, "GET", "/").await, (cost(1, 0, 0), false));
 }
 
 #[tokio::test]
-async fn a_clean_request_writes_nothing() {
+async fn an_unchanged_session_is_not_written() {
     let Some(mut site) = Site::open().await else { return };
-    // Before there is a session at all.
+    // A new session.
     assert_eq!(site.send(0, "GET", "/untouched").await, (NOTHING, false));
     assert_eq!(site.send(0, "GET", "/").await, (NOTHING, false));
     assert_eq!(site.send(0, "POST", "/touch").await, (NOTHING, false));
     site.warm().await;
     assert_eq!(site.send(0, "GET", "/untouched").await, (NOTHING, false));
-    // A borrow that leaves the bytes as they were is no change: only the load is paid for.
+    // A field that is borrowed and left as it was is no change: the request costs its load.
     assert_eq!(site.send(0, "POST", "/touch").await, (cost(1, 0, 0), false));
     assert_eq!(site.send(1, "GET", "/").await, (cost(1, 0, 0), false));
 }
@@ -289,7 +236,7 @@ async fn a_write_costs_one_durable_call_and_four_round_trips() {
 async fn a_creation_costs_one_durable_call_and_the_first_read_fills_the_cache() {
     let Some(mut site) = Site::open().await else { return };
     assert_eq!(site.send(0, "POST", "/visit").await, (cost(0, 0, 1), true));
-    // Look, lease, look again, fill.
+    // Get, add a lease, get again, fill.
     assert_eq!(site.send(1, "GET", "/").await, (cost(4, 1, 0), false));
     assert_eq!(site.send(0, "GET", "/").await, (cost(1, 0, 0), false));
 }

@@ -186,7 +186,7 @@ fn meta_that_is_too_short_or_not_all_there_is_refused() {
         let bytes = [&stored[..head], claimed, &stored[head + 1..]].concat();
         decode(bytes.into()).unwrap_err();
     }
-    let deep = [0x81; 60_000];
+    let deep = vec![0x81; 60_000];
     let hostile: [&[u8]; 7] = [
         b"\x5b\xff\xff\xff\xff\xff\xff\xff\xff", // a string longer than the record
         b"\x9b\x7f\xff\xff\xff\xff\xff\xff\xff", // an array longer than the record

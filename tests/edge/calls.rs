@@ -1,11 +1,11 @@
-//! What each kind of request asks of the tiers, counted.
+//! The calls to the tiers that each kind of request makes.
 
 use axum::http::Method;
 
 use crate::site::{Browser, Site};
 
 #[tokio::test]
-async fn a_session_nobody_changed_costs_nothing() {
+async fn an_unchanged_new_session_costs_no_call() {
     let site = Site::new().await;
     let mut browser = Browser::default();
     let reply = site.get(&mut browser, "/read").await;
@@ -17,7 +17,7 @@ async fn a_session_nobody_changed_costs_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_without_a_session_asks_nobody_whatever_its_cookie() {
+async fn a_handler_without_a_session_causes_no_call() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.get(&mut browser, "/nothing").await.assert_no_cookie();
@@ -25,14 +25,14 @@ async fn a_request_without_a_session_asks_nobody_whatever_its_cookie() {
 }
 
 #[tokio::test]
-async fn to_create_is_one_durable_call() {
+async fn a_creation_is_one_durable_call() {
     let site = Site::new().await;
     let reply = site.post(&mut Browser::default(), "/visit").await;
     assert_eq!(reply.visits(), 1);
     assert!(reply.cookie().starts_with("__Host-shop="));
     site.settle().await;
-    assert_eq!(site.durable.calls(), [("insert", 1)]);
-    assert_eq!(site.cache.calls(), []);
+    assert_eq!(site.durable.take_calls(), [("insert", 1)]);
+    assert_eq!(site.cache.take_calls(), []);
 }
 
 #[tokio::test]
@@ -40,18 +40,18 @@ async fn the_first_read_fills_the_cache_and_the_next_is_one_call_to_it() {
     let site = Site::new().await;
     let mut browser = Browser::default();
     site.post(&mut browser, "/visit").await;
-    site.forget_calls();
+    site.reset_calls();
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
     site.settle().await;
-    assert_eq!(site.durable.calls(), [("read", 1)]);
-    assert_eq!(site.cache.calls(), [("add", 1), ("get", 2), ("swap", 1)]);
+    assert_eq!(site.durable.take_calls(), [("read", 1)]);
+    assert_eq!(site.cache.take_calls(), [("add", 1), ("get", 2), ("swap", 1)]);
 
     let reply = site.get(&mut browser, "/read").await;
     assert_eq!((reply.visits(), reply.is_new()), (1, false));
     reply.assert_no_cookie();
     site.settle().await;
-    assert_eq!(site.cache.calls(), [("get", 1)]);
-    assert_eq!(site.durable.calls(), []);
+    assert_eq!(site.cache.take_calls(), [("get", 1)]);
+    assert_eq!(site.durable.take_calls(), []);
 }
 
 #[tokio::test]
@@ -62,22 +62,28 @@ async fn a_write_after_a_hit_is_four_cache_calls_and_one_durable() {
     assert_eq!(reply.visits(), 2);
     reply.assert_no_cookie();
     site.settle().await;
-    assert_eq!(site.durable.calls(), [("update", 1)]);
-    assert_eq!(site.cache.calls(), [("get", 2), ("swap", 2)]);
+    assert_eq!(site.durable.take_calls(), [("update", 1)]);
+    assert_eq!(site.cache.take_calls(), [("get", 2), ("swap", 2)]);
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
-    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+    assert_eq!(
+        (site.cache.take_calls(), site.durable.take_calls()),
+        (vec![("get", 1)], vec![])
+    );
 }
 
 #[tokio::test]
-async fn fields_left_as_they_were_are_no_write() {
+async fn fields_that_are_borrowed_and_unchanged_are_not_written() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.post(&mut browser, "/touch").await.assert_no_cookie();
-    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+    assert_eq!(
+        (site.cache.take_calls(), site.durable.take_calls()),
+        (vec![("get", 1)], vec![])
+    );
 }
 
 #[tokio::test]
-async fn no_tier_is_asked_about_a_cookie_that_this_server_never_gave_out() {
+async fn a_cookie_that_the_server_did_not_sign_causes_no_call() {
     let site = Site::new().await;
     let browser = site.visitor().await;
     let (name, value) = ("__Host-shop", browser.value());
@@ -108,11 +114,11 @@ async fn no_tier_is_asked_about_a_cookie_that_this_server_never_gave_out() {
         assert!(site.send(Method::GET, "/read", Some(cookie)).await.is_new(), "{cookie}");
     }
     site.assert_untouched();
-    // The forged cookie's bearer gets a session of its own.
+    // A client with a forged cookie gets a new session.
     let reply = site
         .send(Method::POST, "/visit", Some(&format!("{name}={forged}")))
         .await;
     assert_eq!(reply.visits(), 1);
-    assert!(!reply.cookie().contains(&value[..20]), "the foreign id is not adopted");
-    assert_eq!(site.durable.calls(), [("insert", 1)]);
+    assert!(!reply.cookie().contains(&value[..20]), "the forged id is not used");
+    assert_eq!(site.durable.take_calls(), [("insert", 1)]);
 }

@@ -1,4 +1,4 @@
-//! Clients that hang up, and handlers that do not wait.
+//! Clients that disconnect, and handlers that do not await their commits.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use session_runtime::{Commit, CommitError, Session, TypedSession};
-use session_tests::watched::{Control, Gate};
+use session_runtime::{Commit, CommitError, TypedSession};
+use session_tests::instrumented::{Control, Gate};
 use tower::ServiceExt;
 
-use crate::site::{Browser, Here, Site, request};
+use crate::site::{Browser, Other, ShopSession, Site, request};
 
 #[tokio::test]
-async fn the_commit_is_done_before_the_first_byte_of_the_response() {
+async fn the_commit_ends_before_the_first_byte_of_the_response() {
     let site = Site::new().await;
     let browser = site.visitor().await;
-    let streaming = |mut shop: Here| async move {
+    let streaming = |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         Body::from("streamed").into_response()
     };
@@ -30,7 +30,7 @@ async fn the_commit_is_done_before_the_first_byte_of_the_response() {
     let mut response = std::pin::pin!(response);
     tokio::select! {
         biased;
-        _ = &mut response => panic!("the response is there before its commit"),
+        _ = &mut response => panic!("the response came before its commit"),
         () = gate.reached() => {}
     }
     gate.release();
@@ -38,8 +38,8 @@ async fn the_commit_is_done_before_the_first_byte_of_the_response() {
     assert_eq!(site.get(&mut browser.clone(), "/read").await.visits(), 2);
 }
 
-/// Sends a request, and hangs up when the gate has been reached.
-async fn hang_up(site: &Site, path: &str, browser: &Browser, gate: &Gate) {
+/// Sends a request, and disconnects when the gate is reached.
+async fn disconnect_at(site: &Site, path: &str, browser: &Browser, gate: &Gate) {
     let response = site
         .app
         .clone()
@@ -52,7 +52,7 @@ async fn hang_up(site: &Site, path: &str, browser: &Browser, gate: &Gate) {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_does_not_cut_a_commit() {
+async fn a_disconnect_does_not_cancel_a_commit() {
     for is_applied in [false, true] {
         let site = Site::new().await;
         let mut browser = site.visitor().await;
@@ -62,19 +62,19 @@ async fn a_client_that_hangs_up_does_not_cut_a_commit() {
             Control::block
         };
         let gate = block(&site.cache, "swap");
-        hang_up(&site, "/visit", &browser, &gate).await;
+        disconnect_at(&site, "/visit", &browser, &gate).await;
         gate.release();
         site.settle().await;
-        site.forget_calls();
+        site.reset_calls();
         assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
-        assert_eq!(site.durable.calls(), [], "the cache was settled too");
+        assert_eq!(site.durable.take_calls(), [], "the cache was settled too");
     }
     for call in ["update", "delete"] {
         let site = Site::new().await;
         let mut browser = site.visitor().await;
         let gate = site.durable.block(call);
         let path = if call == "update" { "/visit" } else { "/logout" };
-        hang_up(&site, path, &browser, &gate).await;
+        disconnect_at(&site, path, &browser, &gate).await;
         gate.release();
         site.settle().await;
         let reply = site.get(&mut browser, "/read").await;
@@ -82,60 +82,59 @@ async fn a_client_that_hangs_up_does_not_cut_a_commit() {
     }
 }
 
-#[derive(Session)]
-#[session(name = "other", version = 1)]
-#[cascade(datastore)]
-struct Other {
-    visits: u64,
-}
-
 #[tokio::test]
-async fn nor_does_it_cost_the_second_session_of_the_request_its_commit() {
+async fn a_disconnect_does_not_cancel_the_commit_of_a_second_session() {
     let site = Site::new().await;
-    let handler = |mut shop: Here, mut other: TypedSession<Other>| async move {
+    let handler = |mut shop: ShopSession, mut other: TypedSession<Other>| async move {
         *shop.visits_mut() += 1;
         *other.visits_mut() += 1;
     };
     let app = site.serving(Router::new().route("/", post(handler)));
     let gate = site.durable.block("insert");
-    hang_up(&app, "/", &Browser::default(), &gate).await;
+    disconnect_at(&app, "/", &Browser::default(), &gate).await;
     gate.release();
     site.settle().await;
     assert_eq!(site.records.keys().len(), 2);
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_on_the_handler_changes_nothing() {
+async fn a_disconnect_during_the_handler_changes_nothing() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let gate = Gate::new();
     let handler = {
         let gate = gate.clone();
-        move |mut shop: Here| async move {
+        move |mut shop: ShopSession| async move {
             *shop.visits_mut() += 1;
             shop.destroy();
             gate.pass().await;
         }
     };
     let app = site.serving(Router::new().route("/", post(handler)));
-    hang_up(&app, "/", &browser, &gate).await;
+    disconnect_at(&app, "/", &browser, &gate).await;
     site.settle().await;
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
 }
 
+/// Begins a commit, and stops awaiting it when its durable write is blocked.
+async fn begin_commit(shop: &mut ShopSession, durable: &Control) -> Gate {
+    let gate = durable.block("update");
+    tokio::select! {
+        biased;
+        _ = shop.commit() => panic!("the commit was not blocked"),
+        () = gate.reached() => {}
+    }
+    gate
+}
+
 #[tokio::test]
-async fn a_commit_that_the_handler_does_not_wait_for_is_made_once() {
+async fn a_commit_that_the_handler_does_not_await_is_applied_once() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let durable = site.durable.clone();
-    let handler = move |mut shop: Here| async move {
+    let handler = move |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
-        let gate = durable.block("update");
-        tokio::select! {
-            biased;
-            _ = shop.commit() => panic!("nothing was blocked"),
-            () = gate.reached() => {}
-        }
+        let gate = begin_commit(&mut shop, &durable).await;
         *shop.visits_mut() += 1;
         gate.release();
     };
@@ -144,22 +143,16 @@ async fn a_commit_that_the_handler_does_not_wait_for_is_made_once() {
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 3);
 }
 
-/// It may fail when nobody waits any more; then the response says so.
 #[tokio::test]
-async fn a_failure_that_the_handler_did_not_wait_for_is_not_lost() {
+async fn a_failure_that_the_handler_does_not_await_is_reported_by_the_response() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let (logged_out, durable) = (site.clone(), site.durable.clone());
     let cookie = browser.clone();
     let other = site.node(|builder| builder).await;
-    let handler = move |mut shop: Here| async move {
+    let handler = move |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
-        let gate = durable.block("update");
-        tokio::select! {
-            biased;
-            _ = shop.commit() => panic!("nothing was blocked"),
-            () = gate.reached() => {}
-        }
+        let gate = begin_commit(&mut shop, &durable).await;
         other.post(&mut cookie.clone(), "/logout").await.cookie();
         gate.release();
     };
@@ -171,7 +164,7 @@ async fn a_failure_that_the_handler_did_not_wait_for_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_commit_ends_within_its_time_and_the_next_one_is_not_held_up() {
+async fn a_commit_times_out_and_does_not_block_the_next_one() {
     let site = Site::with(|builder| builder.commit_timeout(Duration::from_secs(5))).await;
     let mut browser = site.visitor().await;
     let gate = site.durable.block("update");
@@ -184,12 +177,12 @@ async fn a_commit_ends_within_its_time_and_the_next_one_is_not_held_up() {
 }
 
 #[tokio::test]
-async fn a_session_taken_along_after_the_response_changes_nothing() {
+async fn a_session_kept_after_the_response_changes_nothing() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
-    let handler = move |shop: Here| async move {
+    let handler = move |shop: ShopSession| async move {
         let sender = sender.lock().unwrap().take().unwrap();
         assert!(sender.send(shop).is_ok());
     };
@@ -200,7 +193,7 @@ async fn a_session_taken_along_after_the_response_changes_nothing() {
     late.rotate();
     late.destroy();
     let outcome: Result<Commit, CommitError> = late.commit().await;
-    assert_eq!(outcome.unwrap(), Commit::Clean);
+    assert!(matches!(outcome, Err(CommitError::TooLate { .. })), "{outcome:?}");
     let reply = site.get(&mut browser, "/read").await;
     assert_eq!((reply.visits(), reply.json()["user"].as_u64()), (1, None));
 }

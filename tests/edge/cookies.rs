@@ -1,4 +1,4 @@
-//! What is sent to browsers, and what is made of what they send.
+//! The cookies that are set, and how the browser's are read.
 
 use axum::Router;
 use axum::body::Body;
@@ -9,9 +9,9 @@ use axum::routing::{get, post};
 use session_runtime::{CookieOptions, RouterExt, SameSite, Session, TypedSession};
 use tower::ServiceExt;
 
-use crate::site::{Browser, Here, Reply, Site, keys, routes, visit};
+use crate::site::{Browser, Reply, ShopSession, Site, keys, routes, visit};
 
-/// The attributes, without `name=value`.
+/// The sorted attributes, without `name=value`.
 fn attributes(line: &str) -> Vec<String> {
     let mut attributes: Vec<_> = line.split("; ").skip(1).map(str::to_owned).collect();
     attributes.sort();
@@ -19,7 +19,7 @@ fn attributes(line: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_defaults_are_strict_and_a_removal_carries_the_same() {
+async fn the_default_attributes_are_strict_and_a_removal_has_the_same() {
     let site = Site::new().await;
     let mut browser = Browser::default();
     let given = site.post(&mut browser, "/visit").await;
@@ -39,7 +39,7 @@ async fn the_defaults_are_strict_and_a_removal_carries_the_same() {
 }
 
 #[tokio::test]
-async fn options_show_in_the_gift_and_in_the_removal() {
+async fn options_apply_to_the_cookie_and_to_its_removal() {
     let site = Site::new().await;
     let options = CookieOptions::new()
         .with_domain("example.org")
@@ -48,7 +48,7 @@ async fn options_show_in_the_gift_and_in_the_removal() {
         .with_partitioned()
         .without_http_only()
         .without_max_age();
-    let app = routes().sessions(site.store.layer().with_cookies(options));
+    let app = routes().sessions(site.store.layer().with_cookies(options).unwrap());
     let mut browser = Browser::default();
     let line = browser.send(&app, Method::POST, "/visit").await.cookie();
     assert!(line.starts_with("__Secure-shop="), "{line}");
@@ -66,21 +66,26 @@ async fn options_show_in_the_gift_and_in_the_removal() {
     expected.sort_unstable();
     assert_eq!(attributes(&line), expected);
 
-    let app = routes().sessions(site.store.layer().with_cookies(CookieOptions::new().without_secure()));
+    let app = routes().sessions(
+        site.store
+            .layer()
+            .with_cookies(CookieOptions::new().without_secure())
+            .unwrap(),
+    );
     let line = Browser::default().send(&app, Method::POST, "/visit").await.cookie();
     assert!(line.starts_with("shop="), "{line}");
     assert!(!line.contains("Secure"), "{line}");
 }
 
 #[tokio::test]
-async fn a_response_that_sets_a_cookie_is_not_to_be_stored_unless_the_handler_says_otherwise() {
+async fn a_response_that_sets_a_cookie_is_no_store_unless_the_handler_sets_cache_control() {
     let site = Site::new().await;
     let mut browser = Browser::default();
     let reply = site.post(&mut browser, "/visit").await;
     assert_eq!(reply.headers[CACHE_CONTROL], "no-store");
     let reply = site.get(&mut browser, "/read").await;
-    assert!(!reply.headers.contains_key(CACHE_CONTROL));
-    let handler = |mut shop: Here| async move {
+    assert_eq!(reply.headers[CACHE_CONTROL], "private");
+    let handler = |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         [(CACHE_CONTROL, "private")]
     };
@@ -91,24 +96,24 @@ async fn a_response_that_sets_a_cookie_is_not_to_be_stored_unless_the_handler_sa
 }
 
 #[tokio::test]
-async fn the_cookie_is_sensitive_to_those_who_log_headers() {
+async fn the_cookie_header_is_marked_as_sensitive() {
     let site = Site::new().await;
     let reply = site.post(&mut Browser::default(), "/visit").await;
     assert!(reply.headers[SET_COOKIE].is_sensitive());
 }
 
 #[tokio::test]
-async fn a_cookie_is_found_among_whatever_else_the_browser_sends() {
+async fn the_cookie_is_found_among_other_cookies() {
     let site = Site::new().await;
     let browser = site.visitor().await;
     let own = browser.cookie.clone().unwrap();
     let headers: [&[&[u8]]; 6] = [
         &[b"a=b; ", own.as_bytes(), b"; c=d"],
         &[b"a=b;", own.as_bytes(), b";"],
-        // Another application of the domain writes UTF-8, or Latin-1.
+        // A cookie of another application on the domain, in UTF-8 or Latin-1.
         &[b"city=Z\xc3\xbcrich; ", own.as_bytes()],
         &[own.as_bytes(), b"; city=Z\xfcrich"],
-        // One of the same name, from a wider domain or path.
+        // A cookie of the same name, for a parent domain or another path.
         &[b"__Host-shop=hello; ", own.as_bytes()],
         &[b"__Host-shop=; __Host-shop=", &[b'A'; 64], b"; ", own.as_bytes()],
     ];
@@ -118,14 +123,14 @@ async fn a_cookie_is_found_among_whatever_else_the_browser_sends() {
         let response = site.app.clone().oneshot(request.unwrap()).await.unwrap();
         assert_eq!(Reply::of(response).await.visits(), 1, "{}", header.escape_ascii());
     }
-    // HTTP/2 splits them.
+    // HTTP/2 may send a header for each cookie.
     let request = Request::get("/read").header(COOKIE, "a=b").header(COOKIE, &own);
     let response = site.app.clone().oneshot(request.body(Body::empty()).unwrap()).await;
     assert_eq!(Reply::of(response.unwrap()).await.visits(), 1);
 }
 
 #[tokio::test]
-async fn only_so_many_cookies_of_one_name_are_looked_at() {
+async fn only_a_few_cookies_of_one_name_are_verified() {
     let site = Site::new().await;
     let browser = site.visitor().await;
     let header = format!("{}{}", "__Host-shop=x; ".repeat(100), browser.cookie.unwrap());
@@ -141,7 +146,7 @@ struct Admin {
 }
 
 #[tokio::test]
-async fn the_mac_is_bound_to_the_name() {
+async fn the_mac_is_bound_to_the_session_name() {
     let site = Site::new().await;
     let browser = site.visitor().await;
     let read = |admin: TypedSession<Admin>| async move { admin.is_new().to_string() };
@@ -154,7 +159,7 @@ async fn the_mac_is_bound_to_the_name() {
 #[tokio::test]
 async fn several_sessions_of_one_request_get_a_cookie_each() {
     let site = Site::new().await;
-    let handler = |mut shop: Here, mut admin: TypedSession<Admin>| async move {
+    let handler = |mut shop: ShopSession, mut admin: TypedSession<Admin>| async move {
         *shop.visits_mut() += 1;
         *admin.visits_mut() += 2;
     };
@@ -166,9 +171,9 @@ async fn several_sessions_of_one_request_get_a_cookie_each() {
 }
 
 #[tokio::test]
-async fn a_layer_that_is_put_on_twice_answers_once() {
+async fn a_layer_that_is_applied_twice_acts_once() {
     let site = Site::new().await;
-    let count = |mut shop: Here, request: axum::extract::Request, next: Next| async move {
+    let count = |mut shop: ShopSession, request: axum::extract::Request, next: Next| async move {
         *shop.visits_mut() += 1;
         drop(shop);
         next.run(request).await
@@ -210,7 +215,7 @@ async fn the_first_key_signs_and_all_verify() {
     assert_eq!(second.send(&new_alone, Method::GET, "/read").await.visits(), 1);
     assert!(
         browser.send(&new_alone, Method::GET, "/read").await.is_new(),
-        "the old key is gone"
+        "the old key is not accepted"
     );
 }
 

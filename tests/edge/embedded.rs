@@ -1,29 +1,22 @@
-//! The store without any server: a cache in the process, and a file.
+//! The embedded store: a cache in the process, and a file.
 
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use session_runtime::{CascadeStore, RouterExt};
 use tempfile::TempDir;
 
-use crate::site::{Browser, keys, routes, send};
+use crate::site::{Browser, keys, post_concurrently, routes};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_visit_counts_and_outlives_a_restart() {
+async fn every_visit_is_counted_and_survives_a_restart() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("sessions.redb");
     let store = CascadeStore::embedded(&path, keys(&[1])).await.unwrap();
     let app: Router = routes().sessions(store.clone());
     let mut browser = Browser::default();
     browser.send(&app, Method::POST, "/visit").await;
-    let clients: Vec<_> = (0..64)
-        .map(|_| {
-            let (app, cookie) = (app.clone(), browser.cookie.clone());
-            tokio::spawn(async move { send(&app, Method::POST, "/visit", cookie.as_deref()).await.status })
-        })
-        .collect();
-    for client in clients {
-        assert_eq!(client.await.unwrap(), StatusCode::OK);
-    }
+    let statuses = post_concurrently(&[&app], "/visit", &browser, 64, 1).await;
+    assert_eq!(statuses, [StatusCode::OK; 64]);
     store.drain().await;
     drop((app, store));
     let app: Router = routes().sessions(CascadeStore::embedded(&path, keys(&[1])).await.unwrap());

@@ -1,4 +1,4 @@
-//! When sessions end by themselves, and what noting their use costs.
+//! Expiry, renewal and purging.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::site::{Browser, Site};
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn an_unused_session_ends_after_its_idle_time_and_is_never_adopted_again() {
+async fn an_unused_session_expires_after_its_idle_time_and_its_id_is_not_reused() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let old = browser.cookie.clone();
@@ -18,24 +18,27 @@ async fn an_unused_session_ends_after_its_idle_time_and_is_never_adopted_again()
     assert!(reply.is_new());
     reply.assert_no_cookie();
     site.settle().await;
-    assert_eq!(site.records.keys(), Vec::<String>::new(), "met and deleted");
+    assert_eq!(site.records.keys(), Vec::<String>::new(), "the load has deleted it");
     assert_eq!(site.post(&mut browser, "/visit").await.visits(), 1);
     assert_ne!(old.unwrap()[..32], browser.cookie.unwrap()[..32], "under a fresh id");
 }
 
 #[tokio::test]
-async fn use_is_noted_at_most_once_per_tenth_of_the_idle_time() {
+async fn a_session_is_renewed_at_most_once_per_tenth_of_the_idle_time() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.clock.advance(Duration::from_secs(119));
     site.get(&mut browser, "/read").await;
-    assert_eq!((site.cache.calls(), site.durable.calls()), (vec![("get", 1)], vec![]));
+    assert_eq!(
+        (site.cache.take_calls(), site.durable.take_calls()),
+        (vec![("get", 1)], vec![])
+    );
     site.clock.advance(Duration::from_secs(1));
     site.get(&mut browser, "/read").await.assert_no_cookie();
-    assert!(site.durable.calls().contains(&("update", 1)));
+    assert!(site.durable.take_calls().contains(&("update", 1)));
     site.get(&mut browser, "/read").await;
-    assert_eq!(site.durable.calls(), []);
-    // In steps shorter than the idle time it lives on.
+    assert_eq!(site.durable.take_calls(), []);
+    // Used more often than its idle time, it does not expire.
     for _ in 0..10 {
         site.clock.advance(19 * MINUTE);
         assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
@@ -43,7 +46,7 @@ async fn use_is_noted_at_most_once_per_tenth_of_the_idle_time() {
 }
 
 #[tokio::test]
-async fn the_parallel_requests_of_a_page_note_its_use_once() {
+async fn parallel_requests_renew_a_session_once() {
     let site = Site::new().await;
     let browser = site.visitor().await;
     site.clock.advance(3 * MINUTE);
@@ -62,12 +65,12 @@ async fn the_parallel_requests_of_a_page_note_its_use_once() {
     for request in requests {
         assert_eq!(request.await.unwrap(), 1);
     }
-    let calls = site.durable.calls();
+    let calls = site.durable.take_calls();
     assert!(calls.contains(&("update", 1)), "{calls:?}");
 }
 
 #[tokio::test]
-async fn no_use_carries_a_session_over_its_absolute_deadline() {
+async fn no_renewal_extends_a_session_beyond_its_maximum_age() {
     let site = Site::with(|builder| builder.max_age(60 * MINUTE)).await;
     let mut browser = Browser::default();
     let reply = site.post(&mut browser, "/visit").await;
@@ -76,7 +79,7 @@ async fn no_use_carries_a_session_over_its_absolute_deadline() {
         site.clock.advance(11 * MINUTE);
         assert!(!site.get(&mut browser, "/read").await.is_new());
     }
-    // The cookie that a rotation gives ends with the session.
+    // The cookie of a rotation expires with the session.
     let reply = site.post(&mut browser, "/rotate").await;
     assert!(reply.cookie().contains("Max-Age=300"), "{reply:?}");
     site.clock.advance(5 * MINUTE);
@@ -84,7 +87,7 @@ async fn no_use_carries_a_session_over_its_absolute_deadline() {
 }
 
 #[tokio::test]
-async fn purging_takes_what_has_expired() {
+async fn purging_deletes_expired_sessions_only() {
     let site = Site::new().await;
     site.visitor().await;
     site.clock.advance(19 * MINUTE);
@@ -94,9 +97,8 @@ async fn purging_takes_what_has_expired() {
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
 }
 
-/// A peer's sweeper died of its first error, and a peer's second store had none.
 #[tokio::test(start_paused = true)]
-async fn every_store_sweeps_and_goes_on_after_an_error() {
+async fn every_store_purges_and_continues_after_an_error() {
     let sites = [
         Site::with(|builder| builder.purge_every(MINUTE)).await,
         Site::with(|builder| builder.purge_every(MINUTE)).await,
@@ -109,7 +111,7 @@ async fn every_store_sweeps_and_goes_on_after_an_error() {
     }
     tokio::time::sleep(MINUTE + Duration::from_secs(1)).await;
     for site in &sites {
-        assert_eq!(site.durable.calls(), [("purge", 1)]);
+        assert_eq!(site.durable.take_calls(), [("purge", 1)]);
         assert_eq!(site.records.keys().len(), 1);
     }
     tokio::time::sleep(MINUTE).await;

@@ -1,4 +1,4 @@
-//! Bytes that nobody vouches for: in cookies, in the cache, in the durable tier.
+//! Bytes that the store has not written: in cookies, in the cache, in the durable tier.
 
 use axum::http::{HeaderValue, StatusCode, header::COOKIE};
 use axum::{body::Body, http::Request};
@@ -14,10 +14,10 @@ use crate::site::{Browser, Reply, Site};
 
 const TTL: std::time::Duration = std::time::Duration::from_secs(600);
 
-/// Puts `value` into the cache under `key`.
+/// Stores `value` in the cache under `key`.
 async fn poison(site: &Site, key: &str, value: impl Into<Bytes>) {
     site.tiers.0.set(key, value.into(), TTL).await.unwrap();
-    site.forget_calls();
+    site.reset_calls();
 }
 
 async fn cached(site: &Site, key: &str) -> Option<Bytes> {
@@ -42,18 +42,18 @@ async fn a_poisoned_item_counts_as_a_miss_and_is_replaced() {
         poison(&site, &key, bad).await;
         assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
         site.settle().await;
-        assert_eq!(site.durable.calls(), [("read", 1)]);
+        assert_eq!(site.durable.take_calls(), [("read", 1)]);
         assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
-        assert_eq!(site.durable.calls(), [], "the cache has it again");
+        assert_eq!(site.durable.take_calls(), [], "the cache has it again");
     }
-    // A writer meets one too.
+    // A write finds one.
     poison(&site, &key, "hello").await;
     assert_eq!(site.post(&mut browser, "/visit").await.visits(), 2);
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
 }
 
 #[tokio::test]
-async fn a_record_under_anothers_key_is_never_served() {
+async fn a_record_copied_to_another_key_is_never_served() {
     let site = Site::new().await;
     let mut mine = site.visitor().await;
     let my_key = site.records.keys().remove(0);
@@ -64,7 +64,7 @@ async fn a_record_under_anothers_key_is_never_served() {
     poison(&site, &my_key, stolen).await;
     let reply = site.get(&mut mine, "/read").await;
     assert_eq!((reply.visits(), reply.json()["user"].as_u64()), (1, None));
-    // In the durable tier there is nothing to fall back on: an error, and never an empty session.
+    // In the durable tier it is an error, never an empty session.
     let stolen = site.records.value(&their_key).unwrap();
     site.records.overwrite(&my_key, stolen.clone());
     poison(&site, &my_key, "").await;
@@ -73,16 +73,16 @@ async fn a_record_under_anothers_key_is_never_served() {
         assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
         reply.assert_no_cookie();
     }
-    assert_eq!(site.records.value(&my_key), Some(stolen), "and it is left alone");
+    assert_eq!(site.records.value(&my_key), Some(stolen), "it is not overwritten");
     assert_eq!(site.get(&mut theirs, "/read").await.json()["user"], 7);
 }
 
 #[tokio::test]
-async fn an_item_that_is_not_an_item_though_authentic_is_no_record_either() {
+async fn cache_items_and_durable_records_are_not_interchangeable() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let key = site.records.keys().remove(0);
-    // A durable record is authentic under this key, and is no cache item; nor the other way round.
+    // Both are authentic under this key.
     let record = site.records.value(&key).unwrap();
     let item = cached(&site, &key).await.unwrap();
     poison(&site, &key, record).await;
@@ -117,7 +117,7 @@ fn cookie_header() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn no_cookie_header_upsets_the_edge(headers in proptest::collection::vec(cookie_header(), 1..4)) {
+    fn no_cookie_header_breaks_the_edge(headers in proptest::collection::vec(cookie_header(), 1..4)) {
         runtime().block_on(async {
             let site = Site::new().await;
             let mut request = Request::post("/visit");
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_in_a_tier_upset_the_edge(
+    fn no_bytes_in_a_tier_break_the_edge(
         noise in proptest::collection::vec(any::<u8>(), 0..200),
         flips in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..3),
         cut in any::<proptest::sample::Index>(),
@@ -169,10 +169,10 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_upset_the_readers(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         _ = envelope::payload(&bytes);
         _ = Record::decode(&bytes.clone().into());
-        // Past the tag and the head, where random bytes rarely get.
+        // After a valid tag and head, which random bytes rarely have.
         let head = [&[0xd9, 0xd9, 0xf7, 0x86, 0x01, 0x64][..], b"shop", &[0x01, 0x00], &bytes].concat();
         _ = Record::decode(&head.into());
         _ = envelope::payload(&[&[0xd1, 0x84, 0x43, 0xa1, 0x01, 0x05, 0xa1, 0x04][..], &bytes].concat());
@@ -180,7 +180,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_damaged_record_never_panics_wherever_it_is_damaged() {
+async fn no_damaged_byte_of_a_record_makes_the_decoder_panic() {
     let site = Site::new().await;
     site.post(&mut Browser::default(), "/note/hello").await;
     let stored = site.records.value(&site.records.keys()[0]).unwrap();

@@ -1,4 +1,4 @@
-//! Tests of the edge, in process: requests go through a router with its session layer, on tiers that are watched.
+//! Tests of the edge: requests go through a router with the session layer, in process, on instrumented tiers.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -12,12 +12,13 @@ mod cookies;
 mod detached;
 mod embedded;
 mod expiry;
+mod explicit_commits;
 mod failures;
 mod hostile;
 mod leaks;
 mod memcached;
 mod nodes;
-mod own_commits;
+mod promises;
 mod request;
 mod rotation;
 mod site;

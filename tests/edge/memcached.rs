@@ -1,47 +1,34 @@
-//! The same on a real memcached.
+//! The edge on a real memcached.
 
 use axum::Router;
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::routing::{get, post};
 use session_runtime::tier::memcache::Memcache;
 use session_runtime::{CascadeStore, RouterExt, Session, TypedSession};
-use session_tests::memory::Memory;
+use session_tests::memory::MemoryStore;
 use session_tests::services::memcached::Memcached;
 
-use crate::site::{Browser, keys, routes, send};
+use crate::site::{Browser, acknowledged, keys, post_concurrently, routes};
 
 fn tier(server: &Memcached) -> Memcache {
     Memcache::connect([server.address().to_string()]).unwrap()
 }
 
-async fn node(server: &Memcached, records: &Memory) -> (CascadeStore, Router) {
+async fn node(server: &Memcached, records: &MemoryStore) -> (CascadeStore, Router) {
     let builder = CascadeStore::builder(keys(&[1])).memcache(tier(server));
     let store = builder.datastore(records.clone()).build().await.unwrap();
     (store.clone(), routes().sessions(store))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_visit_counts_on_two_nodes() {
+async fn every_visit_on_two_nodes_is_counted() {
     let Some(server) = Memcached::start() else { return };
-    let records = Memory::default();
+    let records = MemoryStore::default();
     let (one, two) = (node(&server, &records).await.1, node(&server, &records).await.1);
     let mut browser = Browser::default();
     browser.send(&one, Method::POST, "/visit").await;
-    let clients: Vec<_> = (0..32)
-        .map(|number| {
-            let (app, cookie) = (
-                if number % 2 == 0 { &one } else { &two }.clone(),
-                browser.cookie.clone(),
-            );
-            tokio::spawn(async move {
-                u64::from(send(&app, Method::POST, "/visit", cookie.as_deref()).await.status == StatusCode::OK)
-            })
-        })
-        .collect();
-    let mut acknowledged = 1;
-    for client in clients {
-        acknowledged += client.await.unwrap();
-    }
+    let statuses = post_concurrently(&[&one, &two], "/visit", &browser, 32, 1).await;
+    let acknowledged = 1 + acknowledged(&statuses);
     for app in [&one, &two] {
         assert_eq!(browser.send(app, Method::GET, "/read").await.visits(), acknowledged);
     }
@@ -50,9 +37,9 @@ async fn every_visit_counts_on_two_nodes() {
 }
 
 #[tokio::test]
-async fn it_may_die_and_come_back() {
+async fn sessions_survive_a_restart_of_memcached() {
     let Some(mut server) = Memcached::start() else { return };
-    let (store, app) = node(&server, &Memory::default()).await;
+    let (store, app) = node(&server, &MemoryStore::default()).await;
     let mut browser = Browser::default();
     browser.send(&app, Method::POST, "/visit").await;
     browser.send(&app, Method::GET, "/read").await;
@@ -76,7 +63,7 @@ struct Cached {
 }
 
 #[tokio::test]
-async fn it_can_be_all_there_is() {
+async fn memcached_can_be_the_only_tier() {
     let Some(server) = Memcached::start() else { return };
     let store = CascadeStore::builder(keys(&[1]))
         .memcache(tier(&server))
@@ -99,7 +86,7 @@ async fn it_can_be_all_there_is() {
     for expected in ["2", "4", "6"] {
         assert_eq!(browser.send(&app, Method::POST, "/visit").await.body, expected);
     }
-    // What it forgets is lost, and said to be.
+    // A session that it evicts is lost, and the next one is new.
     server.flush();
     assert_eq!(browser.send(&app, Method::GET, "/read").await.body, "0");
 }

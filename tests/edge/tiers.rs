@@ -1,4 +1,4 @@
-//! The seven sets of tiers, and the test tiers themselves.
+//! The seven sets of tiers, and the conformance of the test tiers.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use axum::routing::{get, post};
 use session_runtime::conformance::{self, Options};
 use session_runtime::tier::embedded::LocalCache;
 use session_runtime::{Commit, Session, TypedSession};
-use session_tests::memory::Memory;
-use session_tests::watched::Watched;
+use session_tests::instrumented::Instrumented;
+use session_tests::memory::MemoryStore;
 
-use crate::site::{Browser, Site};
+use crate::site::{Browser, Site, post_concurrently};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_test_tiers_keep_the_rules() {
-    let (durable, _) = Watched::new(Memory::default());
+async fn the_test_tiers_pass_the_conformance_suite() {
+    let (durable, _) = Instrumented::new(MemoryStore::default());
     conformance::durable_tier(&Arc::new(durable), &Options::new())
         .await
         .unwrap();
-    let (cache, _) = Watched::new(LocalCache::new());
+    let (cache, _) = Instrumented::new(LocalCache::new());
     conformance::cache_tier(&Arc::new(cache), &Options::new())
         .await
         .unwrap();
@@ -50,7 +50,7 @@ macro_rules! set {
             }
 
             #[tokio::test]
-            async fn works() {
+            async fn a_session_is_created_changed_and_destroyed() {
                 let site = Site::new().await;
                 let kept = Set::TIERS.intersects(session_runtime::Tiers::DISTRIBUTED);
                 let visit = |mut set: TypedSession<Set>| async move {
@@ -87,7 +87,7 @@ macro_rules! set {
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-            async fn counts_every_visit() {
+            async fn every_visit_is_counted() {
                 let site = Site::new().await;
                 let visit = |mut set: TypedSession<Set>| async move {
                     *set.visits_mut() += 1;
@@ -96,15 +96,8 @@ macro_rules! set {
                 let site = site.serving(Router::new().route("/", post(visit)));
                 let mut browser = Browser::default();
                 site.post(&mut browser, "/").await;
-                let clients: Vec<_> = (0..16)
-                    .map(|_| {
-                        let (site, cookie) = (site.clone(), browser.cookie.clone());
-                        tokio::spawn(async move { site.send(Method::POST, "/", cookie.as_deref()).await.status })
-                    })
-                    .collect();
-                for client in clients {
-                    assert_eq!(client.await.unwrap(), StatusCode::OK);
-                }
+                let statuses = post_concurrently(&[&site.app], "/", &browser, 16, 1).await;
+                assert_eq!(statuses, [StatusCode::OK; 16]);
                 let kept = Set::TIERS.intersects(session_runtime::Tiers::DISTRIBUTED);
                 let expected = if kept { "18" } else { "1" };
                 assert_eq!(site.post(&mut browser, "/").await.body, expected);
@@ -113,10 +106,10 @@ macro_rules! set {
     };
 }
 
-set!(r: request);
-set!(m: memcache);
-set!(d: datastore);
-set!(rm: request, memcache);
-set!(rd: request, datastore);
-set!(md: memcache, datastore);
-set!(rmd: request, memcache, datastore);
+set!(request_only: request);
+set!(memcache_only: memcache);
+set!(datastore_only: datastore);
+set!(request_memcache: request, memcache);
+set!(request_datastore: request, datastore);
+set!(memcache_datastore: memcache, datastore);
+set!(all: request, memcache, datastore);

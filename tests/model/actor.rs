@@ -1,4 +1,4 @@
-//! Those who run the protocol's machines.
+//! Actors: each runs the protocol's machines for one request, or for what a request leaves running in the background.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -10,25 +10,25 @@ use session_runtime::__private::cascade::protocol::{
 use session_runtime::__private::session::meta::{Millis, Nonce};
 
 use super::Setting;
-use super::record::{Edit, Forgotten, Part, Rec};
-use super::world::{Broken, GONE, World};
+use super::record::{Edit, Record, Role, SecretRevoked};
+use super::state::{GONE, SystemState, Violation};
 
 const MAX_STALENESS: Duration = Duration::from_millis(1);
 
-/// One request, or what it left running beside it.
+/// One request, or what it left running in the background.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Actor {
-    pub(super) who: u8,
-    pub(super) part: Part,
-    /// The random number of the lease it may hold.
+    pub(super) id: u8,
+    pub(super) role: Role,
+    /// The nonce of the lease that it may hold.
     pub(super) lease: Option<u64>,
-    /// What the latest load and acknowledgement were when its load began.
+    /// The latest version seen, and the latest acknowledged, when its load began.
     since: (u64, u64),
     pub(super) stage: Stage,
-    /// Whether its durable write has met another's.
+    /// Whether its durable write conflicted with another's.
     pub(super) conflicted: bool,
-    /// What it asks next.
-    pub(super) pending: Option<Action<Rec>>,
+    /// The call that it makes next.
+    pub(super) pending: Option<Action<Record>>,
 }
 
 /// The machine that an actor runs.
@@ -36,13 +36,13 @@ pub(super) struct Actor {
 pub(super) enum Stage {
     Idle,
     Load(Load),
-    Fill(Fill<Rec>),
-    Commit(DurableCommit<Rec, Edit>),
-    Create(Create<Rec, Edit>),
-    /// A cache that could not be settled is told later.
-    Repair(Settle<Rec>, u64),
-    CacheCommit(CacheCommit<Rec, Edit>),
-    CacheCreate(CacheCreate<Rec, Edit>),
+    Fill(Fill<Record>),
+    Commit(DurableCommit<Record, Edit>),
+    Create(Create<Record, Edit>),
+    /// Settles a cache that the commit could not settle, for a write of this version.
+    Repair(Settle<Record>, u64),
+    CacheCommit(CacheCommit<Record, Edit>),
+    CacheCreate(CacheCreate<Record, Edit>),
     Done,
 }
 
@@ -50,39 +50,39 @@ pub(super) enum Stage {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Load {
     Cascade(protocol::Load),
-    Alone(CacheLoad),
+    CacheOnly(CacheLoad),
 }
 
-/// What happens to the actor's next question.
+/// What happens to the actor's next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum How {
+pub(super) enum CallOutcome {
     Answered,
-    /// The asker stops listening; it may be done later.
+    /// There is no answer, and the call may take effect later.
     Lost,
-    /// It is certain that nothing was or will be done.
+    /// It fails, and certainly has no effect.
     Refused,
-    /// What it writes is too large for the durable tier.
-    Full,
-    /// What it finds is too old.
-    Old,
+    /// The record is too large for the durable tier.
+    TooLarge,
+    /// The cached record is older than the maximum staleness.
+    Stale,
 }
 
-/// A number that is the same for the same thing in every run.
-pub(super) fn rank(thing: &impl Hash) -> u64 {
+/// A hash that is the same in every run.
+pub(super) fn stable_hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    thing.hash(&mut hasher);
+    value.hash(&mut hasher);
     hasher.finish()
 }
 
-pub(super) fn fence_of(who: u8) -> Nonce {
-    Nonce(100 + u64::from(who))
+pub(super) fn fence_of(id: u8) -> Nonce {
+    Nonce(100 + u64::from(id))
 }
 
 impl Actor {
-    pub(super) fn new(who: u8, part: Part) -> Self {
+    pub(super) fn new(id: u8, role: Role) -> Self {
         Self {
-            who,
-            part,
+            id,
+            role,
             lease: None,
             since: (0, 0),
             conflicted: false,
@@ -92,23 +92,23 @@ impl Actor {
     }
 
     pub(super) fn fence(&self) -> Nonce {
-        fence_of(self.who)
+        fence_of(self.id)
     }
 
-    pub(super) fn rank(&self) -> u64 {
-        rank(self)
+    pub(super) fn stable_hash(&self) -> u64 {
+        stable_hash(self)
     }
 
-    /// What it asks next; an idle one asks as soon as it starts, so that its load begins at the latest moment at which
-    /// it can see what it sees.
-    pub(super) fn start(&mut self, world: &World, setting: &Setting) {
+    /// Starts an idle actor. Its first call belongs to the same transition, so that its load begins as late as possible:
+    /// that makes the strictest demand on what the load sees.
+    pub(super) fn start(&mut self, state: &SystemState, setting: &Setting) {
         if self.stage != Stage::Idle {
             return;
         }
-        self.since = (world.seen, world.settled);
-        if self.part == Part::Create {
-            let edit = Edit::new(self.who, self.part, &Rec::default(), setting.kept());
-            let record = edit.made(&Rec::default());
+        self.since = (state.seen, state.settled);
+        if self.role == Role::Create {
+            let edit = Edit::new(self.id, self.role, &Record::default(), setting.kept_nonces());
+            let record = edit.applied_to(&Record::default());
             if setting.cache_only {
                 let mut machine = CacheCreate::new(record, edit);
                 let step = machine.begin(Millis(0));
@@ -120,37 +120,37 @@ impl Actor {
             }
             return;
         }
-        let lease = world.fresh_lease();
+        let lease = state.fresh_lease();
         self.lease = Some(lease);
         self.pending = Some(Action::Get);
         self.stage = Stage::Load(if setting.cache_only {
-            Load::Alone(CacheLoad)
+            Load::CacheOnly(CacheLoad)
         } else {
             Load::Cascade(protocol::Load::new(true, Nonce(lease), MAX_STALENESS))
         });
     }
 
-    fn create(&mut self, stage: Stage, step: Step<Rec, CreateEnd>) {
+    fn create(&mut self, stage: Stage, step: Step<Record, CreateEnd>) {
         self.stage = stage;
         if let Step::Do(action) | Step::Retry(_, action) = step {
             self.pending = Some(action);
         }
     }
 
-    /// Takes the answer to what it asked.
-    pub(super) fn on(&mut self, event: Event<Rec>, now: Millis, world: &mut World, setting: &Setting) {
+    /// Takes the answer to its pending call.
+    pub(super) fn on(&mut self, event: Event<Record>, now: Millis, state: &mut SystemState, setting: &Setting) {
         match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Idle | Stage::Done => {}
             Stage::Load(Load::Cascade(mut load)) => {
                 let step = load.on(event, now);
                 self.go(step, Stage::Load(Load::Cascade(load)), |this, end| {
-                    this.loaded(end, world, setting);
+                    this.loaded(end, state, setting);
                 });
             }
-            Stage::Load(Load::Alone(mut load)) => {
+            Stage::Load(Load::CacheOnly(mut load)) => {
                 let step = load.on(event, now);
-                self.go(step, Stage::Load(Load::Alone(load)), |this, end| {
-                    this.loaded(end, world, setting);
+                self.go(step, Stage::Load(Load::CacheOnly(load)), |this, end| {
+                    this.loaded(end, state, setting);
                 });
             }
             Stage::Fill(mut fill) => {
@@ -159,38 +159,38 @@ impl Actor {
             }
             Stage::Commit(mut commit) => {
                 let step = commit.on(event, now);
-                self.go(step, Stage::Commit(commit), |this, end| this.committed(&end, world));
+                self.go(step, Stage::Commit(commit), |this, end| this.committed(&end, state));
             }
             Stage::CacheCommit(mut commit) => {
                 let step = commit.on(event, now);
                 self.go(step, Stage::CacheCommit(commit), |this, end| {
-                    this.committed(&end, world);
+                    this.committed(&end, state);
                 });
             }
             Stage::Create(mut create) => {
                 let step = create.on(event, now);
                 self.go(step, Stage::Create(create), |this, end| {
-                    this.created(end, world, setting);
+                    this.created(end, state, setting);
                 });
             }
             Stage::CacheCreate(mut create) => {
                 let step = create.on(event, now);
                 self.go(step, Stage::CacheCreate(create), |this, end| {
-                    this.created(end, world, setting);
+                    this.created(end, state, setting);
                 });
             }
             Stage::Repair(mut settle, version) => {
                 let step = settle.on(event, now);
                 self.go(step, Stage::Repair(settle, version), |_, end| {
                     if end == SettleOutcome::Settled {
-                        world.settled = world.settled.max(version);
+                        state.settled = state.settled.max(version);
                     }
                 });
             }
         }
     }
 
-    fn go<E>(&mut self, step: Step<Rec, E>, stage: Stage, end: impl FnOnce(&mut Self, E)) {
+    fn go<E>(&mut self, step: Step<Record, E>, stage: Stage, end: impl FnOnce(&mut Self, E)) {
         match step {
             Step::Do(action) | Step::Retry(_, action) => {
                 self.pending = Some(action);
@@ -200,7 +200,7 @@ impl Actor {
         }
     }
 
-    fn loaded(&mut self, end: LoadEnd<Rec>, world: &mut World, setting: &Setting) {
+    fn loaded(&mut self, end: LoadEnd<Record>, state: &mut SystemState, setting: &Setting) {
         let LoadEnd::Known { found, fill, .. } = end else {
             self.lease = None;
             self.next(None, setting);
@@ -208,31 +208,31 @@ impl Actor {
         };
         let version = found.as_ref().map_or(GONE, |found| found.version.0);
         let authority = if setting.cache_only {
-            matches!(world.cache, Some((Item::Value { .. }, _)))
+            matches!(state.cache, Some((Item::Value { .. }, _)))
         } else {
-            world.durable.is_some()
+            state.durable.is_some()
         };
         let (seen, settled) = self.since;
-        world.broken = if version < settled && settled == GONE {
-            Some(Broken::ServedDead)
+        state.violation = if version < settled && settled == GONE {
+            Some(Violation::ServedDestroyed)
         } else if version < settled {
-            Some(Broken::MissedAcknowledged)
+            Some(Violation::MissedAcknowledged)
         } else if version < seen {
-            Some(Broken::WentBack)
+            Some(Violation::WentBack)
         } else if version == GONE && authority {
-            Some(Broken::CalledLivingGone)
+            Some(Violation::LivingReportedGone)
         } else {
-            world.broken
+            state.violation
         };
-        if setting.strong {
-            world.seen = world.seen.max(version);
+        if setting.monotonic {
+            state.seen = state.seen.max(version);
         }
         if let Some(mut fill) = fill
             && let Step::Do(action) = fill.begin(Millis(0))
         {
-            world.actors.push(Self {
-                part: Part::Read(0),
-                who: 0,
+            state.actors.push(Self {
+                role: Role::Read(0),
+                id: 0,
                 lease: self.lease,
                 since: (0, 0),
                 conflicted: false,
@@ -244,10 +244,10 @@ impl Actor {
         self.next(found, setting);
     }
 
-    /// What follows a load.
-    fn next(&mut self, found: Option<VersionedRecord<Rec>>, setting: &Setting) {
+    /// Starts what the role does after a load.
+    fn next(&mut self, found: Option<VersionedRecord<Record>>, setting: &Setting) {
         self.since = (0, 0);
-        if let Part::Read(loads) = &mut self.part {
+        if let Role::Read(loads) = &mut self.role {
             *loads -= 1;
             if *loads > 0 {
                 self.stage = Stage::Idle;
@@ -262,9 +262,9 @@ impl Actor {
         else {
             return;
         };
-        let edit = Edit::new(self.who, self.part, &record, setting.kept());
-        let changed = edit.made(&record);
-        let goal = if self.part == Part::Destroy {
+        let edit = Edit::new(self.id, self.role, &record, setting.kept_nonces());
+        let changed = edit.applied_to(&record);
+        let goal = if self.role == Role::Destroy {
             Goal::Destroy
         } else {
             Goal::Change
@@ -283,51 +283,51 @@ impl Actor {
         self.go(step, stage, |_, _| {});
     }
 
-    fn committed(&mut self, end: &CommitEnd<Rec, Forgotten>, world: &mut World) {
+    fn committed(&mut self, end: &CommitEnd<Record, SecretRevoked>, state: &mut SystemState) {
         match *end {
             CommitEnd::Changed { version, settled, .. } => {
-                world.acknowledged |= 1 << self.who;
+                state.acknowledged |= 1 << self.id;
                 if settled {
-                    world.settled = world.settled.max(version.0);
+                    state.settled = state.settled.max(version.0);
                 } else {
                     self.repair(Settle::hide(self.fence()), version.0);
                 }
             }
             CommitEnd::Destroyed { settled, .. } => {
-                world.dead = true;
+                state.destroyed = true;
                 if settled {
-                    world.settled = GONE;
+                    state.settled = GONE;
                 } else {
                     self.repair(Settle::tombstone(), GONE);
                 }
             }
             CommitEnd::Failed(Failure::Unknown) => {}
             CommitEnd::Failed(failure) => {
-                world.denied |= 1 << self.who;
-                let may_be_forgotten = self.part == Part::Destroy;
-                if failure == Failure::Gone && world.durable.is_some() && !may_be_forgotten {
-                    world.broken = Some(Broken::CalledLivingGone);
+                state.rejected |= 1 << self.id;
+                let may_be_forgotten = self.role == Role::Destroy;
+                if failure == Failure::Gone && state.durable.is_some() && !may_be_forgotten {
+                    state.violation = Some(Violation::LivingReportedGone);
                 }
             }
         }
     }
 
-    fn repair(&mut self, mut settle: Settle<Rec>, version: u64) {
+    fn repair(&mut self, mut settle: Settle<Record>, version: u64) {
         let step = settle.begin(Millis(0));
         self.go(step, Stage::Repair(settle, version), |_, _| {});
     }
 
-    fn created(&mut self, end: CreateEnd, world: &mut World, setting: &Setting) {
+    fn created(&mut self, end: CreateEnd, state: &mut SystemState, setting: &Setting) {
         match end {
             CreateEnd::Done(_) => {
-                world.known = true;
-                world.acknowledged |= 1 << self.who;
+                state.is_cookie_sent = true;
+                state.acknowledged |= 1 << self.id;
             }
-            CreateEnd::StartOver if setting.twist == crate::step::Twist::SameKey && world.durable.is_none() => {
+            CreateEnd::StartOver if setting.mutation == crate::step::Mutation::SameKey && state.durable.is_none() => {
                 self.stage = Stage::Idle;
             }
             CreateEnd::StartOver => {}
-            CreateEnd::Unavailable | CreateEnd::TooLarge => world.denied |= 1 << self.who,
+            CreateEnd::Unavailable | CreateEnd::TooLarge => state.rejected |= 1 << self.id,
         }
     }
 }

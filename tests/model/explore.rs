@@ -2,19 +2,19 @@
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use super::world::World;
+use super::state::SystemState;
 use super::{Move, Setting, WORKS, is_deep};
-use crate::step::Twist;
+use crate::step::Mutation;
 
 impl Setting {
-    /// Explores, prints the number of states, and hands back the names of the properties that do not hold.
+    /// Explores, prints the number of states, and returns the names of the properties that do not hold.
     pub(super) fn explore(self, name: &str) -> Vec<&'static str> {
         let started = std::time::Instant::now();
         let model = self.clone();
         let builder = self.checker().finish_when(HasDiscoveries::AnyFailures);
-        // Depth first holds few states at a time and soon finds what there is plenty of; breadth first finds the shortest
+        // Depth first needs little memory and soon finds a frequent violation; breadth first finds the shortest
         // counterexample.
-        let (states, mut found) = if is_deep() || model.twist != Twist::None {
+        let (states, mut found) = if is_deep() || model.mutation != Mutation::None {
             let checker = builder.spawn_dfs().join();
             (checker.unique_state_count(), checker.discoveries())
         } else {
@@ -26,7 +26,7 @@ impl Setting {
         let mut failed = Vec::new();
         for (failure, path) in found {
             println!("{name}: it does not hold that {failure}");
-            model.tell(path.into_vec());
+            model.print_path(path.into_vec());
             failed.push(failure);
         }
         if failed.is_empty() && !works {
@@ -36,17 +36,17 @@ impl Setting {
     }
 
     /// Prints a counterexample.
-    fn tell(&self, path: Vec<(World, Option<Move>)>) {
-        for (world, next) in path {
-            println!("    durable {:?} cache {:?}", world.durable, world.cache);
+    fn print_path(&self, path: Vec<(SystemState, Option<Move>)>) {
+        for (state, next) in path {
+            println!("    durable {:?} cache {:?}", state.durable, state.cache);
             match next {
-                Some(Move::Step(index, how)) => {
-                    let mut actor = world.actors[index].clone();
-                    actor.start(&world, self);
-                    println!("  {} {:?}: {:?} {how:?}", actor.who, actor.part, actor.pending);
+                Some(Move::Step(index, outcome)) => {
+                    let mut actor = state.actors[index].clone();
+                    actor.start(&state, self);
+                    println!("  {} {:?}: {:?} {outcome:?}", actor.id, actor.role, actor.pending);
                 }
-                Some(Move::Late(index)) => println!("  late: {:?}", world.late[index]),
-                Some(Move::Crash(index)) => println!("  crash of {:?}", world.actors[index]),
+                Some(Move::Deliver(index)) => println!("  in_flight: {:?}", state.in_flight[index]),
+                Some(Move::Crash(index)) => println!("  crash of {:?}", state.actors[index]),
                 next => println!("  {next:?}"),
             }
         }

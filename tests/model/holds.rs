@@ -1,360 +1,290 @@
-//! What holds, and under which faults.
+//! Settings in which every property holds: roles, and the faults that may happen to them.
 
 use session_runtime::__private::cascade::protocol::Item;
 use stateright::Model;
 
-use super::record::Part::{self, Add, Create, Destroy, Read, Rotate};
-use super::world::{Faults, World};
+use super::record::Role::{self, Add, Create, Destroy, Read, Rotate};
+use super::state::{Faults, SystemState};
 use super::{Move, Setting, is_deep};
-use crate::actor::How;
+use crate::actor::CallOutcome;
 
 const NONE: Faults = Faults {
     evictions: 0,
-    forgets: 0,
+    evictions_but_fences: 0,
     crashes: 0,
-    silences: 0,
+    durable_timeouts: 0,
     outages: 0,
-    losses: 0,
-    olds: 0,
+    cache_timeouts: 0,
+    stale_hits: 0,
 };
 
+#[track_caller]
 fn holds(name: &str, setting: Setting) {
     assert_eq!(setting.explore(name), Vec::<&str>::new());
 }
 
+/// The value for the usual bound, or the one for the deep bound.
+fn bound<T>(usual: T, deep: T) -> T {
+    if is_deep() { deep } else { usual }
+}
+
+fn roles(usual: &[Role], deep: &[Role]) -> Vec<Role> {
+    bound(usual, deep).to_vec()
+}
+
 /// No load sees less than an earlier one did.
-fn strong(parts: &[Part], faults: Faults) -> Setting {
+fn monotonic(roles: Vec<Role>, faults: Faults) -> Setting {
     Setting {
-        strong: true,
-        ..acked(parts, faults)
+        monotonic: true,
+        ..acknowledged(roles, faults)
     }
 }
 
 /// No load sees less than was acknowledged.
-fn acked(parts: &[Part], faults: Faults) -> Setting {
+fn acknowledged(roles: Vec<Role>, faults: Faults) -> Setting {
     Setting {
-        parts: parts.to_vec(),
+        roles,
         faults,
         ..Setting::default()
     }
 }
 
-fn alone(parts: &[Part], faults: Faults) -> Setting {
+fn cache_only(roles: Vec<Role>, faults: Faults) -> Setting {
     Setting {
         cache_only: true,
-        ..strong(parts, faults)
+        ..monotonic(roles, faults)
     }
 }
 
 #[test]
-fn writers_and_readers() {
-    let parts: &[Part] = if is_deep() {
-        &[Add, Add, Add, Read(1)]
-    } else {
-        &[Add, Add, Read(1), Read(1)]
-    };
-    holds("writers and readers", strong(parts, NONE));
+fn with_writers_and_readers() {
+    let roles = roles(&[Add, Add, Read(1), Read(1)], &[Add, Add, Add, Read(1)]);
+    holds("writers and readers", monotonic(roles, NONE));
 }
 
 #[test]
-fn writers_that_crash() {
-    let crashes = 1 + u8::from(is_deep());
-    let parts: &[Part] = if is_deep() {
-        &[Add, Add, Read(1), Read(1)]
-    } else {
-        &[Add, Add, Read(1)]
-    };
-    holds("writers that crash", strong(parts, Faults { crashes, ..NONE }));
-}
-
-#[test]
-fn a_cache_that_forgets_anything_but_fences() {
-    let parts: &[Part] = if is_deep() {
-        &[Add, Add, Read(1), Read(1)]
-    } else {
-        &[Add, Read(1), Read(1)]
-    };
+fn with_writers_that_crash() {
+    let roles = roles(&[Add, Add, Read(1)], &[Add, Add, Read(1), Read(1)]);
     let faults = Faults {
-        forgets: 1,
-        olds: 1,
+        crashes: bound(1, 2),
         ..NONE
     };
-    holds("a cache that forgets anything but fences", strong(parts, faults));
+    holds("writers that crash", monotonic(roles, faults));
 }
 
 #[test]
-fn a_durable_tier_that_keeps_silent() {
-    let parts: &[Part] = if is_deep() {
-        &[Add, Add, Read(2)]
-    } else {
-        &[Add, Add, Read(1)]
+fn with_a_cache_that_evicts_anything_but_fences() {
+    let roles = roles(&[Add, Read(1), Read(1)], &[Add, Add, Read(1), Read(1)]);
+    let faults = Faults {
+        evictions_but_fences: 1,
+        stale_hits: 1,
+        ..NONE
     };
-    let silences = 1 + u8::from(is_deep());
-    holds(
-        "a durable tier that keeps silent",
-        strong(parts, Faults { silences, ..NONE }),
-    );
+    holds("a cache that evicts anything but fences", monotonic(roles, faults));
 }
 
 #[test]
-fn a_durable_tier_that_is_down() {
-    let parts: &[Part] = if is_deep() {
-        &[Add, Add, Read(1), Read(1)]
-    } else {
-        &[Add, Add, Read(2)]
+fn with_a_durable_tier_that_times_out() {
+    let roles = roles(&[Add, Add, Read(1)], &[Add, Add, Read(2)]);
+    let faults = Faults {
+        durable_timeouts: bound(1, 2),
+        ..NONE
     };
+    holds("a durable tier that times out", monotonic(roles, faults));
+}
+
+#[test]
+fn with_a_durable_tier_that_is_down() {
+    let roles = roles(&[Add, Add, Read(2)], &[Add, Add, Read(1), Read(1)]);
     let faults = Faults {
         outages: 1,
-        crashes: u8::from(is_deep()),
+        crashes: bound(0, 1),
         ..NONE
     };
-    holds("a durable tier that is down", strong(parts, faults));
+    holds("a durable tier that is down", monotonic(roles, faults));
 }
 
 #[test]
-fn a_durable_tier_that_is_silent_then_down() {
-    let parts: &[Part] = if is_deep() {
-        &[Add, Add, Read(2)]
-    } else {
-        &[Add, Read(2)]
-    };
+fn with_a_durable_tier_that_times_out_and_is_down() {
+    let roles = roles(&[Add, Read(2)], &[Add, Add, Read(2)]);
     let faults = Faults {
-        silences: 1,
+        durable_timeouts: 1,
         outages: 1,
         ..NONE
     };
-    holds("a durable tier that is silent, then down", strong(parts, faults));
+    holds("a durable tier that times out and is down", monotonic(roles, faults));
+}
+
+const ONE_DURABLE_TIMEOUT: Faults = Faults {
+    durable_timeouts: 1,
+    ..NONE
+};
+
+#[test]
+fn with_a_destroy() {
+    let roles = roles(&[Destroy, Add, Read(1)], &[Destroy, Add, Read(1), Read(2)]);
+    holds("a destroy", monotonic(roles, ONE_DURABLE_TIMEOUT));
 }
 
 #[test]
-fn a_destroyer() {
-    let parts: &[Part] = if is_deep() {
-        &[Destroy, Add, Read(1), Read(2)]
-    } else {
-        &[Destroy, Add, Read(1)]
-    };
-    holds("a destroyer", strong(parts, Faults { silences: 1, ..NONE }));
+fn with_a_rotation() {
+    let roles = roles(&[Rotate, Add], &[Rotate, Rotate, Add]);
+    holds("a rotation", monotonic(roles, ONE_DURABLE_TIMEOUT));
 }
 
 #[test]
-fn a_rotator() {
-    let parts: &[Part] = if is_deep() {
-        &[Rotate, Rotate, Add]
-    } else {
-        &[Rotate, Add]
-    };
-    holds("a rotator", strong(parts, Faults { silences: 1, ..NONE }));
+fn with_a_rotation_and_a_destroy() {
+    let roles = roles(&[Rotate, Destroy, Read(1)], &[Rotate, Rotate, Destroy, Read(1)]);
+    holds("a rotation and a destroy", monotonic(roles, NONE));
 }
 
 #[test]
-fn a_rotator_and_a_destroyer() {
-    let parts: &[Part] = if is_deep() {
-        &[Rotate, Rotate, Destroy, Read(1)]
-    } else {
-        &[Rotate, Destroy, Read(1)]
-    };
-    holds("a rotator and a destroyer", strong(parts, NONE));
-}
-
-#[test]
-fn evictions_and_crashes() {
-    let (parts, faults): (&[Part], _) = if is_deep() {
-        (
-            &[Destroy, Add, Read(2)],
-            Faults {
-                evictions: 2,
-                crashes: 1,
-                ..NONE
-            },
-        )
-    } else {
-        (
-            &[Destroy, Add, Read(1)],
-            Faults {
-                evictions: 1,
-                crashes: 1,
-                ..NONE
-            },
-        )
-    };
-    holds("evictions and crashes", acked(parts, faults));
-}
-
-#[test]
-fn evictions_while_the_durable_tier_is_down() {
-    let (parts, faults): (&[Part], _) = if is_deep() {
-        (
-            &[Add, Add, Read(2)],
-            Faults {
-                evictions: 1,
-                outages: 1,
-                silences: 1,
-                ..NONE
-            },
-        )
-    } else {
-        (
-            &[Add, Read(2)],
-            Faults {
-                evictions: 1,
-                outages: 1,
-                silences: 1,
-                ..NONE
-            },
-        )
-    };
-    holds("evictions while the durable tier is down", acked(parts, faults));
-}
-
-#[test]
-fn a_cache_that_loses_answers() {
-    let (parts, faults): (&[Part], _) = if is_deep() {
-        (&[Add, Add, Read(2)], Faults { losses: 2, ..NONE })
-    } else {
-        (&[Add, Add, Read(1)], Faults { losses: 1, ..NONE })
-    };
-    holds("a cache that loses answers", acked(parts, faults));
-}
-
-#[test]
-fn a_cache_and_a_durable_tier_that_lose_answers() {
-    let (parts, faults): (&[Part], _) = if is_deep() {
-        (
-            &[Add, Add, Read(1)],
-            Faults {
-                losses: 1,
-                silences: 1,
-                ..NONE
-            },
-        )
-    } else {
-        (
-            &[Add, Read(1)],
-            Faults {
-                losses: 1,
-                silences: 1,
-                ..NONE
-            },
-        )
-    };
-    holds("a cache and a durable tier that lose answers", acked(parts, faults));
-}
-
-#[test]
-fn a_writer_cut_off_from_the_cache() {
-    let parts: &[Part] = if is_deep() {
-        &[Add, Add, Destroy, Read(1)]
-    } else {
-        &[Add, Add, Read(1)]
-    };
-    let setting = Setting {
-        cut: Some(1),
-        ..acked(parts, NONE)
-    };
-    holds("a writer cut off from the cache", setting);
-}
-
-#[test]
-fn a_session_is_created_and_destroyed() {
+fn with_evictions_and_crashes() {
+    let roles = roles(&[Destroy, Add, Read(1)], &[Destroy, Add, Read(2)]);
     let faults = Faults {
-        silences: 2,
-        crashes: u8::from(is_deep()),
-        ..NONE
-    };
-    let parts: &[Part] = if is_deep() {
-        &[Create, Destroy, Add, Read(1)]
-    } else {
-        &[Create, Destroy, Read(1)]
-    };
-    holds("a session is created and destroyed", strong(parts, faults));
-}
-
-#[test]
-fn a_record_that_forgets_who_wrote() {
-    let parts: &[Part] = if is_deep() { &[Add, Add, Add] } else { &[Add, Add] };
-    let setting = Setting {
-        kept: Some(1),
-        ..strong(parts, Faults { silences: 1, ..NONE })
-    };
-    holds("a record that forgets who wrote", setting);
-}
-
-#[test]
-fn the_cache_alone() {
-    let faults = Faults {
-        losses: 1,
+        evictions: bound(1, 2),
         crashes: 1,
         ..NONE
     };
-    let parts: &[Part] = if is_deep() {
-        &[Add, Add, Destroy, Rotate, Read(1)]
-    } else {
-        &[Add, Add, Destroy, Read(1)]
-    };
-    holds("the cache alone", alone(parts, faults));
+    holds("evictions and crashes", acknowledged(roles, faults));
 }
 
 #[test]
-fn the_cache_alone_forgets() {
+fn with_evictions_while_the_durable_tier_is_down() {
+    let roles = roles(&[Add, Read(2)], &[Add, Add, Read(2)]);
     let faults = Faults {
-        losses: 1,
+        evictions: 1,
+        outages: 1,
+        durable_timeouts: 1,
+        ..NONE
+    };
+    holds("evictions while the durable tier is down", acknowledged(roles, faults));
+}
+
+#[test]
+fn with_a_cache_that_times_out() {
+    let roles = roles(&[Add, Add, Read(1)], &[Add, Add, Read(2)]);
+    let faults = Faults {
+        cache_timeouts: bound(1, 2),
+        ..NONE
+    };
+    holds("a cache that times out", acknowledged(roles, faults));
+}
+
+#[test]
+fn with_both_tiers_timing_out() {
+    let roles = roles(&[Add, Read(1)], &[Add, Add, Read(1)]);
+    let faults = Faults {
+        cache_timeouts: 1,
+        durable_timeouts: 1,
+        ..NONE
+    };
+    holds("both tiers timing out", acknowledged(roles, faults));
+}
+
+#[test]
+fn with_a_writer_that_cannot_reach_the_cache() {
+    let roles = roles(&[Add, Add, Read(1)], &[Add, Add, Destroy, Read(1)]);
+    let setting = Setting {
+        partitioned: Some(1),
+        ..acknowledged(roles, NONE)
+    };
+    holds("a writer that cannot reach the cache", setting);
+}
+
+#[test]
+fn with_a_session_that_is_created_and_destroyed() {
+    let roles = roles(&[Create, Destroy, Read(1)], &[Create, Destroy, Add, Read(1)]);
+    let faults = Faults {
+        durable_timeouts: 2,
+        crashes: bound(0, 1),
+        ..NONE
+    };
+    holds("a session that is created and destroyed", monotonic(roles, faults));
+}
+
+#[test]
+fn with_a_record_that_keeps_one_nonce() {
+    let roles = roles(&[Add, Add], &[Add, Add, Add]);
+    let setting = Setting {
+        kept_nonces: Some(1),
+        ..monotonic(roles, ONE_DURABLE_TIMEOUT)
+    };
+    holds("a record that keeps one nonce", setting);
+}
+
+#[test]
+fn with_the_cache_only() {
+    let roles = roles(&[Add, Add, Destroy, Read(1)], &[Add, Add, Destroy, Rotate, Read(1)]);
+    let faults = Faults {
+        cache_timeouts: 1,
+        crashes: 1,
+        ..NONE
+    };
+    holds("the cache only", cache_only(roles, faults));
+}
+
+#[test]
+fn with_the_cache_only_and_evictions() {
+    let roles = roles(&[Create, Add, Destroy], &[Create, Add, Add, Destroy]);
+    let faults = Faults {
+        cache_timeouts: 1,
         evictions: 1,
         ..NONE
     };
-    let parts: &[Part] = if is_deep() {
-        &[Create, Add, Add, Destroy]
-    } else {
-        &[Create, Add, Destroy]
-    };
-    holds("the cache alone forgets", alone(parts, faults));
+    holds("the cache only, and evictions", cache_only(roles, faults));
 }
 
 #[test]
-fn records_too_large_for_the_cache() {
+fn with_records_too_large_for_the_cache() {
     let setting = Setting {
         large: true,
-        ..strong(&[Add, Add, Read(1)], NONE)
+        ..monotonic(vec![Add, Add, Read(1)], NONE)
     };
     holds("records too large for the cache", setting);
 }
 
 #[test]
-fn records_too_large_for_the_cache_alone() {
+fn with_the_cache_only_and_records_too_large_for_it() {
+    let faults = Faults {
+        cache_timeouts: 1,
+        ..NONE
+    };
     let setting = Setting {
         large: true,
-        ..alone(&[Add, Destroy, Read(1)], Faults { losses: 1, ..NONE })
+        ..cache_only(vec![Add, Destroy, Read(1)], faults)
     };
-    holds("records too large for the cache alone", setting);
+    holds("the cache only, and records too large for it", setting);
 }
 
-/// The world after these moves of the only actor, which starts with the session in the cache.
-fn after(moves: &[How]) -> (World, World) {
-    let setting = strong(&[Add], Faults { outages: 1, ..NONE });
+/// The states before and after these steps of a single writer, where the cache has the session at the start.
+fn run(outcomes: &[CallOutcome]) -> (SystemState, SystemState) {
+    let setting = monotonic(vec![Add], Faults { outages: 1, ..NONE });
     let before = setting.init_states().pop().unwrap();
-    let mut world = before.clone();
-    for how in moves {
-        world = setting.next_state(&world, Move::Step(0, *how)).unwrap();
+    let mut state = before.clone();
+    for outcome in outcomes {
+        state = setting.next_state(&state, Move::Step(0, *outcome)).unwrap();
     }
-    (before, world)
+    (before, state)
 }
 
 #[test]
 fn a_commit_after_a_hit_takes_four_round_trips_and_one_durable_call() {
-    let (_, world) = after(&[How::Answered; 5]);
-    assert!(world.actors.is_empty());
-    assert_eq!(world.acknowledged, 0b10);
-    let (version, record) = world.durable.unwrap();
-    assert!(matches!(world.cache, Some((Item::Value { version: v, record: r, .. }, _)) if v == version && r == record));
+    let (_, state) = run(&[CallOutcome::Answered; 5]);
+    assert!(state.actors.is_empty());
+    assert_eq!(state.acknowledged, 0b10);
+    let (version, record) = state.durable.unwrap();
+    assert!(matches!(state.cache, Some((Item::Value { version: v, record: r, .. }, _)) if v == version && r == record));
 }
 
 #[test]
-fn a_writer_that_failed_puts_back_what_it_hid() {
-    use How::{Answered, Full, Refused};
-    for failure in [Refused, Full] {
-        let (before, world) = after(&[Answered, Answered, failure, Answered, Answered]);
-        assert!(world.actors.is_empty());
-        assert_eq!(world.denied, 0b10);
-        let item = |world: World| world.cache.map(|(item, _)| item);
-        assert_eq!(item(world), item(before));
+fn a_writer_whose_write_failed_restores_the_value_that_its_fence_replaced() {
+    use CallOutcome::{Answered, Refused, TooLarge};
+    for failure in [Refused, TooLarge] {
+        let (before, state) = run(&[Answered, Answered, failure, Answered, Answered]);
+        assert!(state.actors.is_empty());
+        assert_eq!(state.rejected, 0b10);
+        let item = |state: SystemState| state.cache.map(|(item, _)| item);
+        assert_eq!(item(state), item(before));
     }
 }

@@ -1,9 +1,9 @@
-//! The coherence protocol, explored: the very machines that the store runs, in every order that a few requests, the
-//! tiers and their faults can come in.
+//! The coherence protocol under a model checker: the state machines that the store runs, in every interleaving of a few
+//! requests, the tiers and their faults.
 //!
-//! One key; a cache that may forget; a durable tier with a compare-and-swap. What is asked of a tier happens at one
-//! moment, and every order of these moments is tried. Time stands still: that something takes long or expires is a
-//! fault like any other.
+//! There is one key, a cache that may evict, and a durable tier with a compare-and-swap. A tier applies each call
+//! atomically, and every order of the calls is tried. The clock stands still: a delay or an expiry is a fault like any
+//! other.
 
 #![allow(
     clippy::print_stdout,
@@ -12,12 +12,12 @@
 )]
 
 mod actor;
-mod broken;
 mod explore;
 mod holds;
+mod mutations;
 mod record;
+mod state;
 mod step;
-mod world;
 
 use stateright::{Model, Property};
 
@@ -25,85 +25,95 @@ use session_runtime::__private::cascade::protocol::{Action, Item};
 use session_runtime::__private::session::meta::Millis;
 use session_runtime::tier::Version;
 
-use actor::{Actor, How, Stage};
-use record::{Part, Rec};
-use step::{Twist, is_to_cache};
-use world::{Broken, Faults, World};
+use actor::{Actor, CallOutcome, Stage};
+use record::{Record, Role};
+use state::{Faults, SystemState, Violation};
+use step::{Mutation, is_to_cache};
 
-/// Whether to explore the deep bound, which takes minutes: `SESSION_MODEL=deep`.
+/// Whether to explore more actors and faults, which takes minutes: `SESSION_MODEL=deep`.
 fn is_deep() -> bool {
     std::env::var("SESSION_MODEL").is_ok_and(|bound| bound == "deep")
 }
 
-/// What is explored.
+/// What is explored: the actors, the faults that may happen to them, and how the protocol is changed.
 #[derive(Clone, Debug, Default)]
 struct Setting {
-    parts: Vec<Part>,
+    roles: Vec<Role>,
     faults: Faults,
-    twist: Twist,
+    mutation: Mutation,
     /// Whether no load may see less than an earlier one did, acknowledged or not.
-    strong: bool,
+    monotonic: bool,
     cache_only: bool,
-    /// Whose cache calls all fail.
-    cut: Option<u8>,
-    /// Whether a record with an update in it is larger than the cache takes.
+    /// The actor whose cache calls all fail.
+    partitioned: Option<u8>,
+    /// Whether a record with an update in it is too large for the cache.
     large: bool,
-    /// How many nonces a record keeps, if not two.
-    kept: Option<usize>,
+    /// How many nonces a record keeps (default: two).
+    kept_nonces: Option<usize>,
 }
 
+/// A transition of the model. Indices are those of the actors, or of the calls in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Move {
-    Step(usize, How),
+    /// An actor makes its next call.
+    Step(usize, CallOutcome),
+    /// An actor crashes.
     Crash(usize),
-    Late(usize),
+    /// A tier applies a call in flight.
+    Deliver(usize),
+    /// The cache evicts its item.
     Evict,
+    /// The item in the cache expires.
     Expire,
 }
 
 impl Setting {
-    fn moves_of(&self, world: &World, index: usize, actor: &Actor, moves: &mut Vec<Move>) {
-        if actor.stage == Stage::Idle && !world.known && actor.part != Part::Create {
+    fn moves_of(&self, state: &SystemState, index: usize, actor: &Actor, moves: &mut Vec<Move>) {
+        if actor.stage == Stage::Idle && !state.is_cookie_sent && actor.role != Role::Create {
             return;
         }
-        let left = world.left;
-        let step = |how| Move::Step(index, how);
+        let faults_left = state.faults_left;
+        let step = |outcome| Move::Step(index, outcome);
         let mut next = actor.clone();
-        next.start(world, self);
-        let Some(asks) = &next.pending else { return };
-        let to_cache = is_to_cache(asks);
-        if to_cache && self.cut == Some(actor.who) {
-            moves.push(step(How::Refused));
+        next.start(state, self);
+        let Some(call) = &next.pending else { return };
+        let to_cache = is_to_cache(call);
+        if to_cache && self.partitioned == Some(actor.id) {
+            moves.push(step(CallOutcome::Refused));
         } else {
-            moves.push(step(How::Answered));
-            let losses = if to_cache { left.losses } else { left.silences };
-            if losses > 0 && *asks != Action::Read {
-                moves.push(step(How::Lost));
+            moves.push(step(CallOutcome::Answered));
+            let timeouts = if to_cache {
+                faults_left.cache_timeouts
+            } else {
+                faults_left.durable_timeouts
+            };
+            if timeouts > 0 && *call != Action::Read {
+                moves.push(step(CallOutcome::Lost));
             }
-            if !to_cache && left.outages > 0 {
-                moves.push(step(How::Refused));
-                if matches!(asks, Action::Insert(_) | Action::Update(..)) {
-                    moves.push(step(How::Full));
+            if !to_cache && faults_left.outages > 0 {
+                moves.push(step(CallOutcome::Refused));
+                if matches!(call, Action::Insert(_) | Action::Update(..)) {
+                    moves.push(step(CallOutcome::TooLarge));
                 }
             }
-            let looks = matches!(actor.stage, Stage::Idle) && *asks == Action::Get;
-            if looks && left.olds > 0 && matches!(world.cache, Some((Item::Value { .. }, _))) {
-                moves.push(step(How::Old));
+            let loads = matches!(actor.stage, Stage::Idle) && *call == Action::Get;
+            if loads && faults_left.stale_hits > 0 && matches!(state.cache, Some((Item::Value { .. }, _))) {
+                moves.push(step(CallOutcome::Stale));
             }
         }
-        if left.crashes > 0 && actor.stage != Stage::Idle {
+        if faults_left.crashes > 0 && actor.stage != Stage::Idle {
             moves.push(Move::Crash(index));
         }
     }
 }
 
 impl Model for Setting {
-    type State = World;
+    type State = SystemState;
     type Action = Move;
 
-    fn init_states(&self) -> Vec<World> {
-        let number = |part: &Part, next: &mut u8| {
-            if matches!(part, Part::Read(_)) {
+    fn init_states(&self) -> Vec<SystemState> {
+        let number = |role: &Role, next: &mut u8| {
+            if matches!(role, Role::Read(_)) {
                 return 0;
             }
             *next += 1;
@@ -111,146 +121,155 @@ impl Model for Setting {
         };
         let mut next = 0;
         let actors: Vec<Actor> = self
-            .parts
+            .roles
             .iter()
-            .map(|part| Actor::new(number(part, &mut next), *part))
+            .map(|role| Actor::new(number(role, &mut next), *role))
             .collect();
-        let is_new = self.parts.contains(&Part::Create);
-        let mut world = World::new((!is_new && !self.cache_only).then(Rec::default), actors, self.faults);
-        world.known = !is_new;
-        world.tidy();
-        let mut filled = world.clone();
+        let is_new = self.roles.contains(&Role::Create);
+        let mut state = SystemState::new((!is_new && !self.cache_only).then(Record::default), actors, self.faults);
+        state.is_cookie_sent = !is_new;
+        state.normalize();
+        let mut filled = state.clone();
         filled.store(Item::Value {
             version: Version(u64::from(!self.cache_only)),
             asked_at: Millis(0),
-            record: Rec::default(),
+            record: Record::default(),
         });
         match (is_new, self.cache_only) {
-            (true, _) => vec![world],
+            (true, _) => vec![state],
             (false, true) => vec![filled],
-            (false, false) => vec![world, filled],
+            (false, false) => vec![state, filled],
         }
     }
 
-    fn actions(&self, world: &World, moves: &mut Vec<Move>) {
-        if world.broken.is_some() {
+    fn actions(&self, state: &SystemState, moves: &mut Vec<Move>) {
+        if state.violation.is_some() {
             return;
         }
-        for (index, actor) in world.actors.iter().enumerate() {
-            // Of two who are the same, either's move leads to the same state.
-            if index == 0 || world.actors[index - 1] != *actor {
-                self.moves_of(world, index, actor, moves);
+        for (index, actor) in state.actors.iter().enumerate() {
+            // A move of either of two equal actors leads to the same state.
+            if index == 0 || state.actors[index - 1] != *actor {
+                self.moves_of(state, index, actor, moves);
             }
         }
-        moves.extend((0..world.late.len()).map(Move::Late));
-        if let Some((item, _)) = &world.cache {
-            let forgets = world.left.forgets > 0 && !matches!(item, Item::Fence { .. });
-            if world.left.evictions > 0 || forgets {
+        moves.extend((0..state.in_flight.len()).map(Move::Deliver));
+        if let Some((item, _)) = &state.cache {
+            let evicts_this = state.faults_left.evictions_but_fences > 0 && !matches!(item, Item::Fence { .. });
+            if state.faults_left.evictions > 0 || evicts_this {
                 moves.push(Move::Evict);
             }
-            if world.is_cache_item_orphaned() && !self.cache_only {
+            if state.is_cache_item_orphaned() && !self.cache_only {
                 moves.push(Move::Expire);
             }
         }
     }
 
-    fn next_state(&self, world: &World, next: Move) -> Option<World> {
-        let mut world = world.clone();
+    fn next_state(&self, state: &SystemState, next: Move) -> Option<SystemState> {
+        let mut state = state.clone();
         match next {
-            Move::Step(index, how) => self.step(&mut world, index, how),
+            Move::Step(index, outcome) => self.step(&mut state, index, outcome),
             Move::Crash(index) => {
-                world.left.crashes -= 1;
-                let actor = world.actors.remove(index);
+                state.faults_left.crashes -= 1;
+                let actor = state.actors.remove(index);
                 if let Some(action) = actor
                     .pending
                     .filter(|action| !is_to_cache(action) && *action != Action::Read)
                 {
-                    world.late.push((actor.who, action));
+                    state.in_flight.push((actor.id, action));
                 }
             }
-            Move::Late(index) => {
-                let (_, action) = world.late.remove(index);
-                world.apply(action);
+            Move::Deliver(index) => {
+                let (_, action) = state.in_flight.remove(index);
+                state.apply(action);
             }
             Move::Evict => {
-                let fence = matches!(world.cache, Some((Item::Fence { .. }, _)));
-                if !fence && world.left.forgets > 0 {
-                    world.left.forgets -= 1;
+                let is_fence = matches!(state.cache, Some((Item::Fence { .. }, _)));
+                if !is_fence && state.faults_left.evictions_but_fences > 0 {
+                    state.faults_left.evictions_but_fences -= 1;
                 } else {
-                    world.left.evictions -= 1;
+                    state.faults_left.evictions -= 1;
                 }
-                world.cache = None;
+                state.cache = None;
             }
-            Move::Expire => world.cache = None,
+            Move::Expire => state.cache = None,
         }
-        world.tidy();
-        Some(world)
+        state.normalize();
+        Some(state)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always(BACK, |_, world: &World| world.broken != Some(Broken::WentBack)),
-            Property::always(ACKNOWLEDGED, |_, world: &World| {
-                world.broken != Some(Broken::MissedAcknowledged)
+            Property::always(BACK, |_, state: &SystemState| {
+                state.violation != Some(Violation::WentBack)
             }),
-            Property::always(DEAD, |setting: &Self, world: &World| {
-                world.broken != Some(Broken::ServedDead) && !(world.dead && setting.authority(world).is_some())
+            Property::always(ACKNOWLEDGED, |_, state: &SystemState| {
+                state.violation != Some(Violation::MissedAcknowledged)
             }),
-            Property::always(LOST, |setting: &Self, world: &World| {
-                let has = |record: &Rec| record.adds & world.acknowledged == world.acknowledged;
-                setting.authority(world).is_none_or(has)
+            Property::always(DEAD, |setting: &Self, state: &SystemState| {
+                state.violation != Some(Violation::ServedDestroyed)
+                    && !(state.destroyed && setting.authority(state).is_some())
             }),
-            Property::always(ROTATION, |setting: &Self, world: &World| {
-                let kept = |record: &Rec| !setting.has_rotated(world) || record.secret != 0;
-                setting.authority(world).is_none_or(kept)
+            Property::always(LOST, |setting: &Self, state: &SystemState| {
+                let has = |record: &Record| record.adds & state.acknowledged == state.acknowledged;
+                setting.authority(state).is_none_or(has)
             }),
-            Property::always(ONCE, |setting: &Self, world: &World| {
-                let once = |record: &Rec| !record.twice && record.adds & world.denied == 0;
-                setting.authority(world).is_none_or(once)
+            Property::always(ROTATION, |setting: &Self, state: &SystemState| {
+                let kept_nonces = |record: &Record| !setting.has_rotated(state) || record.secret != 0;
+                setting.authority(state).is_none_or(kept_nonces)
             }),
-            Property::always(GONE, |_, world: &World| world.broken != Some(Broken::CalledLivingGone)),
-            Property::always(TIDY, |setting: &Self, world: &World| {
-                let quiet = world.actors.is_empty() && world.left == setting.faults;
-                let quiet = quiet && setting.cut.is_none() && !setting.large;
-                let litter = matches!(world.cache, Some((Item::Fence { .. } | Item::Lease(_), _)));
-                !(quiet && litter)
+            Property::always(ONCE, |setting: &Self, state: &SystemState| {
+                let once = |record: &Record| !record.applied_twice && record.adds & state.rejected == 0;
+                setting.authority(state).is_none_or(once)
             }),
-            Property::eventually(ENDS, |_, world: &World| world.is_over() || world.broken.is_some()),
-            Property::sometimes(WORKS, |_, world: &World| world.known && world.is_over()),
+            Property::always(GONE, |_, state: &SystemState| {
+                state.violation != Some(Violation::LivingReportedGone)
+            }),
+            Property::always(CLEAN, |setting: &Self, state: &SystemState| {
+                let has_no_fault = state.faults_left == setting.faults && setting.partitioned.is_none();
+                let is_at_rest = state.actors.is_empty() && has_no_fault && !setting.large;
+                let has_leftover = matches!(state.cache, Some((Item::Fence { .. } | Item::Lease(_), _)));
+                !(is_at_rest && has_leftover)
+            }),
+            Property::eventually(ENDS, |_, state: &SystemState| {
+                state.is_finished() || state.violation.is_some()
+            }),
+            Property::sometimes(WORKS, |_, state: &SystemState| {
+                state.is_cookie_sent && state.is_finished()
+            }),
         ]
     }
 }
 
 const BACK: &str = "no load sees less than an earlier one";
 const ACKNOWLEDGED: &str = "no load sees less than was acknowledged";
-const DEAD: &str = "a destroyed session is neither served nor saved again";
+const DEAD: &str = "a destroyed session is neither served nor stored again";
 const LOST: &str = "no acknowledged update is lost";
 const ROTATION: &str = "no acknowledged rotation is undone";
-const ONCE: &str = "no update is made twice, or after its failure";
-const GONE: &str = "no living session is called gone";
-const TIDY: &str = "without faults, nobody leaves a fence or a lease behind";
+const ONCE: &str = "no update is applied twice, or after its failure";
+const GONE: &str = "no existing session is reported as gone";
+const CLEAN: &str = "without faults, nobody leaves a fence or a lease behind";
 const ENDS: &str = "everyone finishes";
 const WORKS: &str = "everyone can finish";
 
 impl Setting {
-    fn kept(&self) -> usize {
-        self.kept.unwrap_or(2)
+    fn kept_nonces(&self) -> usize {
+        self.kept_nonces.unwrap_or(2)
     }
 
-    /// The record as the authority has it.
-    fn authority<'a>(&self, world: &'a World) -> Option<&'a Rec> {
+    /// The record in the authoritative tier.
+    fn authority<'a>(&self, state: &'a SystemState) -> Option<&'a Record> {
         if !self.cache_only {
-            return world.durable.as_ref().map(|(_, record)| record);
+            return state.durable.as_ref().map(|(_, record)| record);
         }
-        match &world.cache {
+        match &state.cache {
             Some((Item::Value { record, .. }, _)) => Some(record),
             _ => None,
         }
     }
 
-    fn has_rotated(&self, world: &World) -> bool {
-        let writers = self.parts.iter().filter(|part| !matches!(part, Part::Read(_)));
-        let mut rotators = writers.zip(1..).filter(|(part, _)| **part == Part::Rotate);
-        rotators.any(|(_, who)| world.acknowledged & (1 << who) != 0)
+    fn has_rotated(&self, state: &SystemState) -> bool {
+        let writers = self.roles.iter().filter(|role| !matches!(role, Role::Read(_)));
+        let mut rotators = writers.zip(1..).filter(|(role, _)| **role == Role::Rotate);
+        rotators.any(|(_, id)| state.acknowledged & (1 << id) != 0)
     }
 }

@@ -1,109 +1,109 @@
-//! The smallest record that can tell a lost update from a doubled one, and the changes made to it.
+//! The smallest record in which a lost and a repeated update show, and the changes to it.
 
 use session_runtime::__private::cascade::protocol::Change;
 use session_runtime::tier::Version;
 
 /// A record in the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Rec {
-    /// Whose updates are in it, a bit each.
+pub(super) struct Record {
+    /// The actors whose updates are in it, one bit each.
     pub(super) adds: u8,
-    /// Whether an update was made more than once.
-    pub(super) twice: bool,
-    /// Who rotated it last.
+    /// Whether an update was applied more than once.
+    pub(super) applied_twice: bool,
+    /// The actor that rotated it last.
     pub(super) secret: u8,
-    /// The secret before, still honoured.
+    /// The secret before the last rotation, still accepted.
     pub(super) previous: u8,
     commits: u8,
     nonces: Vec<u8>,
 }
 
-/// What a part does to the record.
+/// What an actor does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Part {
-    /// Loads, a few times over.
+pub(super) enum Role {
+    /// Loads so many times.
     Read(u8),
     /// Loads, then adds its bit.
     Add,
-    /// Loads, then makes its own number the secret.
+    /// Loads, then makes its own id the secret.
     Rotate,
     /// Loads, then destroys.
     Destroy,
-    /// Creates the session: nobody knows it before.
+    /// Creates the session. The others start once its cookie is sent.
     Create,
 }
 
-/// A part's change, with what it knew when it set out.
+/// An actor's change, with what it loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Edit {
-    pub(super) who: u8,
-    pub(super) part: Part,
+    pub(super) id: u8,
+    pub(super) role: Role,
     base: u8,
-    knows: u8,
-    /// How many nonces a record keeps. Fewer than the real ones, so that a few writers suffice to forget one.
-    kept: usize,
+    secret: u8,
+    /// How many nonces a record keeps: fewer than a real one, so that a few writers push one out.
+    kept_nonces: usize,
 }
 
-/// The record knows the request's secret no more.
+/// The record no longer accepts the request's secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Forgotten;
+pub(super) struct SecretRevoked;
 
 impl Edit {
-    pub(super) fn new(who: u8, part: Part, loaded: &Rec, kept: usize) -> Self {
+    pub(super) fn new(id: u8, role: Role, loaded: &Record, kept_nonces: usize) -> Self {
         Self {
-            who,
-            part,
+            id,
+            role,
             base: loaded.commits,
-            knows: loaded.secret,
-            kept,
+            secret: loaded.secret,
+            kept_nonces,
         }
     }
 
-    /// This change made to a record that it set out from.
-    pub(super) fn made(&self, loaded: &Rec) -> Rec {
-        self.apply(loaded).unwrap_or_else(|Forgotten| loaded.clone())
+    /// The loaded record with this change in it.
+    pub(super) fn applied_to(&self, loaded: &Record) -> Record {
+        self.apply(loaded).unwrap_or_else(|SecretRevoked| loaded.clone())
     }
 
-    fn is_known(&self, record: &Rec) -> bool {
-        self.knows == record.secret || self.knows == record.previous
+    fn is_secret_valid(&self, record: &Record) -> bool {
+        self.secret == record.secret || self.secret == record.previous
     }
 }
 
-impl Change<Rec> for Edit {
-    type Error = Forgotten;
+impl Change<Record> for Edit {
+    type Error = SecretRevoked;
 
-    fn apply(&self, to: &Rec) -> Result<Rec, Forgotten> {
-        if !self.is_known(to) {
-            return Err(Forgotten);
+    fn apply(&self, to: &Record) -> Result<Record, SecretRevoked> {
+        if !self.is_secret_valid(to) {
+            return Err(SecretRevoked);
         }
-        let bit = 1 << self.who;
+        let bit = 1 << self.id;
         let mut record = to.clone();
-        record.twice |= record.adds & bit != 0;
+        record.applied_twice |= record.adds & bit != 0;
         record.adds |= bit;
-        if self.part == Part::Rotate {
+        if self.role == Role::Rotate {
             record.previous = record.secret;
-            record.secret = self.who;
+            record.secret = self.id;
         }
         record.commits += 1;
-        if record.nonces.len() == self.kept {
+        if record.nonces.len() == self.kept_nonces {
             record.nonces.remove(0);
         }
-        record.nonces.push(self.who);
+        record.nonces.push(self.id);
         Ok(record)
     }
 
-    fn may_destroy(&self, record: &Rec) -> bool {
-        self.is_known(record)
+    fn may_destroy(&self, record: &Record) -> bool {
+        self.is_secret_valid(record)
     }
 
-    fn was_applied(&self, record: &Rec) -> Option<bool> {
-        if record.nonces.contains(&self.who) {
+    fn was_applied(&self, record: &Record) -> Option<bool> {
+        if record.nonces.contains(&self.id) {
             return Some(true);
         }
         (usize::from(record.commits - self.base) <= record.nonces.len()).then_some(false)
     }
 
-    fn version_of(record: &Rec) -> Version {
+    fn version_of(record: &Record) -> Version {
         Version(u64::from(record.commits))
     }
 }

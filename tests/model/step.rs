@@ -1,124 +1,124 @@
-//! One question and its answer, as the protocol has it or with a wrong turn.
+//! One call of an actor and its answer, by the protocol as it is or with a mutation.
 
 use session_runtime::__private::cascade::protocol::{Action, Event, Item};
 use session_runtime::__private::session::meta::{Millis, Nonce};
 use session_runtime::tier::{Swap, Token, Write};
 
 use super::Setting;
-use super::record::{Part, Rec};
-use super::world::World;
-use crate::actor::{Actor, How, Stage};
+use super::record::{Record, Role};
+use super::state::SystemState;
+use crate::actor::{Actor, CallOutcome, Stage};
 
-/// Later than any value in the model may be.
-const OLD: Millis = Millis(1_000);
+/// A time at which every cached value in the model is stale.
+const LATER: Millis = Millis(1_000);
 
-/// A wrong turn, to show that the model sees it.
+/// A change that breaks the protocol, to show that the model notices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Twist {
+pub(super) enum Mutation {
     /// The protocol as it is.
     #[default]
     None,
-    /// After a conflict the writer trusts its first fence.
+    /// After a conflict the writer relies on its first fence.
     OneFence,
-    /// The durable record is deleted whatever its version.
+    /// The durable record is deleted at any version.
     BlindDelete,
-    /// The caller is told before the cache is settled.
+    /// The write is acknowledged before the cache is settled.
     AnswerEarly,
-    /// Readers leave leases, writers no fences.
+    /// Readers place leases, writers place no fences.
     NoFence,
-    /// Readers put into the cache whatever they read, and writers delete it.
+    /// Cache-aside: readers fill the cache without a lease, and writers place no fences.
     CacheAside,
-    /// A fence whose fate is not known is taken to be up.
+    /// A fence whose `set` was not answered is taken to be in place.
     TrustFence,
     /// A writer takes the conflict with its own late write for success.
     TrustConflict,
-    /// A writer leaves another's fence, even one that may be taken back and hides an older record.
+    /// A writer leaves another's fence, even one whose writer may restore an older record.
     LeaveOldFence,
-    /// An insert that may yet land is sent again under the same key.
+    /// An insert that may still be applied is sent again under the same key.
     SameKey,
 }
 
 impl Setting {
-    /// One actor's question is asked, and it takes the answer.
-    pub(super) fn step(&self, world: &mut World, index: usize, how: How) {
-        let mut actor = world.actors.remove(index);
-        actor.start(world, self);
+    /// Makes one actor's call, and hands it the answer.
+    pub(super) fn step(&self, state: &mut SystemState, index: usize, outcome: CallOutcome) {
+        let mut actor = state.actors.remove(index);
+        actor.start(state, self);
         let Some(action) = actor.pending.take() else { return };
-        let (event, now) = match how {
-            How::Answered => (self.answer(world, &actor, action), Millis(0)),
-            How::Old => (self.answer(world, &actor, action), OLD),
-            How::Refused if is_to_cache(&action) => (Event::CacheFailed, Millis(0)),
-            How::Refused => {
-                world.left.outages -= 1;
+        let (event, now) = match outcome {
+            CallOutcome::Answered => (self.answer(state, &actor, action), Millis(0)),
+            CallOutcome::Stale => (self.answer(state, &actor, action), LATER),
+            CallOutcome::Refused if is_to_cache(&action) => (Event::CacheFailed, Millis(0)),
+            CallOutcome::Refused => {
+                state.faults_left.outages -= 1;
                 (Event::DurableFailed, Millis(0))
             }
-            How::Full => {
-                world.left.outages -= 1;
+            CallOutcome::TooLarge => {
+                state.faults_left.outages -= 1;
                 (Event::DurableFull, Millis(0))
             }
-            How::Lost => (self.lose(world, &actor, action), Millis(0)),
+            CallOutcome::Lost => (self.lose(state, &actor, action), Millis(0)),
         };
-        if how == How::Old {
-            world.left.olds -= 1;
+        if outcome == CallOutcome::Stale {
+            state.faults_left.stale_hits -= 1;
         }
-        if self.twist == Twist::AnswerEarly
-            && let (Event::Wrote(Write::Done(version)), Part::Add) = (&event, actor.part)
+        if self.mutation == Mutation::AnswerEarly
+            && let (Event::Wrote(Write::Done(version)), Role::Add) = (&event, actor.role)
         {
-            world.settled = world.settled.max(version.0);
+            state.settled = state.settled.max(version.0);
         }
-        actor.conflicted |= self.twist == Twist::OneFence && event == Event::Wrote(Write::Conflict);
-        actor.on(event, now, world, self);
+        actor.conflicted |= self.mutation == Mutation::OneFence && event == Event::Wrote(Write::Conflict);
+        actor.on(event, now, state, self);
         if actor.conflicted && matches!(&actor.stage, Stage::Commit(_)) && actor.pending.as_ref().is_some_and(is_fence)
         {
-            actor.on(Event::WasSet, Millis(0), world, self);
+            actor.on(Event::WasSet, Millis(0), state, self);
         }
         if actor.stage != Stage::Done {
-            world.actors.push(actor);
+            state.actors.push(actor);
         }
     }
 
-    fn lose(&self, world: &mut World, actor: &Actor, action: Action<Rec>) -> Event<Rec> {
+    fn lose(&self, state: &mut SystemState, actor: &Actor, action: Action<Record>) -> Event<Record> {
         let to_cache = is_to_cache(&action);
         let is_fence = is_fence(&action);
         if action != Action::Get && !(self.large && is_large(&action)) {
-            world.late.push((actor.who, action));
+            state.in_flight.push((actor.id, action));
         }
         if !to_cache {
-            world.left.silences -= 1;
+            state.faults_left.durable_timeouts -= 1;
             return Event::DurableUnknown;
         }
-        world.left.losses -= 1;
-        if is_fence && self.twist == Twist::TrustFence {
+        state.faults_left.cache_timeouts -= 1;
+        if is_fence && self.mutation == Mutation::TrustFence {
             return Event::WasSet;
         }
         Event::CacheFailed
     }
 
-    /// What the tiers answer; a twisted actor asks something else, or hears something else.
-    fn answer(&self, world: &mut World, actor: &Actor, action: Action<Rec>) -> Event<Rec> {
+    /// The answer of the tiers. A mutation makes another call, or changes the answer.
+    fn answer(&self, state: &mut SystemState, actor: &Actor, action: Action<Record>) -> Event<Record> {
         if self.large && is_large(&action) {
             return Event::CacheFull;
         }
-        match (self.twist, action) {
-            (Twist::BlindDelete, Action::Delete(base)) => {
-                let base = world.durable.as_ref().map_or(base, |(version, _)| *version);
-                world.apply(Action::Delete(base))
+        match (self.mutation, action) {
+            (Mutation::BlindDelete, Action::Delete(base)) => {
+                let base = state.durable.as_ref().map_or(base, |(version, _)| *version);
+                state.apply(Action::Delete(base))
             }
-            (Twist::NoFence | Twist::CacheAside, action) if is_fence(&action) => match action {
+            (Mutation::NoFence | Mutation::CacheAside, action) if is_fence(&action) => match action {
                 Action::Swap(..) => Event::Swapped(Swap::Done),
                 _ => Event::WasSet,
             },
-            (Twist::CacheAside, Action::Add(Item::Lease(_))) => Event::Added(true),
-            (Twist::CacheAside, Action::Get) if matches!(actor.stage, Stage::Fill(_)) => {
+            (Mutation::CacheAside, Action::Add(Item::Lease(_))) => Event::Added(true),
+            (Mutation::CacheAside, Action::Get) if matches!(actor.stage, Stage::Fill(_)) => {
                 let lease = Item::Lease(Nonce(actor.lease.unwrap_or_default()));
                 Event::Got(Some((lease, Token(0))))
             }
-            (Twist::CacheAside, Action::Swap(_, item)) if matches!(actor.stage, Stage::Fill(_)) => {
-                world.apply(Action::Set(item));
+            (Mutation::CacheAside, Action::Swap(_, item)) if matches!(actor.stage, Stage::Fill(_)) => {
+                state.apply(Action::Set(item));
                 Event::Swapped(Swap::Done)
             }
-            (Twist::LeaveOldFence, Action::Get) if matches!(actor.stage, Stage::Commit(_)) => {
-                match world.apply(Action::Get) {
+            (Mutation::LeaveOldFence, Action::Get) if matches!(actor.stage, Stage::Commit(_)) => {
+                match state.apply(Action::Get) {
                     Event::Got(Some((Item::Fence { writer, .. }, token))) => Event::Got(Some((
                         Item::Fence {
                             writer,
@@ -129,33 +129,33 @@ impl Setting {
                     event => event,
                 }
             }
-            (Twist::TrustConflict, Action::Update(base, record)) => {
-                let event = world.apply(Action::Update(base, record.clone()));
-                match &world.durable {
-                    Some((version, lies)) if *lies == record => Event::Wrote(Write::Done(*version)),
+            (Mutation::TrustConflict, Action::Update(base, record)) => {
+                let event = state.apply(Action::Update(base, record.clone()));
+                match &state.durable {
+                    Some((version, stored)) if *stored == record => Event::Wrote(Write::Done(*version)),
                     _ => event,
                 }
             }
-            (_, action) => world.apply(action),
+            (_, action) => state.apply(action),
         }
     }
 }
 
-pub(super) fn is_to_cache(action: &Action<Rec>) -> bool {
+pub(super) fn is_to_cache(action: &Action<Record>) -> bool {
     matches!(
         action,
         Action::Get | Action::Add(_) | Action::Set(_) | Action::Swap(..) | Action::Remove(_)
     )
 }
 
-fn is_fence(action: &Action<Rec>) -> bool {
+fn is_fence(action: &Action<Record>) -> bool {
     matches!(
         action,
         Action::Set(Item::Fence { .. }) | Action::Swap(_, Item::Fence { .. })
     )
 }
 
-fn is_large(action: &Action<Rec>) -> bool {
+fn is_large(action: &Action<Record>) -> bool {
     match action {
         Action::Add(Item::Value { record, .. })
         | Action::Set(Item::Value { record, .. })

@@ -1,4 +1,4 @@
-//! The application under attack: a session that can tell what happened to it.
+//! The application under attack: a session that records the writes to it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,60 +16,59 @@ pub const MAX_STALENESS: Duration = Duration::from_millis(1500);
 /// How long a commit may take, in the attack.
 pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The session under attack. Every write names itself by a number that is given once.
+/// The session under attack. Every write has a unique number.
 #[derive(Session)]
 #[session(name = "attack", version = 1)]
 #[cascade(memcache, datastore)]
 pub struct Attack {
-    /// Whose session it is; written once, at its creation.
+    /// The session's id, written at its creation only.
     id: u64,
-    /// One for each of `adds`, if each was made exactly once.
+    /// As many as there are `adds`, if each was applied exactly once.
     #[session(merge = add)]
     visits: u64,
-    /// The numbers of the adds that are in.
+    /// The numbers of the adds.
     #[session(merge = union)]
     adds: BTreeSet<u32>,
     /// The number of the latest note.
     note: u32,
 }
 
-/// What a request sees of its session: as it was loaded, with what the request itself has changed.
+/// The session as a request sees it: as it was loaded, with the request's own change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Whether there is no such session.
     pub is_new: bool,
-    /// Whose session it is.
+    /// The session's id.
     pub id: u64,
     /// How many adds were counted.
     pub visits: u64,
-    /// Which.
+    /// The numbers of the adds.
     pub adds: BTreeSet<u32>,
-    /// The number of the latest note; 0 where there is none.
+    /// The number of the latest note; 0 if there is none.
     pub note: u32,
 }
 
 #[derive(Deserialize)]
-struct Order {
-    /// The number of the operation, or, to create, whose session it is to be.
+struct Params {
+    /// The number of the operation, or the id of a session to be created.
     #[serde(default)]
     number: u64,
-    /// How long to dwell between the load and the change, in milliseconds.
+    /// How long to wait between the load and the change, in milliseconds.
     #[serde(default)]
     ms: u64,
 }
 
-/// Gives a store under attack its bounds: short enough to be seen at work.
+/// Sets the limits of a store under attack: times short enough to be reached in a round.
 pub fn with_bounds(builder: Builder<WithMemcache, WithDatastore>) -> Builder<WithMemcache, WithDatastore> {
     builder
         .max_staleness(MAX_STALENESS)
-        // Longer than a round: a visitor whose answer to a rotation was lost has the secret before to show, and would
-        // count as lost with it.
+        // Longer than a round: after a rotation without a response, a client still has the previous secret.
         .rotation_grace(Duration::from_hours(1))
         .commit_timeout(COMMIT_TIMEOUT)
         .max_len(256 << 10)
 }
 
-/// The application. What the layer did is told in `Server-Timing`.
+/// The application. `Server-Timing` reports the outcome of each load and commit.
 pub fn app(store: &CascadeStore) -> Router {
     Router::new()
         .route("/create", post(create))
@@ -91,8 +90,8 @@ fn view(session: &TypedSession<Attack>) -> Json<View> {
     })
 }
 
-async fn create(mut session: TypedSession<Attack>, Query(order): Query<Order>) -> Json<View> {
-    session.set_id(order.number);
+async fn create(mut session: TypedSession<Attack>, Query(params): Query<Params>) -> Json<View> {
+    session.set_id(params.number);
     let mut seen = view(&session);
     seen.is_new = false;
     seen
@@ -102,10 +101,10 @@ async fn read(session: TypedSession<Attack>) -> Json<View> {
     view(&session)
 }
 
-/// A change to a session that there is; none to one that there is not.
+/// Changes the session, if it exists.
 async fn change(
     mut session: TypedSession<Attack>,
-    Order { number, ms }: Order,
+    Params { number, ms }: Params,
     make: impl FnOnce(&mut TypedSession<Attack>, u32),
 ) -> Json<View> {
     if ms > 0 {
@@ -117,22 +116,22 @@ async fn change(
     view(&session)
 }
 
-async fn add(session: TypedSession<Attack>, Query(order): Query<Order>) -> Json<View> {
-    change(session, order, |session, number| {
+async fn add(session: TypedSession<Attack>, Query(params): Query<Params>) -> Json<View> {
+    change(session, params, |session, number| {
         *session.visits_mut() += 1;
         session.adds_mut().insert(number);
     })
     .await
 }
 
-async fn note(session: TypedSession<Attack>, Query(order): Query<Order>) -> Json<View> {
-    change(session, order, |session, number| session.set_note(number)).await
+async fn note(session: TypedSession<Attack>, Query(params): Query<Params>) -> Json<View> {
+    change(session, params, |session, number| session.set_note(number)).await
 }
 
-async fn rotate(session: TypedSession<Attack>, Query(order): Query<Order>) -> Json<View> {
-    change(session, order, |session, _| session.rotate()).await
+async fn rotate(session: TypedSession<Attack>, Query(params): Query<Params>) -> Json<View> {
+    change(session, params, |session, _| session.rotate()).await
 }
 
-async fn destroy(session: TypedSession<Attack>, Query(order): Query<Order>) -> Json<View> {
-    change(session, order, |session, _| session.destroy()).await
+async fn destroy(session: TypedSession<Attack>, Query(params): Query<Params>) -> Json<View> {
+    change(session, params, |session, _| session.destroy()).await
 }

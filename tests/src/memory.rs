@@ -1,45 +1,115 @@
-//! A durable tier in memory, for tests under paused time, where threads that do I/O have no place.
+//! Tiers in plain maps: the least that keeps the rules, for tests under paused time, and to be broken.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use session_runtime::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
+use session_runtime::tier::{
+    CacheTier, Cached, DurableTier, Stored, Swap, TierError, TierErrorKind, Token, Version, Write,
+};
+use tokio::time::Instant;
 
 const MAX_LEN: usize = 1 << 20;
 
-/// Records in memory. Clones share them.
+/// A cache that evicts nothing.
+#[derive(Debug, Default)]
+pub struct MemoryCache {
+    items: Mutex<BTreeMap<String, (Cached, Instant)>>,
+    tokens: AtomicU64,
+}
+
+impl MemoryCache {
+    fn items(&self) -> MutexGuard<'_, BTreeMap<String, (Cached, Instant)>> {
+        let mut items = self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        items.retain(|_, (_, deadline)| now < *deadline);
+        items
+    }
+
+    fn cached(&self, value: Bytes, ttl: Duration) -> (Cached, Instant) {
+        let token = Token(self.tokens.fetch_add(1, Ordering::SeqCst));
+        (Cached { value, token }, Instant::now() + ttl)
+    }
+}
+
+impl CacheTier for MemoryCache {
+    fn name(&self) -> &'static str {
+        "memory-cache"
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {
+        Ok(self.items().get(key).map(|(cached, _)| cached.clone()))
+    }
+
+    async fn add(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool, TierError> {
+        let mut items = self.items();
+        let is_free = !items.contains_key(key);
+        if is_free {
+            items.insert(key.to_owned(), self.cached(value, ttl));
+        }
+        Ok(is_free)
+    }
+
+    async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), TierError> {
+        self.items().insert(key.to_owned(), self.cached(value, ttl));
+        Ok(())
+    }
+
+    async fn swap(&self, key: &str, token: Token, value: Bytes, ttl: Duration) -> Result<Swap, TierError> {
+        Ok(match self.items().get_mut(key) {
+            None => Swap::Missing,
+            Some((cached, _)) if cached.token != token => Swap::Changed,
+            Some(item) => {
+                *item = self.cached(value, ttl);
+                Swap::Done
+            }
+        })
+    }
+
+    async fn remove(&self, key: &str, token: Token) -> Result<Swap, TierError> {
+        let mut items = self.items();
+        Ok(match items.get(key) {
+            None => Swap::Missing,
+            Some((cached, _)) if cached.token != token => Swap::Changed,
+            Some(_) => {
+                items.remove(key);
+                Swap::Done
+            }
+        })
+    }
+}
+
+/// A durable tier. Clones share its records.
 #[derive(Clone, Debug, Default)]
-pub struct Memory(Arc<Mutex<Records>>);
+pub struct MemoryStore(Arc<Mutex<Records>>);
 
 #[derive(Debug, Default)]
 struct Records {
-    by_key: HashMap<String, (Stored, SystemTime)>,
+    by_key: BTreeMap<String, (Stored, SystemTime)>,
     last: u64,
 }
 
-impl Memory {
+impl MemoryStore {
     fn lock(&self) -> MutexGuard<'_, Records> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All keys, in order.
+    /// The keys of all records, sorted.
     pub fn keys(&self) -> Vec<String> {
-        let mut keys: Vec<_> = self.lock().by_key.keys().cloned().collect();
-        keys.sort();
-        keys
+        self.lock().by_key.keys().cloned().collect()
     }
 
-    /// What is stored under `key`.
+    /// The value stored under `key`.
     pub fn value(&self, key: &str) -> Option<Bytes> {
         self.lock().by_key.get(key).map(|(stored, _)| stored.value.clone())
     }
 
-    /// Replaces what is stored under `key`, as no cascade would.
+    /// Replaces the value under `key` behind the store's back.
     ///
     /// # Panics
-    /// Where nothing is.
+    /// Where there is no record.
     pub fn overwrite(&self, key: &str, value: impl Into<Bytes>) {
         let mut records = self.lock();
         let version = records.next();
@@ -69,14 +139,18 @@ impl Records {
 fn check(doing: &'static str, value: &Bytes) -> Result<(), TierError> {
     let (size, limit) = (value.len(), MAX_LEN);
     if size > limit {
-        return Err(TierError::new("memory", doing, TierErrorKind::TooLarge { size, limit }));
+        return Err(TierError::new(
+            "memory-store",
+            doing,
+            TierErrorKind::TooLarge { size, limit },
+        ));
     }
     Ok(())
 }
 
-impl DurableTier for Memory {
+impl DurableTier for MemoryStore {
     fn name(&self) -> &'static str {
-        "memory"
+        "memory-store"
     }
 
     fn max_value_len(&self) -> usize {

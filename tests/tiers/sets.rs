@@ -10,7 +10,7 @@ use session_runtime::conformance::{self, Options};
 use session_runtime::tier::embedded::{LocalCache, LocalFile};
 use session_runtime::tier::memcache::Memcache;
 use session_runtime::tier::{CacheTier, DurableTier};
-use session_tests::pair::{MemoryCache, MemoryStore};
+use session_tests::memory::{MemoryCache, MemoryStore};
 use session_tests::services::memcached::Memcached;
 use tempfile::TempDir;
 

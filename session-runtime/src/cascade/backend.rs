@@ -48,7 +48,7 @@ impl Backend {
 
     /// When a session ends if it is not used again.
     pub(crate) fn expires_at(&self, meta: &Meta) -> Millis {
-        meta.renewed.after(self.policy.idle).min(meta.deadline)
+        meta.expires_at(self.policy.idle)
     }
 
     /// Runs a machine to its end.

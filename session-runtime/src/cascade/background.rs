@@ -69,9 +69,8 @@ impl StoreInner {
         }
     }
 
-    pub(super) fn spawn_purge(self: &Arc<Self>) {
+    pub(super) fn spawn_purge(self: &Arc<Self>, every: Duration) {
         const BATCH: usize = 500;
-        let every = self.backend.policy.purge_every;
         let weak = Arc::downgrade(self);
         tokio::spawn(async move {
             loop {

@@ -1,4 +1,4 @@
-//! Puts a store together.
+//! The builder of a store.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use crate::keys::KeyRing;
 use crate::tier::erased::{AnyCache, AnyDurable};
 use crate::tier::{CacheTier, DurableTier};
 
-/// Puts a [`CascadeStore`] together: its keys, its tiers, and how long sessions live.
+/// Builds a [`CascadeStore`] from its keys, its tiers and its options.
 ///
-/// Its type keeps count of the tiers, as the store's does.
+/// As with the store, the type says which tiers it has.
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder<M = NoMemcache, D = NoDatastore> {
     keys: KeyRing,
@@ -22,28 +22,28 @@ pub struct Builder<M = NoMemcache, D = NoDatastore> {
     durable: Option<Arc<dyn AnyDurable>>,
     clock: Arc<dyn Clock>,
     policy: Policy,
-    purge: bool,
+    purge_every: Option<Duration>,
     tiers: PhantomData<fn() -> (M, D)>,
 }
 
-/// Why a store could not be put together.
+/// Why a store could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A number that makes no sense.
+    /// An option has an invalid value.
     #[error("{option} is {value}: {remedy}")]
     Option {
-        /// The builder's word.
+        /// The builder's method.
         option: &'static str,
-        /// What it was given.
+        /// The value.
         value: String,
         /// What it must be.
         remedy: &'static str,
     },
-    /// The keys are missing or wrong.
-    #[error("SESSION_KEYS is of no use")]
+    /// The keys are missing or invalid.
+    #[error("SESSION_KEYS cannot be used")]
     Keys(#[from] crate::keys::KeyError),
-    /// A store that other processes share needs keys that they share.
+    /// Processes that share a tier need the same keys, and there are none.
     #[error(
         "{address} names a tier that other processes share, and SESSION_KEYS is not set: give every process the same \
          keys, base64, 32 bytes or more (`openssl rand -base64 32`)"
@@ -52,9 +52,9 @@ pub enum BuildError {
         /// The variable that names the tier.
         address: &'static str,
     },
-    /// An address is set, and what it takes to reach it is not compiled in.
+    /// An address is set whose tier is not compiled in.
     #[error(
-        "{address} is set, but the feature `{feature}` of session-runtime is not compiled in: turn it on, or unset {address}"
+        "{address} is set, but the feature `{feature}` of session-runtime is not compiled in: enable it, or unset {address}"
     )]
     NotCompiledIn {
         /// The variable that is set.
@@ -62,9 +62,10 @@ pub enum BuildError {
         /// The feature that it needs.
         feature: &'static str,
     },
-    /// No address is set for a tier, and there is nothing to take its place.
+    /// A tier has no address, and the embedded tiers are not compiled in.
     #[error(
-        "{address} is not set, and the feature `embedded` of session-runtime, which would do without, is not compiled in"
+        "{address} is not set, and the feature `embedded` of session-runtime, which needs no address, is not compiled in: \
+         set {address}, or enable it"
     )]
     NoTier {
         /// The variable that is not set.
@@ -79,8 +80,8 @@ pub enum BuildError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The file that keeps the key of an embedded store cannot be read or written.
-    #[error("the key file {path} could not be used")]
+    /// The key file of an embedded store could not be read or written.
+    #[error("the key file {path} could not be read or written")]
     KeyFile {
         /// Where it is.
         path: String,
@@ -91,7 +92,7 @@ pub enum BuildError {
 }
 
 impl CascadeStore {
-    /// Begins a store with its keys. Add the tiers that its sessions name.
+    /// A builder of a store with these keys. Add the tiers that its sessions name.
     ///
     /// ```
     /// # #[cfg(all(feature = "embedded", feature = "memcache"))]
@@ -117,14 +118,14 @@ impl CascadeStore {
             durable: None,
             clock: Arc::new(SystemClock),
             policy: Policy::default(),
-            purge: false,
+            purge_every: None,
             tiers: PhantomData,
         }
     }
 }
 
 impl<M, D> Builder<M, D> {
-    /// The tier that sessions call `memcache`: [`Memcache`](crate::tier::memcache::Memcache),
+    /// Sets the tier that sessions name `memcache`: [`Memcache`](crate::tier::memcache::Memcache),
     /// [`LocalCache`](crate::tier::embedded::LocalCache), or one of your own.
     pub fn memcache(self, tier: impl CacheTier) -> Builder<WithMemcache, D> {
         Builder {
@@ -133,7 +134,17 @@ impl<M, D> Builder<M, D> {
         }
     }
 
-    /// The tier that sessions call `datastore`: [`LocalFile`](crate::tier::embedded::LocalFile), Google Cloud
+    /// As [`memcache`](Self::memcache): the tier that sessions call `cache`.
+    pub fn cache(self, tier: impl CacheTier) -> Builder<WithMemcache, D> {
+        self.memcache(tier)
+    }
+
+    /// As [`datastore`](Self::datastore): the tier that sessions call `durable`.
+    pub fn durable(self, tier: impl DurableTier) -> Builder<M, WithDatastore> {
+        self.datastore(tier)
+    }
+
+    /// Sets the tier that sessions name `datastore`: [`LocalFile`](crate::tier::embedded::LocalFile), Google Cloud
     /// Datastore, or one of your own.
     pub fn datastore(self, tier: impl DurableTier) -> Builder<M, WithDatastore> {
         Builder {
@@ -149,7 +160,7 @@ impl<M, D> Builder<M, D> {
             durable,
             clock,
             policy,
-            purge,
+            purge_every,
             tiers: _,
         } = self;
         Builder {
@@ -158,72 +169,73 @@ impl<M, D> Builder<M, D> {
             durable,
             clock,
             policy,
-            purge,
+            purge_every,
             tiers: PhantomData,
         }
     }
 
-    /// How long a session lives without being used (default: 20 minutes). A use is noted at most once per tenth of it.
+    /// Sets how long a session lives without a request (default: 20 minutes). To renew it, a session that is only read is
+    /// written at most once per tenth of this time.
     pub fn idle(mut self, idle: Duration) -> Self {
         self.policy.idle = idle;
         self
     }
 
-    /// How long a session lives however much it is used, and its cookie with it (default: 30 days).
+    /// Sets the greatest age of a session and of its cookie, however often it is used (default: 30 days).
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.policy.max_age = max_age;
         self
     }
 
-    /// The largest record, in bytes (default: 4096). A commit that would make one larger fails, and the old one stays.
+    /// Sets the largest size of a record, in bytes (default: 4096). A commit that would exceed it fails, and the stored
+    /// record stays as it was.
     pub fn max_len(mut self, bytes: usize) -> Self {
         self.policy.max_len = bytes;
         self
     }
 
-    /// What storage keys begin with (default: `session.`); at most 200 bytes of printable ASCII without spaces.
+    /// Sets the prefix of storage keys (default: `session.`): at most 200 bytes of printable ASCII without spaces.
     pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.policy.key_prefix = prefix.into();
         self
     }
 
-    /// How old a cached record may be before the durable tier is asked again (default: 5 minutes). It bounds how long
-    /// a node can see an old value after a writer that could not reach the cache; each active session costs one
+    /// Sets how old a cached record may be before the durable tier is read again (default: 5 minutes). After a commit
+    /// that could not reach the cache, other nodes may read the old value for this long. Each active session costs one
     /// durable read per such time.
     pub fn max_staleness(mut self, max_staleness: Duration) -> Self {
         self.policy.max_staleness = max_staleness;
         self
     }
 
-    /// How long the secret before is honoured after a rotation that no privileged write caused, so that the parallel
-    /// requests of a page survive it (default: 30 seconds).
+    /// Sets how long the previous secret is accepted after a rotation that no privileged write caused, so that the
+    /// parallel requests of a page survive it (default: 30 seconds).
     pub fn rotation_grace(mut self, grace: Duration) -> Self {
         self.policy.rotation_grace = grace;
         self
     }
 
-    /// How long one commit may take in all, retries included (default: 30 seconds).
+    /// Sets how long a commit may take, retries included (default: 30 seconds).
     pub fn commit_timeout(mut self, timeout: Duration) -> Self {
         self.policy.commit_timeout = timeout;
         self
     }
 
-    /// Deletes expired sessions from the durable tier this often, in the background (default: every 10 minutes for an
-    /// embedded file, not at all otherwise).
+    /// Deletes expired sessions from the durable tier this often, in the background (default: what the tier asks for,
+    /// every 10 minutes for an embedded file; Google Cloud Datastore has TTL policies, and asks for nothing).
     pub fn purge_every(mut self, every: Duration) -> Self {
-        self.policy.purge_every = every;
-        self.purge = true;
+        self.purge_every = Some(every);
         self
     }
 
-    /// The clock that deadlines are measured with (default: the machine's). For tests.
+    /// Sets the clock for the deadlines of sessions, for tests (default: the system's).
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The store. Must be called within a tokio runtime.
-    #[expect(clippy::unused_async, reason = "a tier may have to be asked here one day")]
+    /// Builds the store. Must be called within a tokio runtime.
+    #[expect(clippy::unused_async, reason = "a later version may have to call a tier here")]
     pub async fn build(self) -> Result<CascadeStore<M, D>, BuildError> {
         let Self {
             keys,
@@ -231,10 +243,14 @@ impl<M, D> Builder<M, D> {
             durable,
             clock,
             policy,
-            purge,
+            purge_every,
             tiers: _,
         } = self;
         check(&policy)?;
+        if let Some(every) = purge_every {
+            check_duration("purge_every", every)?;
+        }
+        let purge_every = purge_every.or_else(|| durable.as_ref()?.purge_interval());
         Ok(CascadeStore::new(
             Backend {
                 cache,
@@ -243,28 +259,26 @@ impl<M, D> Builder<M, D> {
                 clock,
                 policy,
             },
-            purge,
+            purge_every,
         ))
     }
 }
 
-fn check(policy: &Policy) -> Result<(), BuildError> {
-    let positive = "it must be a second or more";
-    let times = [
-        ("idle", policy.idle, positive),
-        ("max_age", policy.max_age, positive),
-        ("commit_timeout", policy.commit_timeout, positive),
-        ("purge_every", policy.purge_every, positive),
-    ];
-    for (option, value, remedy) in times {
-        if value < Duration::from_secs(1) {
-            return Err(BuildError::Option {
-                option,
-                value: format!("{value:?}"),
-                remedy,
-            });
-        }
+fn check_duration(option: &'static str, value: Duration) -> Result<(), BuildError> {
+    if value < Duration::from_secs(1) {
+        return Err(BuildError::Option {
+            option,
+            value: format!("{value:?}"),
+            remedy: "it must be a second or more",
+        });
     }
+    Ok(())
+}
+
+fn check(policy: &Policy) -> Result<(), BuildError> {
+    check_duration("idle", policy.idle)?;
+    check_duration("max_age", policy.max_age)?;
+    check_duration("commit_timeout", policy.commit_timeout)?;
     let prefix = &policy.key_prefix;
     if prefix.len() > 200 || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
         let remedy = "it must be at most 200 bytes of printable ASCII without spaces";

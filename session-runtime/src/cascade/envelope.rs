@@ -1,7 +1,8 @@
-//! What leaves the process is authenticated: `COSE_Mac0` (RFC 9052, section 6.2) with HMAC-SHA-256.
+//! The authenticated envelope of everything that a store writes to a tier: `COSE_Mac0` (RFC 9052, section 6.2) with
+//! HMAC-SHA-256.
 //!
-//! The key under which something is stored is the external data of the MAC, so that a value that turns up under
-//! another key does not verify. Any COSE or CBOR tool opens the envelope; the payload is in it as it is.
+//! The storage key is the external data of the MAC, so that a value that is copied to another key does not verify. The
+//! payload is not encrypted: any COSE or CBOR tool reads it.
 
 use bytes::Bytes;
 
@@ -15,10 +16,10 @@ const TAG: u64 = 17;
 const PROTECTED: &[u8] = &[0xa1, 0x01, 0x05];
 /// The unprotected header's key identifier (RFC 9052, section 3.1).
 const KID: u64 = 4;
-/// What an envelope adds to its payload, in bytes, at the most.
+/// The most bytes that an envelope adds to its payload.
 const OVERHEAD: usize = 64;
 
-/// Wraps the payload of `len` bytes that `write` appends, which is stored under `key`.
+/// Wraps a payload to be stored under `key`: the `len` bytes that `write` appends.
 pub(crate) fn wrap(keys: &KeyRing, key: &str, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut out = Vec::with_capacity(len + OVERHEAD);
     push_tag(&mut out, TAG);
@@ -30,20 +31,20 @@ pub(crate) fn wrap(keys: &KeyRing, key: &str, len: usize, write: impl FnOnce(&mu
     push_head(&mut out, Major::Bytes, len as u64);
     let start = out.len();
     write(&mut out);
-    debug_assert_eq!(out.len() - start, len, "the payload is as long as was said");
+    debug_assert_eq!(out.len() - start, len, "the payload has the length that was passed in");
     let tag = keys.sign(Use::Record, &[&mac_structure(key, len), &out[start..]]);
     push_bytes(&mut out, &tag);
     out.into()
 }
 
-/// The payload, if a key of the ring has wrapped it for `key`.
+/// The payload, if a key of the ring has wrapped it for the storage key `key`.
 pub(crate) fn unwrap(keys: &KeyRing, key: &str, envelope: &Bytes) -> Option<Bytes> {
     let (payload, id, tag) = parse(envelope)?;
     let head = mac_structure(key, payload.len());
     (tag.len() == 32 && keys.verify(Use::Record, Some(id), &[&head, payload], tag)).then(|| envelope.slice_ref(payload))
 }
 
-/// The payload of an envelope that nobody vouches for, such as one that a person wants to look at.
+/// The payload of an envelope without a check of its MAC, for inspection.
 pub fn payload(envelope: &[u8]) -> Option<&[u8]> {
     parse(envelope).map(|(payload, ..)| payload)
 }

@@ -1,4 +1,4 @@
-//! A store from the environment, and one without any server.
+//! Builders of a store from environment variables, and of an embedded store.
 
 use std::path::{Path, PathBuf};
 
@@ -9,24 +9,24 @@ use crate::keys::{KeyError, KeyRing};
 const KEYS: &str = "SESSION_KEYS";
 const MEMCACHE: &str = "MEMCACHE_SERVERS";
 const STORE_PATH: &str = "SESSION_STORE_PATH";
-/// Each of these alone says that there is a Datastore to be reached; the first of them that is set is named in errors.
+/// Any of these means that Datastore is to be used. Errors name the first that is set.
 const DATASTORE: [&str; 3] = [
     "DATASTORE_EMULATOR_HOST",
     "DATASTORE_PROJECT_ID",
     "GOOGLE_CLOUD_PROJECT",
 ];
-/// Where an embedded store is kept if nobody says.
+/// The file of an embedded store where `SESSION_STORE_PATH` is not set.
 const DEFAULT_PATH: &str = "sessions.redb";
 
 type FullBuilder = Builder<WithMemcache, WithDatastore>;
 
 impl CascadeStore {
-    /// A store that the environment describes; see [`Builder::from_env`].
+    /// Builds a store from environment variables; see [`Builder::from_env`].
     pub async fn from_env() -> Result<Self, BuildError> {
         Builder::from_env().await?.build().await
     }
 
-    /// A store that needs no server: a cache in this process, and a durable file at `path`.
+    /// Builds a store that needs no server: a cache in this process, and a durable file at `path`.
     #[cfg(feature = "embedded")]
     pub async fn embedded(path: impl AsRef<Path>, keys: KeyRing) -> Result<Self, BuildError> {
         Builder::embedded(path, keys).await?.build().await
@@ -34,7 +34,7 @@ impl CascadeStore {
 }
 
 impl Builder {
-    /// As [`CascadeStore::embedded`], to be given more options.
+    /// A builder of an [embedded store](CascadeStore::embedded), for more options.
     #[cfg(feature = "embedded")]
     pub async fn embedded(path: impl AsRef<Path>, keys: KeyRing) -> Result<FullBuilder, BuildError> {
         local_file(
@@ -44,17 +44,17 @@ impl Builder {
         .await
     }
 
-    /// A store that the environment describes. A tier without an address is an embedded one.
+    /// A builder of a store from environment variables. A tier without an address is embedded.
     ///
-    /// | variable | what it says |
+    /// | variable | value |
     /// |---|---|
-    /// | `SESSION_KEYS` | base64 keys of 32 bytes or more, newest first, with commas between them |
-    /// | `MEMCACHE_SERVERS` | `host:port`, with commas between them |
-    /// | `DATASTORE_EMULATOR_HOST`, `DATASTORE_PROJECT_ID`, `GOOGLE_CLOUD_PROJECT` | where Datastore is |
+    /// | `SESSION_KEYS` | base64 keys of 32 bytes or more, newest first, separated by commas |
+    /// | `MEMCACHE_SERVERS` | `host:port`, separated by commas |
+    /// | `DATASTORE_EMULATOR_HOST`, `DATASTORE_PROJECT_ID`, `GOOGLE_CLOUD_PROJECT` | the emulator or the project of Datastore |
     /// | `SESSION_STORE_PATH` | the file of an embedded store (default: `sessions.redb`) |
     ///
-    /// A store that is embedded altogether makes a key of its own beside its file where `SESSION_KEYS` is not set, with
-    /// mode 0600, and logs that it did. Any other store refuses to start without keys.
+    /// Where both tiers are embedded and `SESSION_KEYS` is not set, a key is generated in a file beside the store's, with
+    /// mode 0600, and that is logged. With any other tier, missing keys are an error.
     ///
     /// ```
     /// # async fn build() -> Result<(), session_runtime::BuildError> {
@@ -97,7 +97,7 @@ fn keys(path: &Path) -> Result<KeyRing, BuildError> {
     }
 }
 
-/// The key in the file beside the store's own, made if there is none.
+/// The key in the file beside the store's, generated if there is none.
 fn load_or_create_key(store: &Path) -> Result<KeyRing, BuildError> {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
@@ -113,15 +113,15 @@ fn load_or_create_key(store: &Path) -> Result<KeyRing, BuildError> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(KeyError::Random)?;
         write_new(&path, STANDARD.encode(key).as_bytes()).map_err(failed)?;
-        tracing::info!(path = %path.display(), "SESSION_KEYS is not set: a key was made, keep it with the store");
+        tracing::info!(path = %path.display(), "SESSION_KEYS is not set: a key was generated, keep it with the store");
     }
-    // Read even where it was just made: of two processes that start at once, one file counts.
+    // Read it even if it was just generated: of two processes that start at once, the first one's file is used.
     let keys = std::fs::read_to_string(&path).map_err(failed)?;
     KeyRing::from_base64(&keys).map_err(|error| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
 }
 
-/// Writes a file that only its owner may read, whole or not at all, and not over another: a key that is cut short
-/// would lock the next start out, and one that is replaced its sessions.
+/// Writes a file that only its owner may read, atomically, and never over another: with a truncated key the next start
+/// fails, and with a replaced key the sessions are lost.
 fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
 
@@ -135,9 +135,9 @@ fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let written = options
         .open(&draft)
         .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-        // Unlike a rename, it fails where another process was first.
+        // Unlike a rename, it fails if another process was first.
         .and_then(|()| std::fs::hard_link(&draft, path));
-    // There may be none; and it is of no use any more.
+    // It may not exist, and is not needed any more.
     let _ = std::fs::remove_file(&draft);
     match written {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
@@ -145,7 +145,7 @@ fn write_new(path: &Path, content: &[u8]) -> std::io::Result<()> {
     }
 }
 
-/// Has the name of a new file outlive a crash.
+/// Syncs the directory, so that the name of a new file survives a crash.
 #[cfg(unix)]
 fn sync_parent(path: &Path) -> std::io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -206,14 +206,13 @@ async fn datastore(_: Builder<WithMemcache>, address: &'static str) -> Result<Fu
 #[cfg(feature = "embedded")]
 async fn local_file(builder: Builder<WithMemcache>, path: &Path) -> Result<FullBuilder, BuildError> {
     let path = path.to_owned();
-    // Opening a file that was not closed properly checks it, which takes its time.
+    // Opening a file that was not closed properly checks it, which may take long.
     let opened = tokio::task::spawn_blocking(move || crate::tier::embedded::LocalFile::open(path)).await;
     let failed = tier_error("datastore");
     let tier = opened
         .map_err(|error| failed(error.into()))?
         .map_err(|error| failed(error.into()))?;
-    let every = super::policy::Policy::default().purge_every;
-    Ok(builder.datastore(tier).purge_every(every))
+    Ok(builder.datastore(tier))
 }
 
 #[cfg(not(feature = "embedded"))]
@@ -227,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_made_once_whole_and_for_its_owner_alone() {
+    fn a_key_is_generated_once_and_only_its_owner_can_read_it() {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("s.redb");
         let signed = |keys: KeyRing| keys.sign(crate::keys::Use::Token, &[b"x"]);
@@ -241,7 +240,7 @@ mod tests {
         let first = rings.next().unwrap();
         assert!(
             rings.all(|ring| ring == first),
-            "all that start at once have the same key"
+            "processes that start at once have the same key"
         );
         assert_eq!(signed(load_or_create_key(&store).unwrap()), first);
         let files: Vec<_> = std::fs::read_dir(dir.path())
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_of_no_use_is_named_and_left_alone() {
+    fn an_error_names_an_invalid_key_file_which_stays_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("s.redb.key");
         std::fs::write(&file, "too short").unwrap();

@@ -1,7 +1,8 @@
 //! What the clones of a store share: loads, creates and commits sessions.
 
-use std::sync::Arc;
+use std::any::TypeId;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -19,7 +20,9 @@ use super::protocol::{
     CacheCommit, CacheCreate, CacheLoad, Change, CommitEnd, Create, CreateEnd, DurableCommit, Goal, Load, LoadEnd,
     Settle, Source, VersionedRecord,
 };
-use crate::session::meta::{Meta, Millis, Nonce};
+use super::rejected::{RejectedTokens, Rejection};
+use crate::session::Session;
+use crate::session::meta::{Meta, Millis, Nonce, SecretHash, SecretStatus};
 use crate::session::record::Record;
 use crate::tier::Tiers;
 
@@ -31,6 +34,36 @@ pub struct StoreInner {
     /// Whether pending invalidations get a last try.
     pub(super) closing: watch::Sender<bool>,
     pub(super) invalidations: Arc<AtomicUsize>,
+    pub(super) rejected: RejectedTokens,
+    /// The types that have used the store: few, and each is added once.
+    pub(super) types: RwLock<Vec<SessionType>>,
+}
+
+/// A type of session that has used the store.
+pub(super) struct SessionType {
+    id: TypeId,
+    name: &'static str,
+    type_name: &'static str,
+}
+
+/// What a token finds.
+#[expect(clippy::large_enum_variant, reason = "most tokens that are looked up are valid")]
+pub(crate) enum Lookup {
+    /// A session, to which its secret belongs.
+    Valid(VersionedRecord<Record>),
+    /// A session that has got another secret a moment ago.
+    Superseded,
+    /// No session, or one that has had another secret for long.
+    NoSession,
+}
+
+impl From<Rejection> for Lookup {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Superseded => Self::Superseded,
+            Rejection::NoSession => Self::NoSession,
+        }
+    }
 }
 
 /// A commit that was done.
@@ -48,25 +81,51 @@ impl StoreInner {
         self.tasks.reopen();
     }
 
+    /// Notes that sessions of type `T` use the store.
+    ///
+    /// # Errors
+    /// The name of another type whose sessions have the same name: they would share cookie and record.
+    pub(crate) fn register<T: Session>(&self) -> Result<(), &'static str> {
+        let (id, name) = (TypeId::of::<T>(), T::SCHEMA.name);
+        let check = |types: &[SessionType]| {
+            let same = types.iter().find(|known| known.id == id || known.name == name);
+            same.map(|known| if known.id == id { Ok(()) } else { Err(known.type_name) })
+        };
+        if let Some(outcome) = check(&self.types.read().unwrap_or_else(PoisonError::into_inner)) {
+            return outcome;
+        }
+        let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
+        check(&types).unwrap_or_else(|| {
+            let type_name = std::any::type_name::<T>();
+            types.push(SessionType { id, name, type_name });
+            Ok(())
+        })
+    }
+
     pub(crate) fn key(&self, sid: &str) -> String {
         format!("{}{sid}", self.backend.policy.key_prefix)
     }
 
-    /// Looks a session up in its tiers. What the cache says to the visitor's disadvantage (the session has expired, or
-    /// `is_secret_valid` denies the visitor's secret) may be out of date, so the durable tier decides it. A session that
-    /// lives in the request's memory alone is never found.
+    /// Looks up the session that a token names, by its storage key and the hash of its secret.
+    ///
+    /// What the cache says to the client's disadvantage (the session has expired, or has another secret) may be out of
+    /// date, so the durable tier decides it, once for each token and interval. A session that lives in the request's
+    /// memory alone is never found.
     pub(crate) async fn load(
         self: &Arc<Self>,
         session: &'static str,
         tiers: Tiers,
         key: &str,
-        is_secret_valid: impl Fn(&Meta) -> bool + Send,
-    ) -> Result<(Option<VersionedRecord<Record>>, LoadReport), LoadError> {
+        secret: &SecretHash,
+    ) -> Result<(Lookup, LoadReport), LoadError> {
         let started = Instant::now();
         if !tiers.intersects(Tiers::DISTRIBUTED) {
-            return Ok((None, LoadReport::default()));
+            return Ok((Lookup::NoSession, LoadReport::default()));
         }
-        let (end, diagnostics) = self.run_load(tiers, key, is_secret_valid).await;
+        if let Some(rejection) = self.rejected.get(secret, self.backend.now()) {
+            return Ok((rejection.into(), LoadReport::default()));
+        }
+        let (end, diagnostics) = self.run_load(tiers, key, secret).await;
         let LoadEnd::Known {
             found,
             source,
@@ -85,39 +144,70 @@ impl StoreInner {
         metrics::record_load(session, report.tier, degraded, report.took);
         if let Some(expired) = found.as_ref().filter(|found| self.has_expired(found.record.meta())) {
             self.spawn_delete_expired(tiers, key, expired.version);
-            return Ok((None, report));
-        }
-        if let Some(fill) = fill {
+        } else if let Some(fill) = fill {
             let (inner, key) = (Arc::clone(self), key.to_owned());
             self.tasks.spawn(async move { inner.backend.run(&key, fill).await });
         }
-        Ok((found, report))
+        Ok((self.judge(tiers, found, secret), report))
     }
 
-    async fn run_load(
-        &self,
-        tiers: Tiers,
-        key: &str,
-        is_secret_valid: impl Fn(&Meta) -> bool + Send,
-    ) -> (LoadEnd<Record>, Diagnostics) {
+    async fn run_load(&self, tiers: Tiers, key: &str, secret: &SecretHash) -> (LoadEnd<Record>, Diagnostics) {
         if !tiers.contains(Tiers::DATASTORE) {
             return self.backend.run(key, CacheLoad).await;
         }
-        let cache = tiers.contains(Tiers::MEMCACHE);
-        // The second attempt replaces what the cache has, unless that is as new as can be told.
-        let attempts = [(cache, self.backend.policy.max_staleness), (cache, Duration::ZERO)];
-        for (cache, max_staleness) in attempts {
-            let (end, diagnostics) = self.backend.run(key, Load::new(cache, nonce(), max_staleness)).await;
-            match &end {
-                LoadEnd::Known {
-                    found: Some(found),
-                    source: Source::Cache,
-                    ..
-                } if self.has_expired(found.record.meta()) || !is_secret_valid(found.record.meta()) => {}
-                _ => return (end, diagnostics),
-            }
+        let max_staleness = self.backend.policy.max_staleness;
+        let load = |cache, max_staleness| self.backend.run(key, Load::new(cache, nonce(), max_staleness));
+        if !tiers.contains(Tiers::MEMCACHE) {
+            return load(false, max_staleness).await;
         }
-        self.backend.run(key, Load::new(false, nonce(), Duration::ZERO)).await
+        let cached = load(true, max_staleness).await;
+        if !self.is_denied_by_cache(&cached.0, secret) {
+            return cached;
+        }
+        // Past the cache, so that whoever presents a token that is no longer valid does not displace the owner's value.
+        let durable = load(false, max_staleness).await;
+        let LoadEnd::Known { found: Some(found), .. } = &durable.0 else {
+            return durable;
+        };
+        if !self.is_valid(found.record.meta(), secret) {
+            return durable;
+        }
+        // The cache was out of date: have what it holds replaced.
+        let renewed = load(true, Duration::ZERO).await;
+        if self.is_denied_by_cache(&renewed.0, secret) {
+            durable
+        } else {
+            renewed
+        }
+    }
+
+    /// Whether the cache answered, and with a record that denies the client its session.
+    fn is_denied_by_cache(&self, end: &LoadEnd<Record>, secret: &SecretHash) -> bool {
+        matches!(end, LoadEnd::Known { found: Some(found), source: Source::Cache, .. }
+            if !self.is_valid(found.record.meta(), secret))
+    }
+
+    fn is_valid(&self, meta: &Meta, secret: &SecretHash) -> bool {
+        !self.has_expired(meta) && meta.secret_status(secret, self.backend.now()).is_valid()
+    }
+
+    /// What a token finds, where this is the record under its key; a token that finds nothing is remembered.
+    fn judge(&self, tiers: Tiers, found: Option<VersionedRecord<Record>>, secret: &SecretHash) -> Lookup {
+        let now = self.backend.now();
+        let found = found.filter(|found| !self.has_expired(found.record.meta()));
+        let status = found
+            .as_ref()
+            .map(|found| found.record.meta().secret_status(secret, now));
+        let superseded_until = match (status, found) {
+            (Some(SecretStatus::Current | SecretStatus::Previous), Some(found)) => return Lookup::Valid(found),
+            (Some(SecretStatus::Superseded(until)), _) => Some(until),
+            _ => None,
+        };
+        // A session of the cache alone costs no durable read.
+        if tiers.contains(Tiers::DATASTORE) {
+            self.rejected.insert(*secret, superseded_until, now);
+        }
+        superseded_until.map_or(Lookup::NoSession, |_| Lookup::Superseded)
     }
 
     /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.
@@ -198,8 +288,12 @@ impl StoreInner {
         } = loaded;
         let record = match goal {
             Goal::Change => patch.apply(&base).map_err(|error| refused(session, error))?,
-            Goal::Destroy if !patch.may_destroy(&base) => return Err(CommitError::Gone { session }),
-            Goal::Destroy => base.clone(),
+            Goal::Destroy => {
+                patch
+                    .check_secret(base.meta())
+                    .map_err(|error| refused(session, error))?;
+                base.clone()
+            }
         };
         let fence = nonce();
         let (end, diagnostics) = if tiers.contains(Tiers::DATASTORE) {

@@ -1,5 +1,5 @@
-//! How what lies in the cache is written: `[0, version, asked_at, h'record']`, `[1, lease]`, `[2, writer]` or
-//! `[2, writer, replaced_version]`, `[3]`.
+//! The encoding of a cache item: a value `[0, version, asked_at, h'record']`, a lease `[1, lease]`, a fence `[2, writer]`
+//! or `[2, writer, replaced_version]`, a tombstone `[3]`.
 
 use bytes::Bytes;
 
@@ -15,7 +15,7 @@ const LEASE: u64 = 1;
 const FENCE: u64 = 2;
 const TOMBSTONE: u64 = 3;
 
-/// How many bytes [`append`] writes.
+/// The number of bytes that [`append`] writes.
 pub(super) fn encoded_len(item: &Item<Record>) -> usize {
     match item {
         Item::Value {
@@ -43,7 +43,7 @@ pub(super) fn encoded_len(item: &Item<Record>) -> usize {
     }
 }
 
-/// Writes an item behind what `out` holds.
+/// Appends the encoded item to `out`.
 pub fn append(item: &Item<Record>, out: &mut Vec<u8>) {
     match item {
         Item::Value {
@@ -80,7 +80,7 @@ pub fn append(item: &Item<Record>, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads an item; `None` where the bytes are none. A record stays in `bytes`.
+/// Decodes an item; `None` if `bytes` are not one. A record shares the memory of `bytes`.
 pub fn decode(bytes: &Bytes) -> Option<Item<Record>> {
     let mut reader = Reader::new(bytes);
     let item = match (reader.array().ok()?, reader.uint().ok()?) {

@@ -14,6 +14,7 @@ pub(crate) mod outcome;
 pub mod patch;
 mod policy;
 pub mod protocol;
+mod rejected;
 mod store;
 
 pub use builder::{BuildError, Builder};

@@ -34,9 +34,25 @@ pub enum Commit {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// The session has ended meanwhile: it was destroyed, it expired, or its secret was rotated away. It stays dead.
-    #[error("the session `{session}` has ended: it was destroyed, it expired, or its secret was rotated away")]
+    /// The session has ended meanwhile: it was destroyed, or it expired. It stays dead.
+    #[error("the session `{session}` has ended: it was destroyed, or it expired")]
     Gone {
+        /// The session's name.
+        session: &'static str,
+    },
+    /// Another request has given the session a new secret a moment ago, which the client of this one has yet to get.
+    /// Nothing was written.
+    #[error("the session `{session}` got a new secret from another request")]
+    Superseded {
+        /// The session's name.
+        session: &'static str,
+    },
+    /// The commit came after the response's, and what it should have written was dropped.
+    #[error(
+        "changes of the session `{session}` came after its response: commit before, or use `into_detached` for a task \
+         that outlives the request"
+    )]
+    TooLate {
         /// The session's name.
         session: &'static str,
     },
@@ -97,6 +113,21 @@ pub enum CommitError {
         #[source]
         source: Arc<FieldError>,
     },
+}
+
+impl CommitError {
+    /// Of several errors of one request, the one with the greatest severity is answered: what may have been written,
+    /// then what others have to mend, then what the client can.
+    pub(crate) fn severity(&self) -> u8 {
+        match self {
+            Self::Unknown { .. } => 5,
+            Self::Unavailable { .. } => 4,
+            Self::Open { .. } | Self::Field { .. } => 3,
+            Self::TooLarge { .. } => 2,
+            Self::Conflict { .. } | Self::Superseded { .. } | Self::Gone { .. } => 1,
+            Self::TooLate { .. } => 0,
+        }
+    }
 }
 
 /// Why a session could not be loaded. A session that there is not is no error, but a new one.
@@ -167,6 +198,8 @@ impl CommitReport {
             Ok(Commit::Degraded) => "degraded",
             Ok(Commit::Unfenced { .. }) => "unfenced",
             Err(CommitError::Gone { .. }) => "gone",
+            Err(CommitError::Superseded { .. }) => "superseded",
+            Err(CommitError::TooLate { .. }) => "too-late",
             Err(CommitError::Conflict { .. }) => "conflict",
             Err(CommitError::Unavailable { .. }) => "unavailable",
             Err(CommitError::Unknown { .. }) => "unknown",
@@ -213,7 +246,8 @@ pub(super) fn failed(session: &'static str, failure: Failure<PatchError>, diagno
 
 pub(crate) fn refused(session: &'static str, error: PatchError) -> CommitError {
     match error {
-        PatchError::Superseded => CommitError::Gone { session },
+        PatchError::Superseded => CommitError::Superseded { session },
+        PatchError::Ended => CommitError::Gone { session },
         PatchError::TooLarge { size, limit } => CommitError::TooLarge { session, size, limit },
         PatchError::Open(source) => CommitError::Open { session, source },
         PatchError::Change(ChangeError {

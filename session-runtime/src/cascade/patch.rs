@@ -13,11 +13,12 @@ use crate::tier::Version;
 /// A new secret, and what becomes of the one before.
 #[derive(Clone, Copy, Debug)]
 pub struct Rotation {
-    /// Of the new secret.
+    /// The hash of the new secret.
     pub secret: SecretHash,
-    /// How long the one before is honoured yet; `None` where it ends at once, because who the session belongs to has
-    /// changed.
-    pub grace: Option<Duration>,
+    /// How long requests that present the secret before are still expected.
+    pub grace: Duration,
+    /// Whether the secret before is not accepted for the grace either, as after a privileged write.
+    pub ends_at_once: bool,
 }
 
 /// Everything that one commit does to a record.
@@ -39,6 +40,8 @@ pub struct Patch {
     pub base_commits: u64,
     /// The time of the commit.
     pub now: Millis,
+    /// How long the session lives without being used.
+    pub idle: Duration,
     /// The largest record, in bytes.
     pub max_len: usize,
 }
@@ -46,8 +49,10 @@ pub struct Patch {
 /// Why a patch cannot be applied.
 #[derive(Clone, Debug)]
 pub enum PatchError {
-    /// The session has another secret now.
+    /// The session has got another secret a moment ago.
     Superseded,
+    /// The session has expired, or has had another secret for long.
+    Ended,
     /// The record, as another request has written it, cannot be opened.
     Open(Arc<OpenError>),
     /// Two writers of a field are not to be reconciled, or cannot be.
@@ -81,19 +86,22 @@ impl Patch {
         self.finish(&mut draft)
     }
 
-    /// What the rotation does to the secrets of a session: nothing where another request has rotated it already, so
-    /// that a browser that gets both answers has a secret that counts, whichever comes last.
+    /// Replaces the secret, unless another request has done so first: a client that gets both responses then ends with a
+    /// valid secret, whichever comes last.
     fn rotate(&self, meta: &mut Meta, status: SecretStatus) {
-        match self.rotation {
-            Some(Rotation { secret, grace: None }) => (meta.secret, meta.previous) = (secret, None),
-            Some(Rotation {
-                secret,
-                grace: Some(grace),
-            }) if status == SecretStatus::Current => {
-                meta.previous = Some((meta.secret, self.now.after(grace)));
-                meta.secret = secret;
-            }
-            _ => {}
+        if let Some(rotation) = self.rotation
+            && (rotation.ends_at_once || status == SecretStatus::Current)
+        {
+            meta.rotate(rotation.secret, self.now.after(rotation.grace), rotation.ends_at_once);
+        }
+    }
+
+    /// The status of the presented secret, where it is valid.
+    pub(super) fn check_secret(&self, meta: &Meta) -> Result<SecretStatus, PatchError> {
+        match meta.secret_status(&self.presented, self.now) {
+            SecretStatus::Superseded(_) => Err(PatchError::Superseded),
+            SecretStatus::Unknown => Err(PatchError::Ended),
+            status => Ok(status),
         }
     }
 
@@ -113,9 +121,9 @@ impl Change<Record> for Patch {
     type Error = PatchError;
 
     fn apply(&self, to: &Record) -> Result<Record, PatchError> {
-        let status = to.meta().secret_status(&self.presented, self.now);
-        if status == SecretStatus::Superseded {
-            return Err(PatchError::Superseded);
+        let status = self.check_secret(to.meta())?;
+        if to.meta().expires_at(self.idle) <= self.now {
+            return Err(PatchError::Ended);
         }
         let record = (self.migrate)(to).map_err(|error| PatchError::Open(Arc::new(error)))?;
         let mut draft = record.draft();
@@ -125,7 +133,7 @@ impl Change<Record> for Patch {
     }
 
     fn may_destroy(&self, record: &Record) -> bool {
-        record.meta().secret_status(&self.presented, self.now) != SecretStatus::Superseded
+        self.check_secret(record.meta()).is_ok()
     }
 
     fn was_applied(&self, record: &Record) -> Option<bool> {

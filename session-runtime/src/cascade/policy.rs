@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// How long things live, and how much they may take: the options of a store.
+/// The options of a store: lifetimes, timeouts and sizes.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) key_prefix: String,
@@ -10,7 +10,6 @@ pub(crate) struct Policy {
     pub(crate) max_staleness: Duration,
     pub(crate) rotation_grace: Duration,
     pub(crate) commit_timeout: Duration,
-    pub(crate) purge_every: Duration,
 }
 
 impl Default for Policy {
@@ -23,22 +22,21 @@ impl Default for Policy {
             max_staleness: Duration::from_mins(5),
             rotation_grace: Duration::from_secs(30),
             commit_timeout: Duration::from_secs(30),
-            purge_every: Duration::from_mins(10),
         }
     }
 }
 
 impl Policy {
-    /// How long before a used session is written only to note that it was used: a tenth of the idle time.
+    /// How long after its last renewal a session that is only read is written to renew it: a tenth of the idle time.
     pub(crate) fn renew_after(&self) -> Duration {
         self.idle / 10
     }
 }
 
-/// How long a reader's lease lies in the cache: longer than a read of the durable tier.
+/// The TTL of a reader's lease: longer than a read of the durable tier takes.
 pub(super) const LEASE_TTL: Duration = Duration::from_secs(10);
-/// How long a tombstone lies in the cache. It saves reads of the durable tier; safety does not depend on it, since storage keys
-/// are never used twice.
+/// The TTL of a tombstone. It saves reads of the durable tier; correctness does not depend on it, since storage keys are
+/// never used twice.
 pub(super) const TOMBSTONE_TTL: Duration = Duration::from_mins(1);
-/// How much longer than the last durable write that can still land a fence lies in the cache.
+/// How much longer a fence is kept than a durable write may be delayed.
 pub(super) const FENCE_MARGIN: Duration = Duration::from_secs(15);

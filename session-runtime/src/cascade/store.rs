@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -11,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::backend::Backend;
 use super::inner::StoreInner;
 use super::lock::WriteLocks;
+use super::rejected::RejectedTokens;
 use crate::session::{HasDatastore, HasMemcache};
 use crate::tier::TierError;
 
@@ -66,16 +68,18 @@ impl<M, D> fmt::Debug for CascadeStore<M, D> {
 }
 
 impl<M, D> CascadeStore<M, D> {
-    pub(super) fn new(backend: Backend, purge: bool) -> Self {
+    pub(super) fn new(backend: Backend, purge_every: Option<Duration>) -> Self {
         let inner = Arc::new(StoreInner {
             backend,
             locks: WriteLocks::default(),
             tasks: TaskTracker::new(),
             closing: watch::Sender::new(false),
             invalidations: Arc::new(AtomicUsize::new(0)),
+            rejected: RejectedTokens::default(),
+            types: RwLock::default(),
         });
-        if purge {
-            inner.spawn_purge();
+        if let Some(every) = purge_every {
+            inner.spawn_purge(every);
         }
         Self::from_inner(inner)
     }

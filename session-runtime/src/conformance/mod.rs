@@ -1,11 +1,11 @@
-//! What a tier must do, and what a store on it must do, as a suite that anyone can run on a tier of their own.
+//! A test suite for your own tiers: what a tier must do, and what a store on it must do.
 //!
-//! It has three parts: [`cache_tier`], [`durable_tier`], and [`store`], which takes a pair of tiers and checks sessions
+//! It has three parts: [`cache_tier`], [`durable_tier`], and [`store`](store()), which takes a pair of tiers and checks sessions
 //! in each of the seven sets of [`Tiers`](crate::Tiers). Each rule is a promise of
 //! [`CacheTier`](crate::tier::CacheTier), [`DurableTier`](crate::tier::DurableTier) or
-//! [`CascadeStore`](crate::CascadeStore). The keys are random, so a shared server will do; only two suites at once on
-//! one durable tier disturb each other (in the rules about purging). A cache needs room: one that evicts what was
-//! stored a moment ago does not pass.
+//! [`CascadeStore`](crate::CascadeStore). The keys are random, so that the suite can run on a shared server; but two
+//! suites at once on one durable tier disturb each other, by the rules about purging. The cache must be large enough: one
+//! that evicts what was stored a moment ago does not pass.
 //!
 //! ```
 //! # #[cfg(feature = "embedded")]
@@ -25,11 +25,11 @@
 //! }
 //! # }
 //! ```
-//! Whoever has only one tier of their own takes [`LocalCache`](crate::tier::embedded::LocalCache) or
-//! [`LocalFile`](crate::tier::embedded::LocalFile) for the other. A cache with a clock that can be moved has its
-//! deadlines checked as well, by [`Options::with_passing_time`].
+//! If you have only one tier of your own, take [`LocalCache`](crate::tier::embedded::LocalCache) or
+//! [`LocalFile`](crate::tier::embedded::LocalFile) for the other. [`Options::with_passing_time`] checks the lifetimes of
+//! a cache whose clock a test can move.
 //!
-//! Run it on a runtime with several threads, where there are some: calls that race are then truly simultaneous.
+//! Run it on a multi-threaded runtime, so that concurrent calls run in parallel.
 
 mod cache;
 mod durable;
@@ -45,7 +45,7 @@ pub use cache::cache_tier;
 pub use durable::durable_tier;
 pub use store::store;
 
-/// How the suite runs.
+/// The options of the suite.
 #[derive(Clone)]
 pub struct Options {
     pass_time: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
@@ -55,7 +55,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Values up to 1 MiB, 8 callers at once, a minute for each rule, and no way to make time pass.
+    /// Values up to 1 MiB, 8 concurrent callers, a minute for each rule, and no way to make time pass.
     pub fn new() -> Self {
         Self {
             pass_time: None,
@@ -65,7 +65,7 @@ impl Options {
         }
     }
 
-    /// Hands in what makes the tier's time pass, so that its deadlines are checked as well. No rule sleeps.
+    /// Sets a function that makes the tier's clock advance, so that lifetimes are checked as well. No rule sleeps.
     #[must_use]
     pub fn with_passing_time(self, pass: impl Fn(Duration) + Send + Sync + 'static) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Options {
         }
     }
 
-    /// The largest value to try, in bytes, where the tier takes larger ones.
+    /// Sets the size of the largest value to try, in bytes, for a tier that takes larger ones.
     #[must_use]
     pub fn with_largest_value(self, bytes: usize) -> Self {
         Self {
@@ -83,7 +83,7 @@ impl Options {
         }
     }
 
-    /// How many callers race for one key; at least two.
+    /// Sets how many callers use one key concurrently; at least two.
     #[must_use]
     pub fn with_concurrency(self, concurrency: usize) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl Options {
         }
     }
 
-    /// How long one rule may take.
+    /// Sets how long one rule may take.
     #[must_use]
     pub fn with_rule_timeout(self, rule_timeout: Duration) -> Self {
         Self { rule_timeout, ..self }
@@ -116,7 +116,7 @@ impl fmt::Debug for Options {
     }
 }
 
-/// A rule that a tier broke, what was expected of it, and what happened instead.
+/// A rule that a tier or a store breaks: what was expected, and what happened instead.
 #[derive(Debug)]
 pub struct Violation {
     tier: String,
@@ -127,7 +127,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// The tier's name; for a rule about stores, the set of tiers and the names of both.
+    /// The tier's name; for a rule about stores, the session's set of tiers and the names of both tiers.
     pub fn tier(&self) -> &str {
         &self.tier
     }
@@ -137,12 +137,12 @@ impl Violation {
         self.rule
     }
 
-    /// What a tier that keeps the rule does.
+    /// What the rule expects.
     pub fn expected(&self) -> &str {
         &self.expected
     }
 
-    /// What this one did.
+    /// What happened instead.
     pub fn found(&self) -> &str {
         &self.found
     }

@@ -1,4 +1,4 @@
-//! What the rules share: random keys, expectations, races, and futures that are dropped half-way.
+//! What the rules share: random keys, expectations, concurrent calls, and cancelled calls.
 
 use std::error::Error;
 use std::fmt;
@@ -17,16 +17,16 @@ use crate::keys::KeyError;
 use crate::session::{FieldError, OpenError};
 use crate::tier::{TierError, TierErrorKind};
 
-/// A lifetime that no rule outlives.
+/// A lifetime longer than any rule takes.
 pub(super) const LONG: Duration = Duration::from_hours(1);
 
-/// What a rule works with.
+/// A tier under test.
 pub(super) struct Probe<'a, T> {
     pub(super) tier: &'a Arc<T>,
     pub(super) options: &'a Options,
 }
 
-/// A rule that was failure, before it is known by its sentence.
+/// How a rule failed; [`check`] adds the rule's sentence.
 #[derive(Debug)]
 pub(super) struct RuleFailure {
     expected: String,
@@ -46,8 +46,8 @@ impl RuleFailure {
     }
 }
 
-/// Any error that a rule did not ask for breaks it.
-macro_rules! unasked {
+/// An error that a rule does not expect breaks it.
+macro_rules! unexpected {
     ($($error:ty),+) => { $(
         impl From<$error> for RuleFailure {
             fn from(error: $error) -> Self {
@@ -61,7 +61,7 @@ macro_rules! unasked {
     )+ };
 }
 
-unasked!(
+unexpected!(
     TierError,
     LoadError,
     CommitError,
@@ -71,7 +71,7 @@ unasked!(
     FieldError
 );
 
-/// Names the rule that `outcome` belongs to, and ends it where the tier does not.
+/// Runs a rule within its timeout, and adds its sentence to the failure.
 pub(super) async fn check(
     tier: &str,
     options: &Options,
@@ -83,7 +83,7 @@ pub(super) async fn check(
         .unwrap_or_else(|_| {
             Err(RuleFailure::new(
                 "every call to end within a bounded time",
-                format!("nothing was heard for {:?}", options.rule_timeout),
+                format!("the rule did not end within {:?}", options.rule_timeout),
             ))
         });
     outcome.map_err(|failure| Violation {
@@ -106,7 +106,7 @@ pub(super) fn expect<V: Copy + PartialEq + fmt::Debug>(what: &str, found: V, exp
     ))
 }
 
-/// As [`expect`], for values: a large one is not spelled out.
+/// As [`expect`], for values: a large one is abbreviated.
 pub(super) fn expect_value(what: &str, found: Option<&Bytes>, expected: Option<&Bytes>) -> Outcome {
     if found == expected {
         return Ok(());
@@ -125,7 +125,7 @@ fn describe(value: Option<&Bytes>) -> String {
     }
 }
 
-/// `what` must hold; `found` says what does instead.
+/// `what` must hold; `found` says what happened instead.
 pub(super) fn ensure(holds: bool, what: &str, found: impl FnOnce() -> String) -> Outcome {
     if holds {
         Ok(())
@@ -134,38 +134,40 @@ pub(super) fn ensure(holds: bool, what: &str, found: impl FnOnce() -> String) ->
     }
 }
 
-/// A value of `size` bytes must be refused as too large, by an error that says so.
+/// A value of `size` bytes must be rejected as too large, by an error that contains its size.
 pub(super) fn expect_too_large<V: fmt::Debug>(doing: &str, found: Result<V, TierError>, size: usize) -> Outcome {
     match found {
-        Err(error) if matches!(error.kind(), TierErrorKind::TooLarge { size: told, .. } if told == size) => Ok(()),
+        Err(error) if matches!(error.kind(), TierErrorKind::TooLarge { size: reported, .. } if reported == size) => {
+            Ok(())
+        }
         other => Err(RuleFailure::new(
-            format!("{doing} of {size} bytes to fail as too large, telling its size"),
-            format!("it gave {other:?}"),
+            format!("{doing} of {size} bytes to fail with `TooLarge` and that size"),
+            format!("it returned {other:?}"),
         )),
     }
 }
 
-/// A key that nobody else uses: a readable start, then 128 random bits.
+/// A unique key: a readable prefix, then 128 random bits.
 pub(super) fn key() -> String {
     format!("conformance.{:032x}", fastrand::u128(..))
 }
 
-/// A key of `len` bytes, from the whole alphabet that keys may have.
+/// A key of `len` bytes, with every character that keys may have.
 pub(super) fn key_of_len(len: usize) -> String {
     let alphabet = (b'!'..=b'~').map(char::from).cycle();
     key().chars().chain(alphabet).take(len).collect()
 }
 
-/// A value that nobody else stores.
+/// A unique value.
 pub(super) fn value(label: &str) -> Bytes {
     Bytes::from(format!("{label}-{:032x}", fastrand::u128(..)))
 }
 
-/// `len` bytes, every one of the 256 among them where there is room, none of them text.
+/// `len` bytes of binary data; from 256 on, every byte occurs.
 pub(super) fn blob(len: usize) -> Bytes {
     let mut state = 0_u8;
     let next = |at: usize| {
-        // Walks through all bytes, in an order that changes from one 256 to the next.
+        // Runs through all bytes, in an order that differs from one run of 256 to the next.
         state = state
             .wrapping_mul(5)
             .wrapping_add(if at.is_multiple_of(256) { 2 } else { 1 });
@@ -174,8 +176,8 @@ pub(super) fn blob(len: usize) -> Bytes {
     (0..len).map(next).collect::<Vec<u8>>().into()
 }
 
-/// What might be taken for a protocol's own words, or be cut short: every byte, line ends, NULs, text that looks like
-/// an answer, nothing at all.
+/// Values that a tier might truncate or take for a part of its protocol: every byte, line ends, NULs, text that looks like
+/// a reply, an empty value.
 pub(super) fn awkward_values() -> Vec<Bytes> {
     let every_byte: Vec<u8> = (0..=u8::MAX).collect();
     vec![
@@ -191,7 +193,7 @@ pub(super) fn awkward_values() -> Vec<Bytes> {
     ]
 }
 
-/// Sizes that cross the buffers and frames on the way, up to the largest that `options` allow.
+/// Sizes around those of buffers and frames, up to the largest that `options` allow.
 pub(super) fn sizes(max_value_len: usize, options: &Options) -> Vec<usize> {
     let largest = max_value_len.min(options.largest_value);
     let mut sizes = vec![1, 1023, 4096, 16 * 1024 + 1, 64 * 1024, 256 * 1024 + 7, largest];
@@ -199,21 +201,21 @@ pub(super) fn sizes(max_value_len: usize, options: &Options) -> Vec<usize> {
     sizes
 }
 
-/// The size of a value that is one byte too large, where memory allows to make one.
+/// The size of a value that is one byte too large; `None` if such a value would take more than 64 MiB.
 pub(super) fn too_large(max_value_len: usize) -> Option<usize> {
     const AT_MOST: usize = 64 << 20;
     max_value_len.checked_add(1).filter(|size| *size <= AT_MOST)
 }
 
-/// Runs all at once and gives what each came to, in their order.
-pub(super) async fn race<F>(concurrency: impl Iterator<Item = F>) -> Result<Vec<F::Output>, RuleFailure>
+/// Runs all calls concurrently and returns their outputs, in the order of the calls.
+pub(super) async fn race<F>(calls: impl Iterator<Item = F>) -> Result<Vec<F::Output>, RuleFailure>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     let mut running = JoinSet::new();
-    for (at, contender) in concurrency.enumerate() {
-        running.spawn(async move { (at, contender.await) });
+    for (at, call) in calls.enumerate() {
+        running.spawn(async move { (at, call.await) });
     }
     let mut outputs = Vec::with_capacity(running.len());
     while let Some(ended) = running.join_next().await {
@@ -223,8 +225,8 @@ where
     Ok(outputs.into_iter().map(|(_, output)| output).collect())
 }
 
-/// Polls `future` at most `polls` times, each when it asks for it, and drops it, done or not.
-pub(super) async fn cut<F: Future>(future: F, polls: usize) {
+/// Polls `future` at most `polls` times, each time that it wakes, and then drops it.
+pub(super) async fn cancel_after<F: Future>(future: F, polls: usize) {
     let mut future = pin!(future);
     let mut left = polls;
     poll_fn(|context| {

@@ -9,6 +9,26 @@ use crate::request::Presented;
 
 pub use ::cookie::SameSite;
 
+/// Why cookies with these attributes cannot be set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CookieError {
+    /// Browsers take `SameSite=None` with `Secure` only.
+    #[error("`SameSite=None` needs `Secure`: browsers refuse the cookie otherwise; leave `without_secure` out")]
+    SameSiteNoneWithoutSecure,
+    /// Browsers take `Partitioned` with `Secure` only (CHIPS).
+    #[error("`Partitioned` needs `Secure`: browsers refuse the cookie otherwise; leave `without_secure` out")]
+    PartitionedWithoutSecure,
+    /// A path begins with `/`, and has neither `;` nor control characters nor letters beyond ASCII.
+    #[error(
+        "the path {0:?} cannot stand in a cookie: it must begin with `/`, and percent-encode `;` and what is not printable ASCII"
+    )]
+    Path(String),
+    /// A domain is a host name.
+    #[error("the domain {0:?} cannot stand in a cookie: it must be a host name, in its ASCII form (`xn--…`)")]
+    Domain(String),
+}
+
 /// The attributes of the cookies. The default is `__Host-` before the name, `Secure`, `HttpOnly`, `SameSite=Lax` and
 /// `Path=/`.
 ///
@@ -97,6 +117,36 @@ impl CookieOptions {
     pub fn without_max_age(mut self) -> Self {
         self.session_only = true;
         self
+    }
+
+    /// Whether a browser takes cookies with these attributes, and a header can carry them.
+    ///
+    /// # Errors
+    /// Which attribute is wrong, and what it must be.
+    pub(super) fn check(&self) -> Result<(), CookieError> {
+        if self.same_site == SameSite::None && !self.secure {
+            return Err(CookieError::SameSiteNoneWithoutSecure);
+        }
+        if self.partitioned && !self.secure {
+            return Err(CookieError::PartitionedWithoutSecure);
+        }
+        // `av-octet` of RFC 6265, section 4.1.1, and a path that is one.
+        let is_octet = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b';';
+        if !self.path.starts_with('/') || !self.path.bytes().all(is_octet) {
+            return Err(CookieError::Path(self.path.clone()));
+        }
+        let is_host = |domain: &String| {
+            let labels = domain.strip_prefix('.').unwrap_or(domain).split('.');
+            let is_label = |label: &str| {
+                let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+                !label.is_empty() && label.len() <= 63 && label.bytes().all(is_letter)
+            };
+            labels.into_iter().all(is_label)
+        };
+        match &self.domain {
+            Some(domain) if !is_host(domain) => Err(CookieError::Domain(domain.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// The cookie's name for a session of this name.

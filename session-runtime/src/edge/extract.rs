@@ -55,9 +55,5 @@ async fn load<T: Session>(parts: &Parts) -> Result<TypedSession<T>, SessionRejec
     let Some(sessions) = parts.extensions.get::<Arc<LayerSessions>>() else {
         return Err(SessionRejection::NoLayer { session });
     };
-    let missing = sessions.missing_tiers::<T>();
-    if !missing.is_empty() {
-        return Err(SessionRejection::NoTier { session, missing });
-    }
-    Ok(request::load(sessions.session::<T>(&parts.headers)).await?)
+    Ok(request::load(sessions.session::<T>(&parts.headers)?).await?)
 }

@@ -5,22 +5,22 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Request};
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, Request, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::cookie::{self, CookieOptions};
-use super::timing;
+use super::cookie::{self, CookieError, CookieOptions};
+use super::rejection::SessionRejection;
+use super::{caching, timing};
 use crate::cascade::inner::StoreInner;
 use crate::cascade::{CascadeStore, CommitError};
-use crate::request::{Disposition, RequestSession, RequestSessions, TokenAction};
+use crate::request::{self, Disposition, RequestSession, RequestSessions, TokenAction};
 use crate::session::Session;
-use crate::tier::Tiers;
 
 /// Gives a router its sessions: commits them before the response goes out, and sets their cookies.
 ///
@@ -29,18 +29,18 @@ use crate::tier::Tiers;
 /// ```
 /// use axum::Router;
 /// use axum::response::IntoResponse;
-/// use session_runtime::{CascadeStore, CommitError, CookieOptions, RouterExt, SameSite};
+/// use session_runtime::{CascadeStore, CommitError, CookieError, CookieOptions, RouterExt, SameSite};
 ///
-/// fn app(routes: Router<CascadeStore>, store: CascadeStore) -> Router {
+/// fn app(routes: Router<CascadeStore>, store: CascadeStore) -> Result<Router, CookieError> {
 ///     let layer = store
 ///         .layer()
-///         .with_cookies(CookieOptions::new().with_same_site(SameSite::Strict))
+///         .with_cookies(CookieOptions::new().with_same_site(SameSite::Strict))?
 ///         .with_server_timing(cfg!(debug_assertions))
 ///         .with_error_response(|error| match error {
 ///             CommitError::Gone { .. } => axum::response::Redirect::to("/login").into_response(),
 ///             error => error.into_response(),
 ///         });
-///     routes.sessions(layer)
+///     Ok(routes.sessions(layer))
 /// }
 /// ```
 pub struct SessionLayer<M, D> {
@@ -52,49 +52,70 @@ pub struct SessionLayer<M, D> {
 #[derive(Clone)]
 struct Settings {
     store: Arc<StoreInner>,
-    cookies: Arc<CookieOptions>,
+    cookies: CookieOptions,
     server_timing: bool,
-    on_error: fn(CommitError) -> Response,
+    commit_if: fn(&Response) -> bool,
+    on_error: Arc<dyn Fn(CommitError) -> Response + Send + Sync>,
+}
+
+fn commit_if(response: &Response) -> bool {
+    let status = response.status();
+    !status.is_server_error() && status != StatusCode::REQUEST_TIMEOUT
 }
 
 /// The sessions of one request, as its extensions carry them.
 pub(super) struct LayerSessions {
     sessions: RequestSessions,
-    cookies: Arc<CookieOptions>,
+    /// Those of the innermost layer of the store.
+    settings: Mutex<Arc<Settings>>,
+    /// A layer with another store is around this one.
+    is_nested: bool,
 }
 
 impl LayerSessions {
-    fn new(settings: &Settings) -> Self {
+    fn new(settings: Arc<Settings>, is_nested: bool) -> Self {
         Self {
             sessions: RequestSessions::new(Arc::clone(&settings.store)),
-            cookies: Arc::clone(&settings.cookies),
+            settings: Mutex::new(settings),
+            is_nested,
         }
     }
 
-    /// Whether a layer of these settings would only repeat what the one that made this does.
-    fn is_same_layer(&self, settings: &Settings) -> bool {
-        self.sessions.is_of_store(&settings.store) && *self.cookies == *settings.cookies
-    }
-
-    /// The distributed tiers that session `T` names and the layer's store does not have.
-    pub(super) fn missing_tiers<T: Session>(&self) -> Tiers {
-        self.sessions.missing_tiers::<T>()
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Session `T`, found by the request's cookie at the first call.
-    pub(super) fn session<T: Session>(&self, headers: &HeaderMap) -> Arc<RequestSession> {
-        self.sessions.session::<T>(
-            || self.cookies.name(T::SCHEMA.name),
+    pub(super) fn session<T: Session>(&self, headers: &HeaderMap) -> Result<Arc<RequestSession>, SessionRejection> {
+        let session = T::SCHEMA.name;
+        if self.is_nested {
+            return Err(SessionRejection::NestedStores { session });
+        }
+        let missing = self.sessions.missing_tiers::<T>();
+        if !missing.is_empty() {
+            return Err(SessionRejection::NoTier { session, missing });
+        }
+        let settings = self.settings();
+        let found = self.sessions.session::<T>(
+            || settings.cookies.name(session),
             |keys, name| cookie::presented(headers, keys, name),
-        )
+        );
+        found.map_err(|one| SessionRejection::SameName {
+            session,
+            one,
+            other: std::any::type_name::<T>(),
+        })
     }
 }
 
 impl<M, D> SessionLayer<M, D> {
     /// The attributes of the cookies.
-    #[must_use]
-    pub fn with_cookies(self, cookies: CookieOptions) -> Self {
-        self.with(|settings| settings.cookies = Arc::new(cookies))
+    ///
+    /// # Errors
+    /// Where browsers would refuse such cookies, or a header cannot carry them: which attribute, and what it must be.
+    pub fn with_cookies(self, cookies: CookieOptions) -> Result<Self, CookieError> {
+        cookies.check()?;
+        Ok(self.with(|settings| settings.cookies = cookies))
     }
 
     /// Tells in a `Server-Timing` header which tier answered, how the commit ended, and how long either took, in
@@ -107,8 +128,20 @@ impl<M, D> SessionLayer<M, D> {
     /// What to answer where a commit fails (default: see [`CommitError`]'s `IntoResponse`). The handler's own response
     /// is dropped, since it speaks of something that did not happen.
     #[must_use]
-    pub fn with_error_response(self, on_error: fn(CommitError) -> Response) -> Self {
-        self.with(|settings| settings.on_error = on_error)
+    pub fn with_error_response(self, on_error: impl Fn(CommitError) -> Response + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.on_error = Arc::new(on_error))
+    }
+
+    /// Which responses commit the changes of their handler (default: all but server errors, 5xx, and request timeouts,
+    /// 408). What a response does not commit is discarded, whatever the handler did; a destroy or a rotation is carried
+    /// out all the same.
+    ///
+    /// Middleware inside the layer that drops a handler half-way, such as a `select!` of its own, and then answers with a
+    /// success cannot be told from a handler that returned: what the handler had changed is committed. Answer 408 or 5xx
+    /// there, as the timeouts of tower do.
+    #[must_use]
+    pub fn with_commit_if(self, commit_if: fn(&Response) -> bool) -> Self {
+        self.with(|settings| settings.commit_if = commit_if)
     }
 
     /// The store that the layer was made from.
@@ -126,9 +159,10 @@ impl<M, D> From<CascadeStore<M, D>> for SessionLayer<M, D> {
     fn from(store: CascadeStore<M, D>) -> Self {
         let settings = Settings {
             store: store.inner,
-            cookies: Arc::default(),
+            cookies: CookieOptions::default(),
             server_timing: false,
-            on_error: CommitError::into_response,
+            commit_if,
+            on_error: Arc::new(CommitError::into_response),
         };
         Self {
             settings: Arc::new(settings),
@@ -206,21 +240,29 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let settings = Arc::clone(&self.settings);
         let outer = request.extensions().get::<Arc<LayerSessions>>();
-        if outer.is_some_and(|outer| outer.is_same_layer(&settings)) {
-            // The layer was put on twice: were both to answer, a session would get two cookies.
+        if let Some(outer) = outer.filter(|outer| outer.sessions.is_of_store(&settings.store)) {
+            // The outer layer commits, and answers as this one is told to: were both to commit, a session would get two
+            // cookies.
+            *outer.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
             let response = self.inner.call(request);
             return Box::pin(async move { response.await.map(IntoResponse::into_response) });
         }
-        let sessions = Arc::new(LayerSessions::new(&settings));
+        let sessions = Arc::new(LayerSessions::new(settings, outer.is_some()));
         request.extensions_mut().insert(Arc::clone(&sessions));
         // Called before the future is polled: `poll_ready` spoke of this very service.
         let response = self.inner.call(request);
         Box::pin(async move {
             let response = response.await.map(IntoResponse::into_response);
             match response {
-                Ok(response) => Ok(finish(&settings, &sessions.sessions, response).await),
+                Ok(response) => Ok(finish(&sessions, response).await),
                 Err(error) => {
-                    commit(&sessions.sessions.take(), Disposition::Discard).await;
+                    let finished = request::finish(&sessions.sessions.take(), Disposition::Discard).await;
+                    if let Err(failure) = finished {
+                        tracing::error!(
+                            error = &failure as &dyn std::error::Error,
+                            "a rotation or a destroy failed"
+                        );
+                    }
                     Err(error)
                 }
             }
@@ -229,54 +271,49 @@ where
 }
 
 /// Commits the sessions of the request, and tells the client about them.
-async fn finish(settings: &Settings, sessions: &RequestSessions, mut response: Response) -> Response {
-    let sessions = sessions.take();
+async fn finish(layer: &LayerSessions, mut response: Response) -> Response {
+    let sessions = layer.sessions.take();
     if sessions.is_empty() {
         return response;
     }
-    let disposition = if response.status().is_server_error() {
-        Disposition::Discard
-    } else {
+    let settings = layer.settings();
+    let disposition = if (settings.commit_if)(&response) {
         Disposition::Commit
+    } else {
+        Disposition::Discard
     };
-    for error in commit(&sessions, disposition).await {
+    if let Err(failure) = request::finish(&sessions, disposition).await {
+        let error = &failure as &dyn std::error::Error;
         // A response that already reports a failure says more than that a rotation or a destroy failed besides.
         if disposition == Disposition::Commit {
-            response = (settings.on_error)(error);
+            tracing::debug!(
+                error,
+                "the response of a handler is replaced, since its session was not committed"
+            );
+            response = (settings.on_error)(failure.error);
         } else {
-            let error = &error as &dyn std::error::Error;
             tracing::error!(
                 error,
                 "a rotation or a destroy failed beside a response that reports a failure"
             );
         }
     }
-    let mut timings = Vec::new();
+    let (mut timings, mut sets_cookie) = (Vec::new(), false);
     for session in &sessions {
         let state = session.take_response_state();
         if let Some(action) = state.token_action {
-            set_cookie(settings, session, action, &mut response);
+            sets_cookie |= set_cookie(&settings, session, action, &mut response);
         }
         if settings.server_timing && session.is_loaded() {
             timing::describe(&mut timings, &state);
         }
     }
+    caching::protect(response.headers_mut(), &COOKIE, sets_cookie);
     timing::append(response.headers_mut(), &timings);
     response
 }
 
-/// Commits the sessions; the errors.
-async fn commit(sessions: &[Arc<RequestSession>], disposition: Disposition) -> Vec<CommitError> {
-    // All begin before any is waited for: the client may hang up at every wait.
-    let commits: Vec<_> = sessions.iter().map(|session| session.finish(disposition)).collect();
-    let mut errors = Vec::new();
-    for commit in commits {
-        errors.extend(commit.await.err());
-    }
-    errors
-}
-
-fn set_cookie(settings: &Settings, session: &RequestSession, action: TokenAction, response: &mut Response) {
+fn set_cookie(settings: &Settings, session: &RequestSession, action: TokenAction, response: &mut Response) -> bool {
     let name = session.token_name();
     let header = match action {
         TokenAction::Set(token, until) => {
@@ -288,16 +325,10 @@ fn set_cookie(settings: &Settings, session: &RequestSession, action: TokenAction
         TokenAction::Remove => settings.cookies.remove(name),
     };
     let Some(mut header) = header else {
-        tracing::error!(
-            cookie = name,
-            "the path or the domain of the cookie cannot be sent: it was not set"
-        );
-        return;
+        tracing::error!(cookie = name, "the cookie cannot be sent: it was not set");
+        return false;
     };
     header.set_sensitive(true);
-    let headers = response.headers_mut();
-    headers.append(SET_COOKIE, header);
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    response.headers_mut().append(SET_COOKIE, header);
+    true
 }

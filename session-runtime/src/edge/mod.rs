@@ -1,5 +1,6 @@
 //! The edge: turns cookies into sessions and sessions into cookies, for axum.
 
+mod caching;
 mod cookie;
 mod extract;
 mod layer;
@@ -7,7 +8,7 @@ mod rejection;
 mod router;
 mod timing;
 
-pub use cookie::{CookieOptions, SameSite};
+pub use cookie::{CookieError, CookieOptions, SameSite};
 pub use extract::SessionState;
 pub use layer::{SessionLayer, SessionService};
 pub use rejection::SessionRejection;

@@ -2,30 +2,38 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::commit::commit_fields;
+use super::commit::{commit_fields, stage_and_reopen};
 use super::session::RequestSession;
+use super::state::PendingActions;
 use crate::cascade::{Commit, CommitError, LoadError};
 use crate::session::{OpenError, Session};
 
 /// A session that outlives its request: [`TypedSession::into_detached`](crate::TypedSession::into_detached).
 ///
-/// It stands on what the browser showed with the request: after a login elsewhere, or some time after any other
-/// rotation, a commit answers [`CommitError::Gone`]. Privileged fields are read-only here: there is no response to carry
-/// the new secret. What is not committed is lost.
+/// It presents the token that the client had at the end of the request. After a sign-in elsewhere a commit is
+/// [`CommitError::Superseded`]; once the session has expired or was destroyed, or some time after another rotation, it is
+/// [`CommitError::Gone`]. Holding it does not keep the session alive: that takes a commit or a
+/// [`touch`](Self::touch). Privileged fields are read-only here: there is no response to carry the new secret. What is
+/// not committed is lost.
 pub struct Detached<T: Session> {
     fields: T::Detached,
+    /// Which of the session's generations the fields belong to.
+    generation: u32,
     session: Arc<RequestSession>,
     /// Whether the session is its own, and no longer the request's.
     is_own: bool,
+    is_touched: bool,
 }
 
 impl<T: Session> Detached<T> {
     pub(super) fn new(session: Arc<RequestSession>) -> Self {
-        let fields = session.open::<T>().unwrap_or_else(|_| T::with_defaults());
+        let (fields, generation) = session.open::<T>().unwrap_or_else(|_| (T::with_defaults(), 0));
         Self {
             fields: T::into_detached(fields),
+            generation,
             session,
             is_own: false,
+            is_touched: false,
         }
     }
 
@@ -41,7 +49,11 @@ impl<T: Session> Detached<T> {
                 session: T::SCHEMA.name,
             });
         }
-        commit_fields::<T>(T::detached_fields(&mut self.fields), &self.session).await
+        if std::mem::take(&mut self.is_touched) {
+            self.session.add_action(PendingActions::TOUCH);
+        }
+        let fields = T::detached_fields(&mut self.fields);
+        commit_fields::<T>(fields, &mut self.generation, &self.session).await
     }
 
     /// Shows what others have written meanwhile, with the changes that are not committed yet on top.
@@ -54,13 +66,18 @@ impl<T: Session> Detached<T> {
             session: T::SCHEMA.name,
             source: Arc::new(source),
         };
-        // Anew before the wait: should it fail, what was handed over is not handed over again.
-        self.session
-            .stage_and_reopen::<T>(T::detached_fields(&mut self.fields))
-            .map_err(unreadable)?;
+        let fields = T::detached_fields(&mut self.fields);
+        // Before the wait: should it fail, what was staged is not staged again.
+        stage_and_reopen::<T>(fields, &mut self.generation, &self.session).map_err(unreadable)?;
         self.session.reload().await?;
-        *T::detached_fields(&mut self.fields) = self.session.open::<T>().map_err(unreadable)?;
+        (*T::detached_fields(&mut self.fields), self.generation) = self.session.open::<T>().map_err(unreadable)?;
         Ok(())
+    }
+
+    /// Renews the session with the next [`commit`](Self::commit), even where nothing is changed: its idle time begins
+    /// anew.
+    pub fn touch(&mut self) {
+        self.is_touched = true;
     }
 
     /// Whether there is no such session, or none any more.

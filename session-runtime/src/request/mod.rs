@@ -11,7 +11,7 @@ mod typed;
 
 pub use detached::Detached;
 pub use session::RequestSession;
-pub use sessions::RequestSessions;
+pub use sessions::{CommitFailure, RequestSessions, finish};
 pub use state::{Disposition, ResponseState, TokenAction};
-pub use token::{Presented, SessionToken};
+pub use token::{MAX_TOKENS, Presented, SessionToken};
 pub use typed::{TypedSession, load};

@@ -4,15 +4,17 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use smallvec::SmallVec;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
-use super::state::{Disposition, LoadState, PendingActions, Phase, ResponseState, State};
+use super::state::{Destroy, Disposition, LastFailure, LoadState, PendingActions, Phase, ResponseState, Staged, State};
 use super::token::{Presented, SessionToken};
-use crate::cascade::LoadError;
-use crate::cascade::inner::StoreInner;
+use crate::cascade::inner::{Lookup, StoreInner};
 use crate::cascade::outcome::refused;
+use crate::cascade::{CommitError, LoadError, LoadReport};
 use crate::session::changes::{ChangeError, Changes};
-use crate::session::meta::{Meta, Millis, Nonces, SecretHash, SecretStatus};
+use crate::session::meta::{Meta, Millis, Nonces, SecretHash};
 use crate::session::migrate::migrate;
 use crate::session::record::Record;
 use crate::session::{Migrate, OpenError, Schema, Session};
@@ -24,7 +26,8 @@ pub struct RequestSession {
     pub(super) schema: &'static Schema,
     pub(super) migrate: Migrate,
     token_name: String,
-    pub(super) presented: Presented,
+    /// Whether the client presented anything under the session's name.
+    pub(super) is_presented: bool,
     /// Held by the commit that is under way.
     pub(super) commit_lock: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
@@ -35,28 +38,52 @@ pub struct RequestSession {
 impl RequestSession {
     /// The session of type `T` that `presented` names, not loaded yet.
     pub(super) fn new<T: Session>(store: Arc<StoreInner>, token_name: String, presented: Presented) -> Self {
-        Self {
-            store,
-            schema: T::SCHEMA,
-            migrate: migrate::<T>,
-            token_name,
-            presented,
-            commit_lock: Arc::default(),
-            state: Mutex::new(State {
-                token: presented.token,
-                ..State::default()
-            }),
-            ended: Notify::new(),
-        }
+        let mut tokens = presented.tokens;
+        let token = (!tokens.is_empty()).then(|| tokens.remove(0));
+        let state = State {
+            token,
+            other_tokens: tokens,
+            ..State::default()
+        };
+        Self::with_state(store, T::SCHEMA, migrate::<T>, token_name, presented.any, state)
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with_state(
+        store: Arc<StoreInner>,
+        schema: &'static Schema,
+        migrate: Migrate,
+        token_name: String,
+        is_presented: bool,
+        state: State,
+    ) -> Self {
+        Self {
+            store,
+            schema,
+            migrate,
+            token_name,
+            is_presented,
+            commit_lock: Arc::default(),
+            state: Mutex::new(state),
+            ended: Notify::new(),
+        }
     }
 
     /// The name that the session's token is signed for: the cookie's.
     pub fn token_name(&self) -> &str {
         &self.token_name
+    }
+
+    /// The session's name.
+    pub(super) fn name(&self) -> &'static str {
+        self.schema.name
+    }
+
+    /// Runs work that a client which hangs up cannot cancel.
+    pub(super) fn spawn<W>(&self, work: W) -> JoinHandle<W::Output>
+    where
+        W: Future<Output: Send> + Send + 'static,
+    {
+        self.store.spawn_commit(work)
     }
 
     /// The token as it is sent to the client.
@@ -69,24 +96,28 @@ impl RequestSession {
         Millis::from(time).since(self.store.backend.now())
     }
 
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The same session for one who outlives the unit of work.
     pub(super) fn detach(&self) -> Arc<Self> {
-        let (token, loaded) = {
+        let state = {
             let state = self.lock();
-            (state.token, state.loaded.clone())
-        };
-        Arc::new(Self {
-            store: Arc::clone(&self.store),
-            token_name: self.token_name.clone(),
-            commit_lock: Arc::default(),
-            state: Mutex::new(State {
-                loaded,
-                token,
+            State {
+                loaded: state.loaded.clone(),
+                token: state.token,
                 ..State::default()
-            }),
-            ended: Notify::new(),
-            ..*self
-        })
+            }
+        };
+        Arc::new(Self::with_state(
+            Arc::clone(&self.store),
+            self.schema,
+            self.migrate,
+            self.token_name.clone(),
+            self.is_presented,
+            state,
+        ))
     }
 
     /// Whether the response has been made.
@@ -111,63 +142,85 @@ impl RequestSession {
 
     /// Loads the session, unless it is loaded and lives in the request's memory too.
     pub async fn load(&self) -> Result<(), LoadError> {
-        if self.lock().loaded.is_some() && self.schema.tiers.contains(Tiers::REQUEST) {
+        if self.schema.tiers.contains(Tiers::REQUEST) && self.lock().loaded.is_some() {
             return Ok(());
         }
         self.reload().await
     }
 
-    /// Loads the session from its tiers.
+    /// Loads the session from its tiers. Of several tokens, the first that is valid counts.
     pub async fn reload(&self) -> Result<(), LoadError> {
-        let (token, commits) = {
+        let (mut token, others, commits) = {
             let mut state = self.lock();
             match state.token {
-                Some(token) if self.schema.tiers.intersects(Tiers::DISTRIBUTED) => (token, state.commits),
+                Some(token) if self.schema.tiers.intersects(Tiers::DISTRIBUTED) => {
+                    // Those that were presented beside it are tried once, in the first load.
+                    let is_first = state.loaded.is_none();
+                    let others = if is_first {
+                        state.other_tokens.clone()
+                    } else {
+                        SmallVec::new()
+                    };
+                    (token, others, state.commits)
+                }
                 _ => {
-                    state.loaded = Some(LoadState::New);
+                    state.loaded.get_or_insert(LoadState::New);
                     return Ok(());
                 }
             }
         };
-        let (name, key) = (self.schema.name, self.store.key(&token.sid()));
-        let (hash, now) = (token.hash(), self.store.backend.now());
-        let is_secret_valid = |meta: &Meta| meta.secret_status(&hash, now) != SecretStatus::Superseded;
-        let (found, report) = self.store.load(name, self.schema.tiers, &key, is_secret_valid).await?;
+        let (mut lookup, report) = self.look_up(&token).await?;
+        for other in &others {
+            if matches!(lookup, Lookup::Valid(_)) {
+                break;
+            }
+            let (found, _) = self.look_up(other).await?;
+            let is_better = match found {
+                Lookup::Valid(_) => true,
+                Lookup::Superseded => matches!(lookup, Lookup::NoSession),
+                Lookup::NoSession => false,
+            };
+            if is_better {
+                (lookup, token) = (found, *other);
+            }
+        }
         let mut state = self.lock();
         state.load.get_or_insert(report);
-        if state.commits != commits {
-            return Ok(());
+        if state.commits == commits {
+            state.accept(lookup, token);
         }
-        state.loaded = Some(match (found, &state.loaded) {
-            (Some(found), _) if is_secret_valid(found.record.meta()) => LoadState::Known(found),
-            (Some(_), _) => LoadState::Superseded,
-            (None, Some(LoadState::Known(_) | LoadState::Gone)) => LoadState::Gone,
-            (None, _) => LoadState::New,
-        });
         Ok(())
     }
 
-    /// The fields as they are now: as loaded, with what was staged on top.
-    pub(super) fn open<T: Session>(&self) -> Result<T::Fields, OpenError> {
+    async fn look_up(&self, token: &SessionToken) -> Result<(Lookup, LoadReport), LoadError> {
+        let key = self.store.key(&token.sid());
+        let (name, tiers) = (self.schema.name, self.schema.tiers);
+        self.store.load(name, tiers, &key, &token.hash()).await
+    }
+
+    /// The fields as they are now, as loaded and with what was staged on top, and the generation that they belong to.
+    pub(super) fn open<T: Session>(&self) -> Result<(T::Fields, u32), OpenError> {
         let state = self.lock();
         let known = match &state.loaded {
             Some(LoadState::Known(known)) => Some(&known.record),
             _ => None,
         };
         let unchanged = || known.map_or_else(|| Ok(T::with_defaults()), T::open);
-        if state.changes.is_empty() {
-            return unchanged();
+        let changes = &state.staged.changes;
+        if changes.is_empty() {
+            return Ok((unchanged()?, state.generation));
         }
         let record = match known {
             Some(record) => (self.migrate)(record)?,
-            None => Cow::Owned(Record::new(T::SCHEMA, &self.new_meta(None))),
+            None => Cow::Owned(Record::new(T::SCHEMA, &self.new_meta(SecretHash::NONE))),
         };
         let mut draft = record.draft();
-        match state.changes.apply(T::SCHEMA, &mut draft) {
-            Ok(()) => T::open(&draft.finish()),
+        let fields = match changes.apply(T::SCHEMA, &mut draft) {
+            Ok(()) => T::open(&draft.finish())?,
             // Another writer came in between; the commit answers with the conflict.
-            Err(_) => unchanged(),
-        }
+            Err(_) => unchanged()?,
+        };
+        Ok((fields, state.generation))
     }
 
     /// Notes that what is stored does not decode.
@@ -176,38 +229,77 @@ impl RequestSession {
     }
 
     /// Stages what was changed in `fields` for the next commit; to be called once for each change.
-    pub(super) fn stage<T: Session>(&self, fields: &T::Fields) {
+    pub(super) fn stage<T: Session>(&self, fields: &T::Fields, generation: u32) {
         let changes = Changes::collect::<T>(fields).map_err(ChangeError::from);
         if changes.as_ref().is_ok_and(Changes::is_empty) {
             return;
         }
         let mut state = self.lock();
-        if state.is_late("changes made") {
+        if state.generation != generation {
+            tracing::debug!(
+                session = self.schema.name,
+                "changes of a session that was destroyed are dropped"
+            );
             return;
         }
-        (state.has_failed, state.is_error_reported) = (false, false);
-        if let Err(error) = changes.and_then(|changes| state.changes.stage(self.schema, changes)) {
+        if state.check_late(self.schema.name, "changes") {
+            return;
+        }
+        state.last_failure = LastFailure::None;
+        if let Err(error) = changes.and_then(|changes| state.staged.changes.stage(self.schema, changes)) {
             state.deferred_error = Some(refused(self.schema.name, error.into()));
         }
     }
 
-    /// Stages what was changed in `fields`, and opens them anew, so that it is not staged again.
-    pub(super) fn stage_and_reopen<T: Session>(&self, fields: &mut T::Fields) -> Result<(), OpenError> {
-        self.stage::<T>(fields);
-        *fields = T::with_defaults();
-        *fields = self.open::<T>()?;
-        Ok(())
-    }
-
-    pub(super) fn add_action(&self, actions: PendingActions) {
+    /// Asks for more than changes.
+    pub(super) fn add_action(&self, action: PendingActions) {
         let mut state = self.lock();
-        // No response would carry the new secret, or take the cookie back.
-        if !state.is_late("a rotation or a destroy asked for") {
-            state.actions |= actions;
-            (state.has_failed, state.is_error_reported) = (false, false);
+        if !state.check_late(self.schema.name, "a new secret, or a session that is to be kept,") {
+            state.staged.actions |= action;
+            state.last_failure = LastFailure::None;
         }
     }
 
+    /// Stages the end of every current session that the client presented; what is staged from now on begins a new one.
+    /// The generation of that.
+    pub(super) fn destroy(&self) -> u32 {
+        let mut state = self.lock();
+        if state.check_late(self.schema.name, "a destroy") {
+            return state.generation;
+        }
+        let token = state.token.take();
+        match (state.loaded.take(), token) {
+            (Some(LoadState::Known(known)), Some(token)) => state.staged.destroys.push(Destroy {
+                token,
+                loaded: Some(known),
+            }),
+            (Some(LoadState::Superseded), _) => {
+                let session = self.schema.name;
+                state.deferred_error = Some(CommitError::Superseded { session });
+            }
+            _ => {}
+        }
+        let others = std::mem::take(&mut state.other_tokens);
+        let others = others.into_iter().map(|token| Destroy { token, loaded: None });
+        state.staged.destroys.extend(others);
+        if self.is_presented {
+            state.staged.actions |= PendingActions::REMOVE_TOKEN;
+        }
+        state.staged.actions -= PendingActions::ROTATE | PendingActions::ROTATE_NOW | PendingActions::TOUCH;
+        state.staged.changes = Changes::default();
+        state.loaded = Some(LoadState::New);
+        state.is_unreadable = false;
+        state.generation += 1;
+        state.last_failure = LastFailure::None;
+        state.generation
+    }
+
+    /// Drops what was staged, and what will be staged until the response is made. Destroys are carried out all the same.
+    pub(super) fn discard(&self) {
+        self.lock().is_discarded = true;
+    }
+
+    /// Whether the client has no session.
     pub(super) fn is_new(&self) -> bool {
         !matches!(self.lock().loaded, Some(LoadState::Known(_)))
     }
@@ -216,7 +308,7 @@ impl RequestSession {
         let state = self.lock();
         let meta = match &state.loaded {
             Some(LoadState::Known(known)) => known.record.meta().clone(),
-            _ => self.new_meta(None),
+            _ => self.new_meta(SecretHash::NONE),
         };
         self.store.backend.expires_at(&meta).into()
     }
@@ -225,20 +317,22 @@ impl RequestSession {
     pub(super) fn close(&self, disposition: Disposition) {
         let mut state = self.lock();
         state.phase = Phase::Closed;
-        if disposition == Disposition::Discard {
-            state.changes = Changes::default();
-            state.deferred_error = None;
-            state.actions -= PendingActions::KEEP;
-        } else if state.is_error_reported {
-            state.changes = Changes::default();
-            state.actions &= PendingActions::DESTROY;
+        if disposition == Disposition::Discard || state.is_discarded {
+            state.staged.changes = Changes::default();
+            state.staged.actions -= PendingActions::KEEP | PendingActions::TOUCH;
+            if state.staged.destroys.is_empty() {
+                state.deferred_error = None;
+            }
+        } else if state.last_failure == LastFailure::Reported {
+            state.staged.changes = Changes::default();
+            state.staged.actions &= PendingActions::REMOVE_TOKEN;
         }
     }
 
     /// Ends a unit of work that gets no response: nothing of it is committed.
     pub(super) fn abandon(&self) {
         self.close(Disposition::Discard);
-        self.lock().actions = PendingActions::empty();
+        self.lock().staged = Staged::default();
         self.end();
     }
 
@@ -257,18 +351,52 @@ impl RequestSession {
         self.lock().loaded.is_some()
     }
 
-    pub(super) fn new_meta(&self, secret: Option<SecretHash>) -> Meta {
+    pub(super) fn new_meta(&self, secret: SecretHash) -> Meta {
         let now = self.store.backend.now();
         Meta {
             created: now,
             renewed: now,
             deadline: now.after(self.store.backend.policy.max_age),
-            secret: secret.unwrap_or(SecretHash([0; 32])),
+            secret,
             previous: None,
             commits: 0,
             nonces: Nonces::default(),
             idle: None,
             persistent: None,
         }
+    }
+}
+
+impl State {
+    /// Takes over what a token found.
+    fn accept(&mut self, lookup: Lookup, token: SessionToken) {
+        let loaded = match (lookup, self.loaded.take()) {
+            // The cache may answer with less than this unit of work has seen or written already.
+            (Lookup::Valid(found), Some(LoadState::Known(known))) if found.version < known.version => {
+                LoadState::Known(known)
+            }
+            (Lookup::Valid(found), _) => LoadState::Known(found),
+            (Lookup::Superseded, _) => LoadState::Superseded,
+            (Lookup::NoSession, Some(LoadState::Known(_) | LoadState::Gone)) => LoadState::Gone,
+            (Lookup::NoSession, _) => LoadState::New,
+        };
+        self.loaded = Some(loaded);
+        if self.token != Some(token) {
+            self.other_tokens.retain(|other| *other != token);
+            self.other_tokens.extend(self.token.replace(token));
+        }
+    }
+
+    /// Whether the response has been made; logs what is lost for that reason.
+    fn check_late(&mut self, session: &'static str, what: &str) -> bool {
+        let is_late = self.phase != Phase::Open;
+        if is_late {
+            self.is_late = true;
+            tracing::error!(
+                session,
+                "{what} came after the response was made, and are lost: commit before, or use `into_detached`"
+            );
+        }
+        is_late
     }
 }

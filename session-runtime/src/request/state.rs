@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use smallvec::SmallVec;
+
 use super::token::SessionToken;
 use crate::cascade::protocol::VersionedRecord;
 use crate::cascade::{CommitError, CommitReport, LoadReport};
@@ -12,36 +14,74 @@ use crate::session::record::Record;
 pub(super) struct State {
     /// `None` until the first load.
     pub(super) loaded: Option<LoadState>,
-    /// How many commits have ended. A load that began before the latest of them brings what is out of date.
+    /// The token of the session that was loaded, or that was created since; `None` for a session without one.
+    pub(super) token: Option<SessionToken>,
+    /// The other tokens that were presented.
+    pub(super) other_tokens: SmallVec<[SessionToken; 1]>,
+    /// How often the session was destroyed in this unit of work. A handle from before the last time stages nothing.
+    pub(super) generation: u32,
+    /// How many commits have ended. A load that began before the last of them brings what is out of date.
     pub(super) commits: u64,
-    /// What was changed and is not yet committed.
-    pub(super) changes: Changes,
+    /// What the next commit is to do.
+    pub(super) staged: Staged,
     /// Why a change could not be staged, or an earlier commit failed: what the next commit answers.
     pub(super) deferred_error: Option<CommitError>,
-    pub(super) actions: PendingActions,
     pub(super) phase: Phase,
-    /// The last commit failed, and nothing was staged since.
-    pub(super) has_failed: bool,
-    /// The handler has been told so: the layer does not try again on its own.
-    pub(super) is_error_reported: bool,
+    /// Something was staged after the response was made, and was dropped.
+    pub(super) is_late: bool,
+    /// Staged changes are not to be committed: `discard`, or a handler that panicked.
+    pub(super) is_discarded: bool,
+    pub(super) last_failure: LastFailure,
     /// What is stored does not decode, and is not to be written, not even to renew it.
     pub(super) is_unreadable: bool,
-    /// What the client presents, or will present from now on.
-    pub(super) token: Option<SessionToken>,
     pub(super) token_action: Option<TokenAction>,
     pub(super) load: Option<LoadReport>,
     pub(super) commit: Option<CommitReport>,
 }
 
+/// What the next commit is to do.
+#[derive(Default)]
+pub(super) struct Staged {
+    /// Sessions that are to be deleted, before anything else.
+    pub(super) destroys: SmallVec<[Destroy; 1]>,
+    pub(super) changes: Changes,
+    pub(super) actions: PendingActions,
+}
+
+/// A session that is to be deleted.
+#[derive(Clone)]
+pub(super) struct Destroy {
+    pub(super) token: SessionToken,
+    /// The record, where it was loaded; else it is looked up first, and left alone where the token is not valid.
+    pub(super) loaded: Option<VersionedRecord<Record>>,
+}
+
 bitflags::bitflags! {
-    /// What was asked for beside changes.
+    /// What was asked for beside changes and destroys.
     #[derive(Clone, Copy, Default, PartialEq, Eq)]
     pub(super) struct PendingActions: u8 {
+        /// A new secret, with a grace for the one before.
         const ROTATE = 1;
-        const DESTROY = 2;
+        /// The client is to forget its token, unless it gets another.
+        const REMOVE_TOKEN = 2;
         /// A session is wanted even where nothing is in it yet.
         const KEEP = 4;
+        /// A new secret, without a grace for the one before.
+        const ROTATE_NOW = 8;
+        /// The session is to be renewed, even where that is not due.
+        const TOUCH = 16;
     }
+}
+
+/// Whether what is staged is what the last commit failed to write, and nothing more.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum LastFailure {
+    #[default]
+    None,
+    /// It is, and nobody was told: the layer tries again.
+    Unreported,
+    /// It is, and the handler was told, and may have told its user: the layer does not try again on its own.
+    Reported,
 }
 
 /// How far the unit of work has come.
@@ -60,7 +100,7 @@ pub(super) enum Phase {
 #[expect(clippy::large_enum_variant, reason = "most sessions that are looked at exist")]
 pub(super) enum LoadState {
     New,
-    /// There is one, but the secret of the token is no longer valid.
+    /// There is one, but it has got another secret a moment ago.
     Superseded,
     /// This unit of work has seen it, and another has ended it since.
     Gone,
@@ -87,21 +127,10 @@ pub struct ResponseState {
 }
 
 /// What becomes of what was staged, now that the unit of work ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// It is committed.
     Commit,
     /// Changes are discarded, since the handler failed. A destroy or a rotation is carried out all the same.
     Discard,
-}
-
-impl State {
-    /// Whether the response has been made; logs what is lost for that reason.
-    pub(super) fn is_late(&self, what: &str) -> bool {
-        let late = self.phase != Phase::Open;
-        if late {
-            tracing::warn!("{what} after the response was made: lost; use `into_detached`, and commit them");
-        }
-        late
-    }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
+use smallvec::SmallVec;
 
 use crate::keys::{KeyRing, Use};
 use crate::session::meta::SecretHash;
@@ -91,24 +92,34 @@ impl SessionToken {
 }
 
 /// What a request presents for one session.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Presented {
-    /// The token, if there is one that this service issued.
-    pub token: Option<SessionToken>,
+    /// The tokens that this service issued, in the order in which they were presented, at most [`MAX_TOKENS`].
+    pub tokens: SmallVec<[SessionToken; 1]>,
     /// Whether anything was presented under the session's name, be it valid or not.
     pub any: bool,
 }
 
+/// How many tokens of one name are looked up. A browser sends several cookies of one name where their paths or domains
+/// differ, as after a change of the cookie's attributes.
+pub const MAX_TOKENS: usize = 4;
+
 impl Presented {
-    /// The first of these values that is a token of this service. At most `MAX_VALUES` are looked at.
+    /// The tokens among these values.
     pub fn find<'a>(keys: &KeyRing, name: &str, values: impl Iterator<Item = &'a [u8]>) -> Self {
-        /// A browser sends several cookies of one name where their paths or domains differ.
-        const MAX_VALUES: usize = 8;
+        /// How many values are verified, at the cost of a MAC each.
+        const MAX_VALUES: usize = 32;
         let mut values = values.take(MAX_VALUES).peekable();
         let any = values.peek().is_some();
-        Self {
-            token: values.find_map(|value| SessionToken::decode(keys, name, value)),
-            any,
+        let mut tokens = SmallVec::<[SessionToken; 1]>::new();
+        for token in values.filter_map(|value| SessionToken::decode(keys, name, value)) {
+            if !tokens.contains(&token) {
+                tokens.push(token);
+            }
+            if tokens.len() == MAX_TOKENS {
+                break;
+            }
         }
+        Self { tokens, any }
     }
 }

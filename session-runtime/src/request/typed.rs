@@ -3,12 +3,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::commit::commit_fields;
+use super::commit::{commit_fields, stage_and_reopen};
 use super::detached::Detached;
 use super::session::RequestSession;
 use super::state::PendingActions;
 use crate::cascade::{Commit, CommitError, LoadError};
-use crate::session::Session;
+use crate::session::{OpenError, Session};
 
 /// The session of a request, as an extractor: the accessors of `T`'s fields, and the life of the session itself.
 ///
@@ -62,6 +62,8 @@ use crate::session::Session;
 /// ```
 pub struct TypedSession<T: Session> {
     fields: T::Fields,
+    /// Which of the session's generations the fields belong to.
+    generation: u32,
     session: Arc<RequestSession>,
 }
 
@@ -72,7 +74,11 @@ pub struct TypedSession<T: Session> {
 pub async fn load<T: Session>(session: Arc<RequestSession>) -> Result<TypedSession<T>, LoadError> {
     session.load().await?;
     match session.open::<T>() {
-        Ok(fields) => Ok(TypedSession { fields, session }),
+        Ok((fields, generation)) => Ok(TypedSession {
+            fields,
+            generation,
+            session,
+        }),
         Err(source) => {
             session.mark_unreadable();
             Err(LoadError::Open {
@@ -94,16 +100,46 @@ impl<T: Session> TypedSession<T> {
         self.session.expires_at()
     }
 
-    /// Gives the session a new secret with the response; the old one is honoured for a short grace. Writing a
-    /// privileged field does so by itself, and without the grace.
+    /// Gives the session a new secret with the response; the old one is accepted for a short grace, so that parallel
+    /// requests of a page survive it ([`rotation_grace`](crate::Builder::rotation_grace)). Writing a privileged field does
+    /// so by itself, and without the grace.
     pub fn rotate(&mut self) {
         self.session.add_action(PendingActions::ROTATE);
     }
 
-    /// Ends the session: it is deleted from every tier, and the cookie staged back, even where the handler fails.
-    /// Requests that are under way cannot bring it back.
+    /// As [`rotate`](Self::rotate), but the old secret ends at once.
+    pub fn rotate_now(&mut self) {
+        self.session.add_action(PendingActions::ROTATE_NOW);
+    }
+
+    /// Renews the session with the response, even where that is not due yet: its idle time begins anew.
+    pub fn touch(&mut self) {
+        self.session.add_action(PendingActions::TOUCH);
+    }
+
+    /// Drops the changes of this request, made so far or yet to be made, whatever the response's status. A
+    /// [`destroy`](Self::destroy) or a [`rotate`](Self::rotate) is carried out all the same.
+    pub fn discard(&mut self) {
+        self.session.discard();
+    }
+
+    /// Shows what other extractions of the session in this request have changed since, with the changes of this one. It
+    /// asks no tier.
+    ///
+    /// # Errors
+    /// Where the changes of two extractions cannot be merged, or what is stored does not decode.
+    pub fn refresh(&mut self) -> Result<(), OpenError> {
+        stage_and_reopen::<T>(&mut self.fields, &mut self.generation, &self.session)
+    }
+
+    /// Ends the session, and any other of its name that the client presented: they are deleted from every tier, and the
+    /// cookie is taken back, even where the handler fails. Requests that are under way cannot bring it back.
+    ///
+    /// The fields show their defaults at once. What is written from now on begins a new session, with a new cookie, once
+    /// the old one is surely deleted.
     pub fn destroy(&mut self) {
-        self.session.add_action(PendingActions::DESTROY);
+        self.generation = self.session.destroy();
+        self.fields = T::with_defaults();
     }
 
     /// Commits what was changed so far, for a handler that wants the outcome itself. What is changed afterwards is
@@ -115,7 +151,7 @@ impl<T: Session> TypedSession<T> {
     /// next `commit` includes them; the layer does so only where something more is changed. After any other error they
     /// are dropped, and the fields show the session as it was loaded.
     pub async fn commit(&mut self) -> Result<Commit, CommitError> {
-        commit_fields::<T>(&mut self.fields, &self.session).await
+        commit_fields::<T>(&mut self.fields, &mut self.generation, &self.session).await
     }
 
     /// The session for one who outlives the request, such as a stream of server-sent events or a WebSocket. Nothing is
@@ -124,7 +160,7 @@ impl<T: Session> TypedSession<T> {
     pub fn into_detached(mut self) -> Detached<T> {
         self.session.add_action(PendingActions::KEEP);
         // It opened when it was loaded, so it opens now.
-        let _ = self.session.stage_and_reopen::<T>(&mut self.fields);
+        let _ = self.refresh();
         Detached::new(Arc::clone(&self.session))
     }
 }
@@ -145,7 +181,12 @@ impl<T: Session> DerefMut for TypedSession<T> {
 
 impl<T: Session> Drop for TypedSession<T> {
     fn drop(&mut self) {
-        self.session.stage::<T>(&self.fields);
+        if std::thread::panicking() {
+            // What a handler left half-made is not to be saved, even where its panic is caught and answered as a success.
+            self.session.discard();
+            return;
+        }
+        self.session.stage::<T>(&self.fields, self.generation);
     }
 }
 

@@ -55,6 +55,9 @@ pub struct Nonce(pub u64);
 pub struct SecretHash(pub [u8; 32]);
 
 impl SecretHash {
+    /// The hash of no secret: SHA-256 of nothing that is known.
+    pub const NONE: Self = Self([0; 32]);
+
     /// Compares eight bytes at a time, and always all of them.
     fn ct_eq(&self, other: &Self) -> Choice {
         let word = |word: &[u8; 8]| u64::from_ne_bytes(*word);
@@ -81,7 +84,8 @@ pub struct Meta {
     pub deadline: Millis,
     /// The hash of the current secret.
     pub secret: SecretHash,
-    /// The hash of the secret before it, and until when that is accepted.
+    /// The hash of the secret before it, and until when that is accepted. After a rotation that ended that one at once,
+    /// [`SecretHash::NONE`], and until when the secrets before are known to be superseded.
     pub previous: Option<(SecretHash, Millis)>,
     /// The number of commits, including the one that created the record.
     pub commits: u64,
@@ -166,8 +170,17 @@ pub enum SecretStatus {
     Current,
     /// The secret before it, within its grace period.
     Previous,
-    /// Neither of these.
-    Superseded,
+    /// Neither of these, while the grace period of the latest rotation lasts: until then.
+    Superseded(Millis),
+    /// Neither of these, and no grace period lasts.
+    Unknown,
+}
+
+impl SecretStatus {
+    /// Whether the secret reads and writes the session.
+    pub fn is_valid(self) -> bool {
+        matches!(self, Self::Current | Self::Previous)
+    }
 }
 
 impl Meta {
@@ -179,8 +192,22 @@ impl Meta {
             return SecretStatus::Current;
         }
         match previous {
-            Some((same, until)) if same.into() && now < until => SecretStatus::Previous,
-            _ => SecretStatus::Superseded,
+            Some((same, until)) if now < until => {
+                if same.into() {
+                    SecretStatus::Previous
+                } else {
+                    SecretStatus::Superseded(until)
+                }
+            }
+            _ => SecretStatus::Unknown,
         }
+    }
+
+    /// Replaces the secret. Until then the one before it is accepted, or, where it `ends_at_once`, known to be
+    /// superseded.
+    pub fn rotate(&mut self, secret: SecretHash, until: Millis, ends_at_once: bool) {
+        let before = if ends_at_once { SecretHash::NONE } else { self.secret };
+        self.previous = Some((before, until));
+        self.secret = secret;
     }
 }

@@ -54,6 +54,7 @@ pub(crate) trait AnyDurable: Send + Sync {
     fn insert<'a>(&'a self, key: &'a str, value: Bytes, expires_at: SystemTime) -> BoxFuture<'a, Write>;
     fn update<'a>(&'a self, key: &'a str, base: Version, value: Bytes, expires_at: SystemTime) -> BoxFuture<'a, Write>;
     fn delete<'a>(&'a self, key: &'a str, base: Version) -> BoxFuture<'a, Write>;
+    fn purge_interval(&self) -> Option<Duration>;
     fn purge_expired(&self, now: SystemTime, limit: usize) -> BoxFuture<'_, usize>;
 }
 
@@ -80,6 +81,10 @@ impl<T: DurableTier> AnyDurable for T {
 
     fn delete<'a>(&'a self, key: &'a str, base: Version) -> BoxFuture<'a, Write> {
         Box::pin(DurableTier::delete(self, key, base))
+    }
+
+    fn purge_interval(&self) -> Option<Duration> {
+        DurableTier::purge_interval(self)
     }
 
     fn purge_expired(&self, now: SystemTime, limit: usize) -> BoxFuture<'_, usize> {

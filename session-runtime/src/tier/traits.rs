@@ -146,6 +146,12 @@ pub trait DurableTier: Send + Sync + 'static {
     /// Deletes the record if it still has the version `base`.
     fn delete(&self, key: &str, base: Version) -> impl Future<Output = Result<Write, TierError>> + Send;
 
+    /// How often a store should call [`purge_expired`](Self::purge_expired) unless its builder says otherwise; `None`
+    /// (the default) for a tier that deletes expired records by itself.
+    fn purge_interval(&self) -> Option<Duration> {
+        None
+    }
+
     /// Deletes at most `limit` records whose `expires_at` has passed at `now`; returns how many.
     fn purge_expired(&self, now: SystemTime, limit: usize) -> impl Future<Output = Result<usize, TierError>> + Send;
 }

@@ -1,9 +1,9 @@
-//! One cart of ten fields: as a plain struct, as a session, as a session that decodes a field when it is looked at.
+//! A cart of ten fields: as a plain struct, as a session, and as a session of lazy fields.
 
 #![allow(
     clippy::unwrap_used,
     dead_code,
-    reason = "several programs share it, and none uses all of it"
+    reason = "several benchmarks share it, and none uses all of it"
 )]
 
 use bytes::Bytes;
@@ -157,11 +157,12 @@ pub(crate) fn patch<T: Session>(changes: Changes) -> Patch {
         nonce: Nonce(0x1234_5678_9abc_def0),
         base_commits: 8,
         now: Millis(1_790_000_000_000),
+        idle: std::time::Duration::from_mins(20),
         max_len: 1 << 20,
     }
 }
 
-/// The record of a cart that has been used for a while.
+/// A record with as many nonces as it keeps.
 fn record<T: Session>(fields: &T::Fields) -> Record {
     let mut nonces = Nonces::default();
     for at in 0..8 {
@@ -183,45 +184,36 @@ fn record<T: Session>(fields: &T::Fields) -> Record {
         .unwrap()
 }
 
-/// What one commit of `fields` makes of `record`, written.
+/// The record after a commit of `fields` to `record`.
 pub(crate) fn commit<T: Session>(record: &Record, fields: &T::Fields) -> Record {
     let changes = Changes::collect::<T>(fields).unwrap();
     patch::<T>(changes).apply(record).unwrap()
 }
 
-/// The stored cart.
-pub(crate) fn stored() -> Bytes {
-    let (mut fields, cart) = (Eager::with_defaults(), cart());
-    fields.set_user(cart.user);
-    fields.set_currency(cart.currency);
-    fields.set_lines(cart.lines);
-    fields.set_note(cart.note);
-    fields.set_coupon(cart.coupon);
-    fields.set_gift(cart.gift);
-    fields.set_discount(cart.discount);
-    fields.set_seen(cart.seen);
-    fields.set_address(cart.address);
-    fields.set_visits(cart.visits);
-    record::<Eager>(&fields).bytes().clone()
+/// The stored cart, as one of the two sessions.
+macro_rules! stored {
+    ($name:ident, $session:ident) => {
+        pub(crate) fn $name() -> Bytes {
+            let (mut fields, cart) = ($session::with_defaults(), cart());
+            fields.set_user(cart.user);
+            fields.set_currency(cart.currency);
+            fields.set_lines(cart.lines);
+            fields.set_note(cart.note);
+            fields.set_coupon(cart.coupon);
+            fields.set_gift(cart.gift);
+            fields.set_discount(cart.discount);
+            fields.set_seen(cart.seen);
+            fields.set_address(cart.address);
+            fields.set_visits(cart.visits);
+            record::<$session>(&fields).bytes().clone()
+        }
+    };
 }
 
-/// The stored cart of lazy fields.
-pub(crate) fn stored_lazy() -> Bytes {
-    let (mut fields, cart) = (Lazy::with_defaults(), cart());
-    fields.set_user(cart.user);
-    fields.set_currency(cart.currency);
-    fields.set_lines(cart.lines);
-    fields.set_note(cart.note);
-    fields.set_coupon(cart.coupon);
-    fields.set_gift(cart.gift);
-    fields.set_discount(cart.discount);
-    fields.set_seen(cart.seen);
-    fields.set_address(cart.address);
-    fields.set_visits(cart.visits);
-    record::<Lazy>(&fields).bytes().clone()
-}
+stored!(stored, Eager);
+stored!(stored_lazy, Lazy);
 
-/// The stored cart as it lies in a cache, but for the envelope.
+/// The stored cart as a cache item, without its envelope.
 pub(crate) fn cached() -> Bytes {
     let mut out = Vec::new();
     let item = Item::Value {

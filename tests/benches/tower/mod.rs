@@ -1,7 +1,6 @@
-//! What tower-sessions 0.15 does with a record: JSON values by key, stored as `MessagePack`. Without its locks, and
-//! without the futures around them.
+//! The encoding of tower-sessions 0.15: JSON values by key, stored as `MessagePack`; without its locks and futures.
 
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to say")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails has no result")]
 
 use std::collections::HashMap;
 
@@ -16,7 +15,7 @@ use crate::cart::Cart;
 struct Record {
     id: i128,
     data: HashMap<String, Value>,
-    /// As `time::OffsetDateTime` is written where the format is binary.
+    /// A `time::OffsetDateTime` in a binary format.
     expiry_date: (i32, u16, u8, u8, u8, u32, i8, i8, i8),
 }
 

@@ -1,4 +1,4 @@
-//! A client: one HTTP request on a connection of its own, and what its answer means.
+//! A client: sends one HTTP request on a new connection, and classifies the response.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,50 +8,50 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::history::{Kind, Outcome, Seen};
+use super::history::{Ack, Kind, Outcome};
 
-/// How long a client waits that does not hang up early. A load in the Datastore tier (15 s) and a commit (8 s) can take
-/// longer; what becomes of them is then unknown, as it is to a person.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client waits that does not disconnect early. A load from Datastore (15 s) and a commit (8 s) can take longer;
+/// then the outcome is unknown.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is asked of a node.
-pub(super) struct Order<'a> {
+/// A request to a node.
+pub(super) struct Call<'a> {
     pub(super) kind: Kind,
     pub(super) number: u64,
-    /// How long the handler is to dwell between load and change, in milliseconds.
-    pub(super) dwell: u64,
+    /// How long the handler waits between load and change, in milliseconds.
+    pub(super) delay: u64,
     pub(super) cookie: Option<&'a str>,
-    /// After how long the client hangs up.
-    pub(super) patience: Duration,
+    /// After how long the client disconnects.
+    pub(super) timeout: Duration,
 }
 
-/// The outcome, and the cookie that came with it.
-pub(super) async fn ask(node: Option<SocketAddr>, order: &Order<'_>) -> (Outcome, Option<String>) {
+/// Sends a request; returns the outcome, and the cookie that was set.
+pub(super) async fn send(node: Option<SocketAddr>, call: &Call<'_>) -> (Outcome, Option<String>) {
     let Some(node) = node else {
         return (Outcome::Refused("node down"), None);
     };
-    let Ok(Ok(stream)) = timeout(order.patience, TcpStream::connect(node)).await else {
+    let Ok(Ok(stream)) = timeout(call.timeout, TcpStream::connect(node)).await else {
         return (Outcome::Refused("node down"), None);
     };
-    match timeout(order.patience, exchange(stream, order)).await {
-        Err(_) => (Outcome::Unknown("hung up"), None),
+    match timeout(call.timeout, exchange(stream, call)).await {
+        Err(_) => (Outcome::Unknown("disconnected"), None),
         Ok(Err(_)) => (Outcome::Unknown("connection lost"), None),
         Ok(Ok(answer)) => match Answer::parse(&answer) {
-            // Cut off in the middle, as when the node dies.
+            // The response is incomplete, as when the node is killed.
             None => (Outcome::Unknown("connection lost"), None),
-            Some(answer) => (judge(order.kind, &answer), answer.cookie),
+            Some(answer) => (classify(call.kind, &answer), answer.cookie),
         },
     }
 }
 
-async fn exchange(mut stream: TcpStream, order: &Order<'_>) -> std::io::Result<Vec<u8>> {
-    let method = if order.kind == Kind::Read { "GET" } else { "POST" };
-    let Order { number, dwell, .. } = order;
+async fn exchange(mut stream: TcpStream, call: &Call<'_>) -> std::io::Result<Vec<u8>> {
+    let method = if call.kind == Kind::Read { "GET" } else { "POST" };
+    let Call { number, delay, .. } = call;
     let mut request = format!(
-        "{method} /{}?number={number}&ms={dwell} HTTP/1.1\r\nhost: attack\r\nconnection: close\r\n",
-        order.kind.path()
+        "{method} /{}?number={number}&ms={delay} HTTP/1.1\r\nhost: attack\r\nconnection: close\r\n",
+        call.kind.path()
     );
-    if let Some(cookie) = order.cookie {
+    if let Some(cookie) = call.cookie {
         request.extend(["cookie: ", cookie, "\r\n"]);
     }
     request += "content-length: 0\r\n\r\n";
@@ -63,9 +63,9 @@ async fn exchange(mut stream: TcpStream, order: &Order<'_>) -> std::io::Result<V
 
 struct Answer<'a> {
     status: u16,
-    /// `name=value`, unless it takes the cookie away.
+    /// `name=value`, unless the cookie is removed.
     cookie: Option<String>,
-    /// How the commit ended, as `Server-Timing` has it.
+    /// The outcome of the commit, from `Server-Timing`.
     commit: Option<&'a str>,
     body: &'a [u8],
 }
@@ -100,16 +100,16 @@ impl<'a> Answer<'a> {
     }
 }
 
-fn judge(kind: Kind, answer: &Answer<'_>) -> Outcome {
+fn classify(kind: Kind, answer: &Answer<'_>) -> Outcome {
     let wrong = || {
         let body = String::from_utf8_lossy(answer.body);
-        Outcome::Wrong(format!("{} {:?} {body}", answer.status, answer.commit))
+        Outcome::Unexpected(format!("{} {:?} {body}", answer.status, answer.commit))
     };
     let seen = match (answer.status, answer.commit) {
-        (200, None | Some("clean")) => Seen::Clean,
-        (200, Some("coherent")) => Seen::ByAll,
-        (200, Some("degraded")) => Seen::Degraded,
-        (200, Some("unfenced")) => Seen::Unfenced,
+        (200, None | Some("clean")) => Ack::Clean,
+        (200, Some("coherent")) => Ack::Coherent,
+        (200, Some("degraded")) => Ack::Degraded,
+        (200, Some("unfenced")) => Ack::Unfenced,
         (409, Some("gone")) => return Outcome::Gone,
         (409, Some("conflict")) => return Outcome::Refused("conflict"),
         (503, Some("unavailable")) => return Outcome::Refused("unavailable"),
@@ -121,7 +121,7 @@ fn judge(kind: Kind, answer: &Answer<'_>) -> Outcome {
         return wrong();
     };
     let writes = kind != Kind::Read && !view.is_new;
-    if writes != (seen != Seen::Clean) {
+    if writes != (seen != Ack::Clean) {
         return wrong();
     }
     Outcome::Answered(view, seen)

@@ -1,4 +1,4 @@
-//! The nodes and what they stand on: a memcached behind a proxy for each node, and a durable tier.
+//! The nodes and their tiers: a memcached behind a proxy for each node, and a durable tier.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex as Lock;
@@ -11,11 +11,11 @@ use session_tests::services::memcached::Memcached;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
-use super::durable::Unreliable;
+use super::unreliable::Unreliable;
 
 const KEY: [u8; 32] = [7; 32];
 
-/// How much one of the nodes dares to put into the cache, in bytes: sessions outgrow it.
+/// A node's limit for cached values, in bytes: on the first node, sessions grow beyond it.
 pub(super) fn max_value_len(node: usize) -> usize {
     if node == 0 { 500 } else { 1 << 20 }
 }
@@ -27,9 +27,9 @@ pub(super) struct Cluster {
     pub(super) durable: Durable,
 }
 
-/// The durable tier, which also decides what a node is: only a service can be shared by processes.
+/// The durable tier. It also decides what a node is, since processes can share only a service.
 pub(super) enum Durable {
-    /// Nodes are runtimes of this process.
+    /// The nodes are runtimes of this process.
     File(Unreliable),
     #[cfg(feature = "datastore")]
     Emulator(Box<super::process::Emulated>),
@@ -38,7 +38,7 @@ pub(super) enum Durable {
 /// One node of the application.
 pub(super) struct Node {
     pub(super) cache: Mutex<Proxy>,
-    /// To the durable tier, where there is a network to it.
+    /// The connection to the durable tier, if that is a service.
     #[cfg(feature = "datastore")]
     pub(super) durable: Option<Mutex<Proxy>>,
     pub(super) running: Mutex<Option<Running>>,
@@ -53,7 +53,7 @@ pub(super) enum Running {
 }
 
 impl Running {
-    /// Ends it at once: wherever it waits, it goes no further.
+    /// Ends it at once, at whatever await it is.
     pub(super) fn kill(self) {
         match self {
             Self::Runtime(runtime) => runtime.shutdown_background(),
@@ -92,12 +92,12 @@ impl Cluster {
         Some(cluster)
     }
 
-    /// Where a node can be reached; `None` while it is down.
+    /// A node's address; `None` while it is down.
     pub(super) fn address(&self, node: usize) -> Option<SocketAddr> {
         *self.nodes[node].address.lock().unwrap()
     }
 
-    /// Kills a node where it runs.
+    /// Kills a node, if it runs.
     pub(super) async fn kill(&self, node: usize) {
         let node = &self.nodes[node];
         *node.address.lock().unwrap() = None;
@@ -106,7 +106,7 @@ impl Cluster {
         }
     }
 
-    /// Starts a node that does not run.
+    /// Starts a node that is down.
     pub(super) async fn launch(&self, number: usize) {
         let node = &self.nodes[number];
         let cache = node.cache.lock().await.address();
@@ -114,7 +114,7 @@ impl Cluster {
             Durable::File(file) => runtime(cache, file.clone(), max_value_len(number)).await,
             #[cfg(feature = "datastore")]
             Durable::Emulator(_) => {
-                let proxy = node.durable.as_ref().expect("it has one");
+                let proxy = node.durable.as_ref().expect("a service has a proxy");
                 let durable = proxy.lock().await.address();
                 super::process::launch(cache, durable, max_value_len(number)).await
             }
@@ -123,7 +123,7 @@ impl Cluster {
         *node.address.lock().unwrap() = Some(address);
     }
 
-    /// Ends it all.
+    /// Kills all nodes.
     pub(super) async fn stop(self) {
         for node in 0..self.nodes.len() {
             self.kill(node).await;
@@ -141,7 +141,7 @@ impl Durable {
     }
 }
 
-/// A node as a runtime of its own, so that it can be ended with all that it does.
+/// A node in a runtime of its own, so that it can be killed with all its tasks.
 async fn runtime(cache: SocketAddr, durable: Unreliable, max_value_len: usize) -> (Running, SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

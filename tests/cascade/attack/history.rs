@@ -1,11 +1,11 @@
-//! What happened to one session, as its clients saw it.
+//! The operations on one session, as its clients saw them.
 
 use std::fmt;
 use std::time::Duration;
 
 use session_tests::attack::View;
 
-/// What a client asked for.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Kind {
     Create,
@@ -29,16 +29,16 @@ impl Kind {
     }
 }
 
-/// What a successful answer says of the caches.
+/// How a successful response acknowledges the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Seen {
+pub(super) enum Ack {
     /// Nothing was written.
     Clean,
     /// Every later reader sees it.
-    ByAll,
+    Coherent,
     /// Every later reader sees it, though not in the cache.
     Degraded,
-    /// Some may see the value before it for as long as a cached record is believed.
+    /// Some readers may see the old value until the maximum staleness.
     Unfenced,
 }
 
@@ -46,41 +46,41 @@ pub(super) enum Seen {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// 200, with what the handler saw.
-    Answered(View, Seen),
-    /// The commit found the session ended.
+    Answered(View, Ack),
+    /// The commit found that the session was gone.
     Gone,
-    /// An error that says that nothing was or will be written, or no connection at all.
+    /// An error after which nothing was or will be written, or no connection.
     Refused(&'static str),
-    /// No answer, or one that says that it is not known.
+    /// No response, or one that says that the outcome is unknown.
     Unknown(&'static str),
-    /// An answer that there should never be.
-    Wrong(String),
+    /// A response that no request may get.
+    Unexpected(String),
 }
 
 impl Outcome {
-    pub(super) fn word(&self) -> &'static str {
+    pub(super) fn label(&self) -> &'static str {
         match self {
             Self::Answered(view, _) if view.is_new => "no session",
-            Self::Answered(_, Seen::Clean) => "clean",
-            Self::Answered(_, Seen::ByAll) => "seen by all",
-            Self::Answered(_, Seen::Degraded) => "degraded",
-            Self::Answered(_, Seen::Unfenced) => "unfenced",
+            Self::Answered(_, Ack::Clean) => "clean",
+            Self::Answered(_, Ack::Coherent) => "coherent",
+            Self::Answered(_, Ack::Degraded) => "degraded",
+            Self::Answered(_, Ack::Unfenced) => "unfenced",
             Self::Gone => "gone",
             Self::Refused(word) | Self::Unknown(word) => word,
-            Self::Wrong(_) => "wrong",
+            Self::Unexpected(_) => "unexpected",
         }
     }
 }
 
-/// One operation, with real times since the start of the round.
+/// One operation. Times are since the start of the round.
 #[derive(Clone, Debug)]
 pub(super) struct Op {
     pub(super) kind: Kind,
-    /// Names the operation; given once in a round.
+    /// Unique in a round.
     pub(super) number: u32,
-    /// The node that was asked.
+    /// The node that the request was sent to.
     pub(super) node: usize,
-    /// Which of the session's cookies it came with: 0 is the first, and each rotation gives the next one.
+    /// Which of the session's cookies was sent: 0 for the first, and one more after each rotation.
     pub(super) cookie: u32,
     pub(super) start: Duration,
     pub(super) end: Duration,
@@ -98,8 +98,8 @@ impl fmt::Display for Op {
                 "{seen:?} id={} visits={} note={} adds={:?}",
                 view.id, view.visits, view.note, view.adds
             ),
-            Outcome::Wrong(what) => write!(f, "WRONG {what}"),
-            outcome => f.write_str(outcome.word()),
+            Outcome::Unexpected(what) => write!(f, "UNEXPECTED {what}"),
+            outcome => f.write_str(outcome.label()),
         }
     }
 }
@@ -107,7 +107,7 @@ impl fmt::Display for Op {
 /// Everything that was done to one session.
 #[derive(Clone, Debug)]
 pub(super) struct History {
-    /// The id that was written into it when it was created.
+    /// The id that was stored in it when it was created.
     pub(super) id: u64,
     pub(super) ops: Vec<Op>,
 }

@@ -1,12 +1,12 @@
-//! The attack: sessions under load on several nodes, while everything that may fail does.
+//! The attack: sessions under load on several nodes, with faults injected into every part.
 //!
-//! A round has a seed, from which follow what the clients ask for and what goes wrong; when each of it happens follows
-//! from the machine, so that a seed that failed may take a few runs to fail again. What a round did to each session is
-//! a history, and a [checker](checker::check) decides whether it may be.
+//! The seed of a round determines the requests and the faults. Their timing depends on the machine, so that a seed that
+//! failed may take a few runs to fail again. The operations of a round on one session are a history, and a
+//! [checker](checker::check) decides whether it is valid.
 //!
 //! | variable | what it does |
 //! |---|---|
-//! | `SESSION_ATTACK_SECONDS` | attacks for so long (default: two short rounds) |
+//! | `SESSION_ATTACK_SECONDS` | runs rounds for so long (default: two short rounds) |
 //! | `SESSION_ATTACK_SEED` | runs the round of this seed, and those that follow it |
 #![allow(
     clippy::expect_used,
@@ -16,16 +16,16 @@
     reason = "helpers of tests are tests as well, which the lints cannot see"
 )]
 
-mod checked;
 mod checker;
+mod checker_tests;
 mod client;
 mod cluster;
-mod durable;
 mod history;
 mod nemesis;
 #[cfg(feature = "datastore")]
 mod process;
 mod staleness;
+mod unreliable;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -42,15 +42,15 @@ use tokio::time::sleep;
 use self::checker::check;
 use self::cluster::Cluster;
 use self::history::History;
-use self::nemesis::{Tally, unleash};
+use self::nemesis::{FaultCounts, spawn_injectors};
 use self::workload::Workload;
 
-/// How long the clients of one round are at it, in a test run and in a long attack.
+/// The length of a round in a test run, and in a long attack.
 const ROUND: Duration = Duration::from_secs(8);
 const LONG_ROUND: Duration = Duration::from_secs(20);
-/// How many rounds there are in a test run.
+/// The number of rounds in a test run.
 const ROUNDS: u64 = 2;
-/// A late write lands, and a cached record is no longer believed.
+/// How long late writes and stale cached records may last after a round.
 const QUIET: Duration = Duration::from_millis(1000 + 1500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -72,16 +72,16 @@ async fn across_processes() {
 
 fn variable(name: &str) -> Option<u64> {
     let value = env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+    Some(value.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
-/// What happened in all rounds so far.
+/// The totals of all rounds.
 #[derive(Default)]
 struct Counts {
     rounds: u64,
     histories: u64,
     ops: BTreeMap<(history::Kind, &'static str), u64>,
-    faults: Tally,
+    faults: FaultCounts,
 }
 
 impl Counts {
@@ -89,7 +89,7 @@ impl Counts {
         self.rounds += 1;
         self.histories += histories.len() as u64;
         for op in histories.iter().flat_map(|history| &history.ops) {
-            *self.ops.entry((op.kind, op.outcome.word())).or_default() += 1;
+            *self.ops.entry((op.kind, op.outcome.label())).or_default() += 1;
         }
     }
 
@@ -124,7 +124,7 @@ async fn attack(cluster: Cluster, name: &str) {
             break;
         }
         let seed = first.wrapping_add(round);
-        let histories = fight(&cluster, seed, length, &counts.faults).await;
+        let histories = run_round(&cluster, seed, length, &counts.faults).await;
         counts.add(&histories);
         if !report(&histories, seed, name) {
             failed.push(seed);
@@ -134,19 +134,22 @@ async fn attack(cluster: Cluster, name: &str) {
         }
     }
     counts.print(started);
-    Arc::into_inner(cluster).expect("all has ended").stop().await;
+    Arc::into_inner(cluster)
+        .expect("all clients and injectors have ended")
+        .stop()
+        .await;
     assert!(failed.is_empty(), "the rounds of these seeds failed: {failed:?}");
 }
 
-/// One round: everything at once, then all is mended and looked at once more.
-async fn fight(cluster: &Arc<Cluster>, seed: u64, length: Duration, tally: &Tally) -> Vec<History> {
-    let (clients, hands) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+/// Runs one round: clients and faults together, then, with all faults healed, a last read of every session.
+async fn run_round(cluster: &Arc<Cluster>, seed: u64, length: Duration, counts: &FaultCounts) -> Vec<History> {
+    let (clients, injectors) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let workload = Workload::new(cluster, &clients);
-    let nemesis = unleash(cluster, seed, &hands, tally);
+    let nemesis = spawn_injectors(cluster, seed, &injectors, counts);
     let timer = async {
         sleep(length).await;
         clients.store(true, Ordering::SeqCst);
-        hands.store(true, Ordering::SeqCst);
+        injectors.store(true, Ordering::SeqCst);
     };
     let (sessions, _, ()) = tokio::join!(workload.run(seed), nemesis.join_all(), timer);
     sleep(QUIET.max(MAX_STALENESS)).await;
@@ -154,25 +157,25 @@ async fn fight(cluster: &Arc<Cluster>, seed: u64, length: Duration, tally: &Tall
     sessions.iter().map(|session| session.history()).collect()
 }
 
-/// Prints what must not be; tells whether there is nothing such.
+/// Prints the violations; returns whether there are none.
 fn report(histories: &[History], seed: u64, name: &str) -> bool {
-    let mut sound = true;
+    let mut is_valid = true;
     for history in histories {
         let found = check(history, MAX_STALENESS);
         if found.is_empty() {
             continue;
         }
-        if sound {
+        if is_valid {
             eprintln!("{history}");
         }
-        sound = false;
+        is_valid = false;
         eprintln!("session {}:", history.id);
         for line in found.iter().take(5) {
             eprintln!("  {line}");
         }
         eprintln!("  {} violations in all", found.len());
     }
-    if !sound {
+    if !is_valid {
         let features = if cfg!(feature = "datastore") {
             " --features datastore"
         } else {
@@ -183,5 +186,5 @@ fn report(histories: &[History], seed: u64, name: &str) -> bool {
              attack::{name}"
         );
     }
-    sound
+    is_valid
 }

@@ -1,4 +1,4 @@
-//! What goes wrong, and for how long: a few hands that each break one thing after another, and mend it.
+//! Fault injection: several injectors, each of which injects one fault after another, and heals it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,14 +16,14 @@ use tokio::time::sleep;
 use super::cluster::Running;
 use super::cluster::{Cluster, Durable};
 
-/// How often each fault was brought about.
-pub(super) type Tally = Arc<Mutex<BTreeMap<&'static str, u64>>>;
+/// How often each fault was injected.
+pub(super) type FaultCounts = Arc<Mutex<BTreeMap<&'static str, u64>>>;
 
-/// One hand.
-struct Hand {
+/// Injects faults into one target.
+struct Injector {
     cluster: Arc<Cluster>,
     random: Rng,
-    tally: Tally,
+    counts: FaultCounts,
 }
 
 #[derive(Clone, Copy)]
@@ -34,8 +34,13 @@ enum Target {
     Durable,
 }
 
-/// Breaks and mends until `stop` is set. All is mended when the set is empty.
-pub(super) fn unleash(cluster: &Arc<Cluster>, seed: u64, stop: &Arc<AtomicBool>, tally: &Tally) -> JoinSet<()> {
+/// Injects and heals faults until `stop` is set. Every fault is healed when the set is empty.
+pub(super) fn spawn_injectors(
+    cluster: &Arc<Cluster>,
+    seed: u64,
+    stop: &Arc<AtomicBool>,
+    counts: &FaultCounts,
+) -> JoinSet<()> {
     let targets = [
         Target::CacheNetwork,
         Target::CacheNetwork,
@@ -44,38 +49,38 @@ pub(super) fn unleash(cluster: &Arc<Cluster>, seed: u64, stop: &Arc<AtomicBool>,
         Target::Durable,
     ];
     let mut random = Rng::with_seed(seed);
-    let mut hands = JoinSet::new();
+    let mut injectors = JoinSet::new();
     for target in targets {
-        let mut hand = Hand {
+        let mut injector = Injector {
             cluster: Arc::clone(cluster),
             random: random.fork(),
-            tally: Arc::clone(tally),
+            counts: Arc::clone(counts),
         };
         let stop = Arc::clone(stop);
-        // Some rounds are hell, in others things go well for long enough to be seen by all.
+        // Faults follow each other at once in some rounds, with long pauses in others.
         let most = [600, 1500, 4000][random.usize(0..3)];
-        hands.spawn(async move {
+        injectors.spawn(async move {
             while !stop.load(Ordering::SeqCst) {
-                let rest = hand.random.u64(50..most);
-                sleep(Duration::from_millis(rest)).await;
+                let pause = injector.random.u64(50..most);
+                sleep(Duration::from_millis(pause)).await;
                 match target {
-                    Target::CacheNetwork => hand.cache_network().await,
-                    Target::CacheServer => hand.cache_server().await,
-                    Target::Nodes => hand.nodes().await,
-                    Target::Durable => hand.durable().await,
+                    Target::CacheNetwork => injector.cache_network().await,
+                    Target::CacheServer => injector.cache_server().await,
+                    Target::Nodes => injector.nodes().await,
+                    Target::Durable => injector.durable().await,
                 }
             }
         });
     }
-    hands
+    injectors
 }
 
-impl Hand {
+impl Injector {
     fn count(&self, fault: &'static str) {
-        *self.tally.lock().unwrap().entry(fault).or_default() += 1;
+        *self.counts.lock().unwrap().entry(fault).or_default() += 1;
     }
 
-    /// How long a fault lasts: mostly well below a second, sometimes longer than any timeout of the cache.
+    /// Waits while a fault lasts: mostly well below a second, sometimes longer than any timeout of the cache.
     async fn hold(&mut self) {
         let millis = if self.random.u8(0..10) == 0 {
             self.random.u64(1000..4000)
@@ -124,7 +129,7 @@ impl Hand {
         proxy.to_server().always(to_server);
         proxy.to_client().always(to_client);
         self.hold().await;
-        self.mend(&proxy).await;
+        self.heal(&proxy).await;
     }
 
     async fn refuse(&mut self, proxy: &mut Proxy, name: &'static str) {
@@ -135,8 +140,8 @@ impl Hand {
         proxy.accept().await;
     }
 
-    /// Lets everything pass again: what was held back arrives late, or never.
-    async fn mend(&mut self, proxy: &Proxy) {
+    /// Lets everything pass again: delayed bytes arrive late, or never.
+    async fn heal(&mut self, proxy: &Proxy) {
         if self.random.bool() {
             proxy.cut().await;
         }
@@ -172,11 +177,11 @@ impl Hand {
                 let rounds = self.random.u8(1..12);
                 for _ in 0..rounds {
                     self.count("memcached: evict");
-                    // It answers, since only this hand stops it.
+                    // memcached runs, since only this injector stops it.
                     let address = memcached.address();
                     evict(address, &mut self.random).await.expect("memcached answers");
-                    let rest = self.random.u64(1..60);
-                    sleep(Duration::from_millis(rest)).await;
+                    let pause = self.random.u64(1..60);
+                    sleep(Duration::from_millis(pause)).await;
                 }
             }
         }
@@ -201,8 +206,8 @@ impl Hand {
         }
         self.count("node: kill");
         self.cluster.kill(number).await;
-        let rest = self.random.u64(0..500);
-        sleep(Duration::from_millis(rest)).await;
+        let pause = self.random.u64(0..500);
+        sleep(Duration::from_millis(pause)).await;
         self.cluster.launch(number).await;
     }
 
@@ -269,11 +274,11 @@ impl Hand {
         if self.random.u8(0..6) == 0 {
             sleep(Duration::from_secs(self.random.u64(5..12))).await;
         }
-        self.mend(proxy).await;
+        self.heal(proxy).await;
     }
 }
 
-/// Deletes every other item of a memcached, whatever it is: a record, a lease, a fence, a tombstone.
+/// Deletes about half the items of a memcached, of any kind: values, leases, fences and tombstones.
 async fn evict(address: std::net::SocketAddr, random: &mut Rng) -> std::io::Result<()> {
     let mut stream = BufReader::new(TcpStream::connect(address).await?);
     stream.write_all(b"lru_crawler metadump all\r\n").await?;
@@ -281,7 +286,7 @@ async fn evict(address: std::net::SocketAddr, random: &mut Rng) -> std::io::Resu
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).await?;
-        // BUSY where the crawler is at work already.
+        // `BUSY` if the crawler is running already.
         match line.strip_prefix("key=").and_then(|rest| rest.split(' ').next()) {
             Some(key) => keys.push(key.to_owned()),
             None => break,

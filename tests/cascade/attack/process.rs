@@ -1,5 +1,5 @@
-//! Nodes as processes on the Datastore emulator, which keeps everything in memory: it is never killed, since that would
-//! lose what it has acknowledged, which is no fault of a durable tier's. It is frozen, and its connections are attacked.
+//! Nodes as processes that share a Datastore emulator. The emulator keeps its data in memory, and a durable tier does not
+//! lose acknowledged writes: it is paused, and its connections fail, but it is never killed.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -11,8 +11,8 @@ use session_tests::services::spawn_tied;
 
 use super::cluster::{Cluster, Durable, Running};
 
-/// How long a node may take to come up: it probes the emulator.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a node may take to start: it probes the emulator.
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Base64 of 32 bytes.
 const KEYS: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
@@ -59,19 +59,19 @@ impl Drop for Process {
     }
 }
 
-/// Starts a node; again and again, as a supervisor would, where the servers cannot be reached.
+/// Starts a node, and retries while it cannot reach its servers, as a supervisor does.
 pub(super) async fn launch(cache: SocketAddr, durable: SocketAddr, max_value_len: usize) -> (Running, SocketAddr) {
     let started = Instant::now();
     loop {
-        let launched = tokio::task::spawn_blocking(move || once(cache, durable, max_value_len)).await;
+        let launched = tokio::task::spawn_blocking(move || try_launch(cache, durable, max_value_len)).await;
         if let Some((process, address)) = launched.unwrap() {
             return (Running::Process(process), address);
         }
-        assert!(started.elapsed() < PATIENCE, "a node does not come up");
+        assert!(started.elapsed() < TIMEOUT, "a node did not start within {TIMEOUT:?}");
     }
 }
 
-fn once(cache: SocketAddr, durable: SocketAddr, max_value_len: usize) -> Option<(Process, SocketAddr)> {
+fn try_launch(cache: SocketAddr, durable: SocketAddr, max_value_len: usize) -> Option<(Process, SocketAddr)> {
     let child = spawn_tied(env!("CARGO_BIN_EXE_attack-node"), |command| {
         command
             .env("SESSION_KEYS", KEYS)

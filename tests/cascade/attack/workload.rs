@@ -1,4 +1,4 @@
-//! What the clients do: groups of them, each group on one session after another.
+//! The clients: several groups, each of which works on one session after another.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,13 +8,13 @@ use fastrand::Rng;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::client::{Order, PATIENCE, ask};
+use super::client::{Call, TIMEOUT, send};
 use super::cluster::Cluster;
 use super::history::{History, Kind, Op, Outcome};
 
 const GROUPS: usize = 6;
 const CLIENTS: usize = 4;
-/// How long a node may take to serve again when all is mended.
+/// How long a node may take to serve again once every fault is healed.
 const RECOVERY: Duration = Duration::from_secs(60);
 
 /// What the clients of a round share.
@@ -56,7 +56,7 @@ impl Workload {
         }
     }
 
-    /// Runs until it is stopped; the sessions that there were.
+    /// Runs until it is stopped; returns all sessions.
     pub(super) async fn run(&self, seed: u64) -> Vec<Arc<Session>> {
         let mut random = Rng::with_seed(seed);
         let mut groups = JoinSet::new();
@@ -69,7 +69,7 @@ impl Workload {
                     match workload.create(id, &mut random).await {
                         Some(session) => {
                             let session = Arc::new(session);
-                            workload.visit(&session, &mut random).await;
+                            workload.run_clients(&session, &mut random).await;
                             sessions.push(session);
                         }
                         None => sleep(Duration::from_millis(10)).await,
@@ -90,14 +90,14 @@ impl Workload {
 
     async fn create(&self, id: u64, random: &mut Rng) -> Option<Session> {
         let node = random.usize(0..self.cluster.nodes.len());
-        let order = Order {
+        let call = Call {
             kind: Kind::Create,
             number: id,
-            dwell: 0,
+            delay: 0,
             cookie: None,
-            patience: PATIENCE,
+            timeout: TIMEOUT,
         };
-        let (op, cookie) = self.carry_out(node, &order, 0).await;
+        let (op, cookie) = self.execute(node, &call, 0).await;
         Some(Session {
             id,
             cookie: Mutex::new((0, cookie?)),
@@ -106,15 +106,15 @@ impl Workload {
         })
     }
 
-    async fn visit(&self, session: &Arc<Session>, random: &mut Rng) {
+    async fn run_clients(&self, session: &Arc<Session>, random: &mut Rng) {
         let mut clients = JoinSet::new();
         for _ in 0..CLIENTS {
             let (workload, session, mut random) = (self.clone(), Arc::clone(session), random.fork());
             clients.spawn(async move {
                 while !workload.is_stopped() && session.left.fetch_sub(1, Ordering::SeqCst) > 0 {
                     workload.step(&session, &mut random).await;
-                    let rest = random.u64(0..15);
-                    sleep(Duration::from_millis(rest)).await;
+                    let pause = random.u64(0..15);
+                    sleep(Duration::from_millis(pause)).await;
                 }
             });
         }
@@ -129,37 +129,37 @@ impl Workload {
             94..98 => Kind::Rotate,
             _ => Kind::Destroy,
         };
-        let dwell = if random.bool() { 0 } else { random.u64(0..30) };
+        let delay = if random.bool() { 0 } else { random.u64(0..30) };
         let node = random.usize(0..self.cluster.nodes.len());
-        // Some hang up at any moment.
-        let patience = match random.u8(0..20) {
+        // Some clients disconnect early.
+        let timeout = match random.u8(0..20) {
             0 => Duration::from_millis(random.u64(1..60)),
-            _ => PATIENCE,
+            _ => TIMEOUT,
         };
-        let op = self.operate(session, node, kind, dwell, patience).await;
+        let op = self.operate(session, node, kind, delay, timeout).await;
         if kind == Kind::Destroy && !matches!(op.outcome, Outcome::Refused(_)) {
-            // A few more, to see that it stays dead.
+            // A few more operations, to check that it stays destroyed.
             session.left.fetch_min(20, Ordering::SeqCst);
         }
     }
 
-    /// Does one operation on a session and notes it down.
-    async fn operate(&self, session: &Session, node: usize, kind: Kind, dwell: u64, patience: Duration) -> Op {
+    /// Performs one operation on a session, and records it.
+    async fn operate(&self, session: &Session, node: usize, kind: Kind, delay: u64, timeout: Duration) -> Op {
         let (generation, cookie) = session.cookie.lock().unwrap().clone();
         let number = self.number();
-        let order = Order {
+        let call = Call {
             kind,
             number: number.into(),
-            dwell,
+            delay,
             cookie: Some(&cookie),
-            patience,
+            timeout,
         };
-        let (mut op, gift) = self.carry_out(node, &order, generation).await;
+        let (mut op, new_cookie) = self.execute(node, &call, generation).await;
         op.number = number;
-        if let Some(gift) = gift {
+        if let Some(new_cookie) = new_cookie {
             let mut newest = session.cookie.lock().unwrap();
             if generation + 1 > newest.0 {
-                *newest = (generation + 1, gift);
+                *newest = (generation + 1, new_cookie);
             }
         }
         session.ops.lock().unwrap().push(op.clone());
@@ -170,11 +170,11 @@ impl Workload {
         self.numbers.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    async fn carry_out(&self, node: usize, order: &Order<'_>, cookie: u32) -> (Op, Option<String>) {
+    async fn execute(&self, node: usize, call: &Call<'_>, cookie: u32) -> (Op, Option<String>) {
         let start = self.started.elapsed();
-        let (outcome, gift) = ask(self.cluster.address(node), order).await;
+        let (outcome, new_cookie) = send(self.cluster.address(node), call).await;
         let op = Op {
-            kind: order.kind,
+            kind: call.kind,
             number: 0,
             node,
             cookie,
@@ -182,10 +182,10 @@ impl Workload {
             end: self.started.elapsed(),
             outcome,
         };
-        (op, gift)
+        (op, new_cookie)
     }
 
-    /// Reads every session from every node, until they answer: all is mended, and all must see the same.
+    /// Reads every session from every node: with every fault healed, all must answer, and agree.
     pub(super) async fn read_all(&self, sessions: &[Arc<Session>]) {
         let mut readers = JoinSet::new();
         for session in sessions {
@@ -200,12 +200,12 @@ impl Workload {
         let mut first = None;
         for node in 0..self.cluster.nodes.len() {
             let mut op = loop {
-                let op = self.operate(session, node, Kind::Read, 0, PATIENCE).await;
+                let op = self.operate(session, node, Kind::Read, 0, TIMEOUT).await;
                 match op.outcome {
                     Outcome::Answered(..) => break op,
                     _ if Instant::now() < deadline => sleep(Duration::from_millis(50)).await,
                     _ => {
-                        let wrong = Outcome::Wrong("not served when all was mended".to_owned());
+                        let wrong = Outcome::Unexpected("no response after every fault was healed".to_owned());
                         session.ops.lock().unwrap().push(Op { outcome: wrong, ..op });
                         return;
                     }
@@ -213,7 +213,10 @@ impl Workload {
             };
             let first = first.get_or_insert_with(|| op.outcome.clone());
             if *first != op.outcome {
-                op.outcome = Outcome::Wrong(format!("nodes differ when all is quiet: {first:?}, {:?}", op.outcome));
+                op.outcome = Outcome::Unexpected(format!(
+                    "the nodes disagree after the round: {first:?}, {:?}",
+                    op.outcome
+                ));
                 session.ops.lock().unwrap().push(op);
             }
         }

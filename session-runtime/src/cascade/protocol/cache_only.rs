@@ -1,4 +1,4 @@
-//! The protocol of `#[cascade(memcache)]`: the cache is the authority, and what it evicts is lost.
+//! The protocol of `#[cascade(memcache)]`: the cache is the authority, and a session that it evicts is lost.
 
 use super::{
     Action, CacheRef, Change, CommitEnd, CreateEnd, Event, Failure, Goal, Item, LoadEnd, Machine, Source, Step,
@@ -7,9 +7,10 @@ use super::{
 use crate::session::meta::Millis;
 use crate::tier::{Swap, Token};
 
+/// How many swaps are tried before the session counts as too contended.
 const MAX_ATTEMPTS: u32 = 64;
 
-/// Looks a session up in the cache alone.
+/// Loads a session from the cache only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CacheLoad;
 
@@ -46,7 +47,7 @@ impl<R> Machine<R> for CacheLoad {
     }
 }
 
-/// Writes a new session to the cache alone.
+/// Creates a session in the cache only, under a key that is not in use.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CacheCreate<R, C> {
     record: R,
@@ -55,7 +56,7 @@ pub struct CacheCreate<R, C> {
 }
 
 impl<R, C> CacheCreate<R, C> {
-    /// `change` is only asked whether it has landed.
+    /// `change` tells whether a record is the one that was added.
     pub fn new(record: R, change: C) -> Self {
         Self {
             record,
@@ -96,7 +97,7 @@ impl<R: Clone, C: Change<R>> Machine<R> for CacheCreate<R, C> {
     }
 }
 
-/// Writes or destroys a session that lives in the cache alone.
+/// Changes or destroys a session that is in the cache only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CacheCommit<R, C> {
     goal: Goal,
@@ -104,13 +105,14 @@ pub struct CacheCommit<R, C> {
     record: R,
     token: Option<Token>,
     attempts: u32,
+    /// Whether a swap was not answered and may still be applied.
     unknown: bool,
     swapping: bool,
 }
 
 impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
-    /// Commits `change` to the record that was loaded with `token`; `record` is that record with the change made.
-    /// Without a token it attempts first.
+    /// Commits `change` to the record that was loaded with `token`; `record` is that record with the change applied.
+    /// Without a token it loads the record first.
     pub fn new(goal: Goal, change: C, record: R, token: Option<Token>) -> Self {
         Self {
             goal,
@@ -143,7 +145,7 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
                     Ok(merged) => merged,
                     Err(error) => return fail(Failure::Refused(error)),
                 };
-                // What was sent on the old token can no longer land.
+                // A swap that was sent with the old token can no longer be applied.
                 self.unknown = false;
             }
         }

@@ -2,41 +2,42 @@ use super::{Action, CacheRef, Change, Event, Item, Machine, Settle, SettleOutcom
 use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Version, Write};
 
-/// How often a durable write is tried before the session counts as too contended.
+/// How many durable writes are tried before the session counts as too contended.
 const MAX_ATTEMPTS: u32 = 64;
 
-/// What is to become of the record.
+/// What a commit does to the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Goal {
-    /// The change is made.
+    /// Applies the change.
     Change,
-    /// The record is deleted.
+    /// Deletes the record.
     Destroy,
 }
 
-/// Writes or destroys a session that was loaded.
+/// Changes or destroys a session that was loaded.
 ///
-/// 1. Fence the cache; after a load that hit, over exactly the value that was loaded.
-/// 2. Compare-and-swap in the durable tier. On a conflict: read, merge, **fence again**, try again. On silence: read,
-///    and look for the change in the record.
-/// 3. [`Settle`] the cache, and only then end: show what was written, if it surely landed behind the fence that is up,
-///    and hide whatever is there if not. If the first write failed for certain, what its fence hid is put back.
+/// 1. Fence the cache. After a load that hit, swap exactly the value that was loaded for the fence.
+/// 2. Compare-and-swap in the durable tier. After a conflict: read, merge, **fence again**, try again. Without an
+///    answer: read, and check whether the record contains the change.
+/// 3. [`Settle`] the cache, and only then end. Publish the record if its write was certainly applied while the current
+///    fence was in place; otherwise hide whatever is cached. If the first write certainly failed, restore the value that
+///    its fence replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DurableCommit<R, C> {
     goal: Goal,
     change: C,
     fence: Nonce,
     cache: bool,
-    /// The value in the cache that the first fence replaces; `None` once that failed.
-    hidden: Option<(CacheRef, R)>,
-    /// What the next durable write starts from.
+    /// The cached value that the first fence replaces; `None` once it cannot be restored.
+    replaced: Option<(CacheRef, R)>,
+    /// The version that the next durable write is based on.
     base: Version,
-    /// What it writes.
+    /// The record that it writes.
     record: R,
     attempts: u32,
-    /// Whether every fence so far is known to have been put up.
+    /// Whether every fence so far was certainly stored.
     fenced: bool,
-    /// The first attempt whose durable write may have landed, or may yet.
+    /// The first attempt whose durable write was not answered: it may have been applied, or may still be.
     unknown: Option<u32>,
     asked_at: Millis,
     state: State<R>,
@@ -47,11 +48,11 @@ enum State<R> {
     Fencing,
     Writing,
     Reading,
-    /// The durable tier has answered; what is left is the cache.
+    /// The outcome in the durable tier is known; the cache is being settled.
     Settling(Settle<R>, DurableOutcome<R>),
 }
 
-/// What the durable tier said in the end.
+/// The outcome in the durable tier.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum DurableOutcome<R> {
     Changed(Version, R),
@@ -61,58 +62,58 @@ enum DurableOutcome<R> {
     TooLarge,
 }
 
-/// What a [`DurableCommit`] or [`CacheCommit`](super::CacheCommit) comes to.
+/// How a [`DurableCommit`] or [`CacheCommit`](super::CacheCommit) ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CommitEnd<R, E> {
-    /// The change is in the record, as it is now.
+    /// The record contains the change.
     Changed {
-        /// The version that the record has now.
+        /// The record's version.
         version: Version,
         /// The record.
         record: R,
-        /// Whether every fence went up.
+        /// Whether every fence was stored.
         fenced: bool,
         /// Whether the cache was settled.
         settled: bool,
     },
-    /// The record is gone, as was asked.
+    /// The record was deleted.
     Destroyed {
-        /// Whether every fence went up.
+        /// Whether every fence was stored.
         fenced: bool,
         /// Whether the cache was settled.
         settled: bool,
     },
-    /// It was not done.
+    /// The commit failed.
     Failed(Failure<E>),
 }
 
-/// Why a commit was not done.
+/// Why a commit failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure<E> {
-    /// The session was destroyed, or has forgotten this request's secret.
+    /// The session was destroyed, or no longer accepts this request's secret.
     Gone,
-    /// The change cannot be made on top of what others wrote.
+    /// The change cannot be merged with what others wrote.
     Refused(E),
-    /// Others wrote first, too often.
+    /// Other requests wrote first, in every attempt.
     Contended,
     /// The tier could not be reached; nothing was written.
     Unavailable,
-    /// It may have been done, or may yet be.
+    /// The change may have been written, or may still be.
     Unknown,
-    /// The record is larger than the tier takes; nothing was written.
+    /// The record is too large for the tier; nothing was written.
     TooLarge,
 }
 
 impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
-    /// Commits `change` to the record that was loaded at version `base`; `record` is that record with the change made.
-    /// `fence` is a fresh random number; `cache` tells whether there is a cache.
+    /// Commits `change` to the record that was loaded at version `base`; `record` is that record with the change applied.
+    /// `fence` is a fresh nonce; `cache` tells whether there is a cache.
     pub fn new(goal: Goal, change: C, base: Version, record: R, cache: bool, fence: Nonce) -> Self {
         Self {
             goal,
             change,
             fence,
             cache,
-            hidden: None,
+            replaced: None,
             base,
             record,
             attempts: 0,
@@ -123,10 +124,10 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         }
     }
 
-    /// Tells that `loaded` is the record as it was loaded, in this place of the cache.
+    /// Has the first fence replace exactly the cached value `cached`, whose record is `loaded`.
     #[must_use]
     pub fn replacing(mut self, cached: CacheRef, loaded: R) -> Self {
-        self.hidden = Some((cached, loaded));
+        self.replaced = Some((cached, loaded));
         self
     }
 
@@ -143,7 +144,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
             return self.again(|this| this.write(now));
         }
         self.state = State::Fencing;
-        self.again(|this| match &this.hidden {
+        self.again(|this| match &this.replaced {
             Some((cached, _)) => Action::Swap(cached.token, this.item(Some(this.base))),
             None => Action::Set(this.item(None)),
         })
@@ -160,19 +161,19 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         match event {
             Event::Swapped(Swap::Done) | Event::WasSet => {}
             Event::Swapped(_) => {
-                self.hidden = None;
+                self.replaced = None;
                 self.state = State::Fencing;
                 return Step::Do(Action::Set(self.item(None)));
             }
             _ => {
-                self.hidden = None;
+                self.replaced = None;
                 self.fenced = false;
             }
         }
         Step::Do(self.write(now))
     }
 
-    /// The first try goes out at once, any other after a pause.
+    /// The first attempt is made at once, any other after a pause.
     fn again(&mut self, action: impl FnOnce(&mut Self) -> Action<R>) -> Step<R, CommitEnd<R, C::Error>> {
         let action = action(self);
         if self.attempts == 1 {
@@ -192,7 +193,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
     }
 
     fn read(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
-        self.hidden = None;
+        self.replaced = None;
         self.state = State::Reading;
         self.asked_at = now;
         Step::Do(Action::Read)
@@ -201,7 +202,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
     fn wrote(&mut self, write: Write, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         match (write, self.goal) {
             (Write::Done(version), Goal::Change) => {
-                // It was this very write, whatever became of those before.
+                // This write was applied, and so none of those before it.
                 self.unknown = None;
                 self.changed(version, self.record.clone(), now)
             }
@@ -211,7 +212,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         }
     }
 
-    /// The record as it is now, after a conflict or a silence.
+    /// Goes on from the current record, after a conflict or without an answer.
     fn found(&mut self, version: Version, theirs: R, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         if self.goal == Goal::Destroy {
             if !self.change.may_destroy(&theirs) {
@@ -238,13 +239,13 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
     fn rebase(&mut self, version: Version) {
         if version != self.base {
             self.base = version;
-            // What was sent on the old base can no longer land.
+            // A write that was sent on the old base can no longer be applied.
             self.unknown = None;
         }
     }
 
-    /// Whether what landed did so behind the fence that is up, and not behind one before it.
-    fn is_exact(&self) -> bool {
+    /// Whether the write was certainly applied while the current fence was in place, and not an earlier one.
+    fn is_fence_current(&self) -> bool {
         self.fenced && self.unknown.is_none_or(|attempt| attempt == self.attempts)
     }
 
@@ -264,16 +265,16 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         if !self.cache {
             return Step::End(self.end(outcome, true));
         }
-        let mut settle = match (&outcome, self.hidden.take()) {
-            (DurableOutcome::Changed(version, record), _) if self.is_exact() => {
+        let mut settle = match (&outcome, self.replaced.take()) {
+            (DurableOutcome::Changed(version, record), _) if self.is_fence_current() => {
                 Settle::publish(self.fence, *version, self.asked_at, record.clone())
             }
             (DurableOutcome::Changed(..), _) => Settle::hide(self.fence),
             (DurableOutcome::Destroyed | DurableOutcome::Gone, _) => Settle::tombstone(),
             (DurableOutcome::Unavailable | DurableOutcome::TooLarge, Some((cached, loaded))) => {
-                Settle::put_back(self.fence, self.base, cached.asked_at, loaded)
+                Settle::restore(self.fence, self.base, cached.asked_at, loaded)
             }
-            // The fence stays: it hides what may yet land, and another writer's fence may have been under it.
+            // The fence stays: a write may still be applied, and it may have replaced another writer's fence.
             (DurableOutcome::Unavailable | DurableOutcome::TooLarge, None) => {
                 return Step::End(self.end(outcome, true));
             }
@@ -289,7 +290,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         step: Step<R, SettleOutcome>,
     ) -> Step<R, CommitEnd<R, C::Error>> {
         let step = match step {
-            Step::End(fenced) => return Step::End(self.end(outcome, fenced == SettleOutcome::Settled)),
+            Step::End(end) => return Step::End(self.end(outcome, end == SettleOutcome::Settled)),
             Step::Do(action) => Step::Do(action),
             Step::Retry(attempt, action) => Step::Retry(attempt, action),
         };
@@ -313,7 +314,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         }
     }
 
-    /// The fence stays: it hides what may yet land, and another writer's fence may have been under it.
+    /// The fence stays: a write may still be applied, and it may have replaced another writer's fence.
     fn fail(failure: Failure<C::Error>) -> Step<R, CommitEnd<R, C::Error>> {
         Step::End(CommitEnd::Failed(failure))
     }

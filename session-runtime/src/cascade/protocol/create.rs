@@ -2,11 +2,11 @@ use super::{Action, Change, Event, Machine, Step};
 use crate::session::meta::Millis;
 use crate::tier::{Version, Write};
 
-/// Writes a new session under a key that nobody has seen.
+/// Creates a session under a fresh key.
 ///
-/// An insert whose outcome is not known is looked up, and never sent again under the same key: the first one might land
-/// after the session that the second one made was destroyed, and bring it back. The caller starts over with a fresh
-/// key instead; what may yet land under the old one is out of everyone's reach.
+/// After an insert without an answer the record is read, and the insert is never sent again under the same key: the first
+/// one could be applied late, after the session was destroyed, and bring it back. The caller starts over with a fresh key
+/// instead; no client ever learns the old one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Create<R, C> {
     record: R,
@@ -20,21 +20,21 @@ enum State {
     Confirming,
 }
 
-/// What a [`Create`] or [`CacheCreate`](super::CacheCreate) comes to.
+/// How a [`Create`] or [`CacheCreate`](super::CacheCreate) ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CreateEnd {
-    /// The session exists.
+    /// The session was created.
     Done(Version),
-    /// Not known, or the key is taken: start over with a fresh key.
+    /// The key is in use, or the outcome is unknown: start over with a fresh key.
     StartOver,
     /// The tier could not be reached; nothing was written.
     Unavailable,
-    /// The record is larger than the tier takes; nothing was written.
+    /// The record is too large for the tier; nothing was written.
     TooLarge,
 }
 
 impl<R, C> Create<R, C> {
-    /// `change` is only asked whether it has landed.
+    /// `change` tells whether a record is the one that was inserted.
     pub fn new(record: R, change: C) -> Self {
         Self {
             record,

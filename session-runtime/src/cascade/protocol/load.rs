@@ -4,10 +4,10 @@ use super::{Action, Event, Item, Machine, Step};
 use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Token, Version};
 
-/// Looks a session up: the cache first, then the durable tier.
+/// Loads a session from the cache, or else from the durable tier.
 ///
-/// A hit costs one round trip and no durable call. On a miss the reader leaves its lease, so that the [`Fill`] that
-/// follows can tell whether a writer came by in between.
+/// A hit costs one round trip and no durable call. On a miss the reader stores a lease, so that the [`Fill`] that follows
+/// notices a writer in between: its fence has replaced the lease.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Load {
     lease: Nonce,
@@ -35,47 +35,47 @@ pub enum Source {
     Durable,
 }
 
-/// A record, its version, and where it lay in the cache: what a load finds, and what a commit starts from.
+/// A record with its version, and the cached value it was read from: what a load finds, and what a commit is based on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VersionedRecord<R> {
-    /// The version to commit on.
+    /// The version that a commit is based on.
     pub version: Version,
     /// The record.
     pub record: R,
-    /// Where it lay in the cache, if the cache had it.
+    /// The cached value that it was read from, if it was.
     pub cached: Option<CacheRef>,
 }
 
-/// A value in the cache, so that exactly it can be replaced, and put back as it was.
+/// A reference to a cached value, by which exactly that value can be replaced, and restored as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CacheRef {
     /// Its token.
     pub token: Token,
-    /// What it says of the time at which the durable tier was asked.
+    /// Its [`asked_at`](Item::Value::asked_at).
     pub asked_at: Millis,
 }
 
-/// What a [`Load`] or [`CacheLoad`](super::CacheLoad) comes to.
+/// How a [`Load`] or [`CacheLoad`](super::CacheLoad) ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LoadEnd<R> {
-    /// There is such a session, or there is none.
+    /// It is known whether there is such a session.
     Known {
         /// The session, if there is one.
         found: Option<VersionedRecord<R>>,
-        /// Who said so.
+        /// The tier that answered.
         source: Source,
-        /// Whether the cache failed on the way.
+        /// Whether the cache failed.
         degraded: bool,
-        /// To be run beside the request: puts what was found into the cache.
+        /// Stores in the cache what was found. To be run in the background.
         fill: Option<Fill<R>>,
     },
-    /// No tier could tell.
+    /// No tier could answer.
     Unavailable,
 }
 
 impl Load {
-    /// Reads through the cache unless `cache` is false (there is none, or it is not to be asked for now). `lease` is a
-    /// fresh random number. A cached record older than `max_staleness` is not believed.
+    /// Reads the cache first if `cache` is true. `lease` is a fresh nonce. A cached record older than `max_staleness` is
+    /// read again from the durable tier.
     pub fn new(cache: bool, lease: Nonce, max_staleness: Duration) -> Self {
         Self {
             lease,
@@ -169,7 +169,7 @@ impl<R: Clone> Machine<R> for Load {
     }
 }
 
-/// Puts what the durable tier said into the cache, over exactly the reader's own lease, and otherwise does nothing.
+/// Stores in the cache what the durable tier answered, by a swap of the reader's own lease; if that is gone, does nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fill<R> {
     lease: Nonce,

@@ -1,19 +1,19 @@
-//! The coherence protocol as pure steps: what to ask a tier next, given what it answered last.
+//! The coherence protocol as state machines without I/O: the next call to a tier, given the answer to the last one.
 //!
-//! No step does I/O, attempts at a clock or draws a random number, so that the same code is run by the store's driver and
-//! explored by a model checker. Each machine is made with everything it needs, [`begin`](Machine::begin) gives its
-//! first action, and [`on`](Machine::on) takes the answer to the last action and gives the next one, or the end.
+//! No step does I/O, reads a clock or draws a random number, so that the store's driver runs the same code that the
+//! model checker explores. A machine is created with everything it needs; [`begin`](Machine::begin) returns its first
+//! action, and [`on`](Machine::on) takes the answer to the last action and returns the next one, or the end.
 //!
-//! The rule behind it: **hiding a value may be sloppy, revealing one must be exact.** A writer hides what the cache
-//! holds behind a fence before it writes, with a blind `set`; a value is only ever put there over exactly the lease or
-//! the fence of the one who puts it.
+//! The rule behind it: **a value may be hidden at any time, and shown only by an exact swap.** Before it writes, a
+//! writer replaces whatever the cache has by a fence, with an unconditional `set`. A value enters the cache only by a
+//! swap of its writer's own fence, or of its reader's own lease.
 //!
-//! | machine | with a durable tier | in the cache alone |
+//! | task | with a durable tier | with the cache only |
 //! |---|---|---|
-//! | look a session up | [`Load`], then [`Fill`] beside the request | [`CacheLoad`] |
-//! | write a new session | [`Create`] | [`CacheCreate`] |
-//! | write or destroy an old one | [`DurableCommit`], which ends in a [`Settle`] | [`CacheCommit`] |
-//! | hide what could not be settled | [`Settle::hide`] or [`Settle::tombstone`], later | – |
+//! | load a session | [`Load`], then [`Fill`] in the background | [`CacheLoad`] |
+//! | create a session | [`Create`] | [`CacheCreate`] |
+//! | change or destroy a session | [`DurableCommit`], which ends in a [`Settle`] | [`CacheCommit`] |
+//! | hide a cached value later | [`Settle::hide`] or [`Settle::tombstone`] | – |
 
 mod cache_only;
 mod commit;
@@ -30,33 +30,33 @@ pub use create::{Create, CreateEnd};
 pub use load::{CacheRef, Fill, Load, LoadEnd, Source, VersionedRecord};
 pub use settle::{Settle, SettleOutcome};
 
-/// What lies in the cache under a session's key.
+/// What the cache stores under a session's key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Item<R> {
-    /// A record as the durable tier had it.
+    /// A copy of the durable record; with the cache only, the record.
     Value {
-        /// The durable version that it is; in the cache alone, the number of its commits.
+        /// Its version in the durable tier; with the cache only, the number of its commits.
         version: Version,
-        /// When the durable tier was asked for it, or told of it.
+        /// When the call that read or wrote it in the durable tier began.
         asked_at: Millis,
         /// The record.
         record: R,
     },
-    /// A reader is asking the durable tier, and will put what it learns in this very place.
+    /// A reader is reading the durable tier, and will replace exactly this lease by what it reads.
     Lease(Nonce),
-    /// A writer is at work: ask the durable tier, and put nothing here.
+    /// A writer is writing the durable tier: read that, and store nothing here.
     Fence {
-        /// The writer's own random number.
+        /// The writer's nonce.
         writer: Nonce,
-        /// The version of exactly the value that this fence took the place of, which the writer may put back should
-        /// its write fail for certain; `None` for a fence that hides whatever was there.
+        /// The version of the value that this fence replaced by a swap: its writer may restore that value if its write
+        /// certainly fails. `None` for a fence that was set over whatever was there.
         replaced_version: Option<Version>,
     },
-    /// The session is gone for good.
+    /// The session was destroyed.
     Tombstone,
 }
 
-/// What to ask a tier.
+/// A call to a tier.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action<R> {
     /// [`CacheTier::get`](crate::tier::CacheTier::get).
@@ -79,10 +79,10 @@ pub enum Action<R> {
     Delete(Version),
 }
 
-/// What a tier answered.
+/// A tier's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event<R> {
-    /// To [`Action::Get`]. An item that is not authentic counts as none, and so may be overwritten.
+    /// To [`Action::Get`]. An item that is not authentic counts as none, and may be overwritten.
     Got(Option<(Item<R>, Token)>),
     /// To [`Action::Add`]: whether it was stored.
     Added(bool),
@@ -90,36 +90,36 @@ pub enum Event<R> {
     WasSet,
     /// To [`Action::Swap`] and [`Action::Remove`].
     Swapped(Swap),
-    /// The cache failed, whatever it was asked; a write may have been applied or not.
+    /// To any call of the cache: it failed. A write may have been applied or not.
     CacheFailed,
-    /// The item is larger than the cache takes; nothing was written.
+    /// The item is too large for the cache; nothing was written.
     CacheFull,
     /// To [`Action::Read`].
     Found(Option<(Version, R)>),
     /// To [`Action::Insert`], [`Action::Update`] and [`Action::Delete`].
     Wrote(Write),
-    /// The durable tier was not reached: nothing was read, nothing was or will be written.
+    /// The durable tier could not be reached: nothing was read, and nothing was or will be written.
     DurableFailed,
-    /// The record is larger than the durable tier takes; nothing was written.
+    /// The record is too large for the durable tier; nothing was written.
     DurableFull,
-    /// The durable tier did not answer: a write may have been applied, or may yet be.
+    /// The durable tier did not answer: a write may have been applied, or may still be.
     DurableUnknown,
 }
 
-/// What comes after an event.
+/// What a machine does next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Step<R, E> {
-    /// Ask this, and come back with the answer.
+    /// Make this call, and hand the answer to [`Machine::on`].
     Do(Action<R>),
-    /// Others are writing the same session: pause for a random while that grows with the number, then ask this.
+    /// The same after a random pause that grows with the number of the attempt: others are writing the same session.
     Retry(u32, Action<R>),
-    /// The end.
+    /// The machine has ended.
     End(E),
 }
 
-/// A sequence of actions that depends on nothing but the answers to them.
+/// A state machine whose actions depend only on the answers to them, and on the time.
 pub trait Machine<R> {
-    /// What it comes to.
+    /// How it ends.
     type End;
 
     /// The first action. `now` is the time.
@@ -129,20 +129,20 @@ pub trait Machine<R> {
     fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, Self::End>;
 }
 
-/// A change to a record of type `R`, that can be made more than once and on top of others' changes.
+/// A change to a record of type `R`, which can be applied again to a record that others have changed.
 pub trait Change<R> {
-    /// Why it cannot be made.
+    /// Why it cannot be applied.
     type Error;
 
-    /// The record with the change made, three-way merged where the record is not the one that the change set out from.
+    /// The record with the change applied, by a three-way merge where the record is not the one that was loaded.
     fn apply(&self, to: &R) -> Result<R, Self::Error>;
 
-    /// Whether the change still may destroy this record.
+    /// Whether the request may destroy this record: whether its secret is still valid.
     fn may_destroy(&self, record: &R) -> bool;
 
-    /// Whether this very change is in the record; `None` where it is too long ago to tell.
+    /// Whether the record already contains this change; `None` where it no longer keeps the nonces to tell.
     fn was_applied(&self, record: &R) -> Option<bool>;
 
-    /// What counts as the version of a record that has none but its own count of commits (the cache alone).
+    /// The version of a record that is in the cache only: the number of its commits.
     fn version_of(record: &R) -> Version;
 }

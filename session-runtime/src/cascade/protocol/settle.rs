@@ -2,10 +2,10 @@ use super::{Action, Event, Item, Machine, Step};
 use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Token, Version};
 
-/// How often a [`Settle`] tries again after another has changed the item.
+/// How many times a [`Settle`] reads the item, each time after another caller has changed it.
 const MAX_ATTEMPTS: u32 = 16;
 
-/// After the durable tier has answered, before the caller is: makes sure that the cache shows nothing older.
+/// Makes sure that the cache shows nothing older than what the durable tier has, before a commit is acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settle<R> {
     target: Target<R>,
@@ -15,12 +15,11 @@ pub struct Settle<R> {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Target<R> {
-    /// Exactly the writer's own fence becomes the value. Anything that is or may become older is removed. What others
-    /// have put there since, who know more, is left.
+    /// The writer's own fence becomes the value. What is or may become older is removed. Anything else is newer, and stays.
     Publish(Nonce, Version, Item<R>),
-    /// Exactly the writer's own fence becomes the value that it took the place of; anything else is left.
-    PutBack(Nonce, Item<R>),
-    /// Whatever is there is covered by something that shows nothing.
+    /// The writer's own fence becomes the value that it replaced. Anything else stays.
+    Restore(Nonce, Item<R>),
+    /// A fence or a tombstone is set over whatever is there.
     Cover(Item<R>),
 }
 
@@ -32,18 +31,18 @@ enum State {
     Covering,
 }
 
-/// What a [`Settle`] comes to.
+/// How a [`Settle`] ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SettleOutcome {
-    /// The cache holds nothing older than what was written.
+    /// The cache shows nothing older than what was written.
     Settled,
-    /// The cache could not be asked: it holds what it held before.
+    /// The cache failed, or was changed in every attempt: it may show an older value.
     Unsettled,
 }
 
 impl<R> Settle<R> {
-    /// Shows what was written. Only for a write that surely landed while exactly this fence was up: another writer may
-    /// have seen a fence that went up later, and have left it to this one to show that one's newer record.
+    /// Shows what was written. Only for a write that was certainly applied while exactly this fence was in place: another
+    /// writer, with a newer record, leaves a later fence of this writer in place, for this writer to settle.
     pub(super) fn publish(fence: Nonce, version: Version, asked_at: Millis, record: R) -> Self {
         let value = Item::Value {
             version,
@@ -53,17 +52,17 @@ impl<R> Settle<R> {
         Self::new(Target::Publish(fence, version, value))
     }
 
-    /// Shows again what the fence took the place of, after nothing was written.
-    pub(super) fn put_back(fence: Nonce, version: Version, asked_at: Millis, record: R) -> Self {
+    /// Shows again the value that the fence replaced, where certainly nothing was written.
+    pub(super) fn restore(fence: Nonce, version: Version, asked_at: Millis, record: R) -> Self {
         let value = Item::Value {
             version,
             asked_at,
             record,
         };
-        Self::new(Target::PutBack(fence, value))
+        Self::new(Target::Restore(fence, value))
     }
 
-    /// Hides whatever the cache shows, until the fence expires.
+    /// Hides whatever is cached, until the fence expires.
     pub fn hide(fence: Nonce) -> Self {
         Self::new(Target::Cover(Item::Fence {
             writer: fence,
@@ -71,7 +70,7 @@ impl<R> Settle<R> {
         }))
     }
 
-    /// Shows that the session is gone. That is final, and so may be said at any time, over anything.
+    /// Shows that the session was destroyed. That is final, so that it may be set at any time, over anything.
     pub fn tombstone() -> Self {
         Self::new(Target::Cover(Item::Tombstone))
     }
@@ -107,15 +106,14 @@ impl<R: Clone> Settle<R> {
 
     fn got(&mut self, item: &Item<R>, token: Token) -> Step<R, SettleOutcome> {
         match (&self.target, item) {
-            (Target::Publish(mine, _, value) | Target::PutBack(mine, value), Item::Fence { writer, .. })
+            (Target::Publish(mine, _, value) | Target::Restore(mine, value), Item::Fence { writer, .. })
                 if mine == writer =>
             {
                 let value = value.clone();
                 self.swap(token, value)
             }
             (Target::Publish(..), Item::Lease(_)) => self.remove(token),
-            // A fence that may be taken back is no better than the value it hides; and its writer, who set out from
-            // that version, can no longer land.
+            // The fence's writer may restore the older value. Its write, based on that version, can no longer be applied.
             (
                 Target::Publish(_, ours, _),
                 Item::Value { version: other, .. }

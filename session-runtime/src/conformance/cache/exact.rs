@@ -8,22 +8,22 @@ use super::{holds, is_absent, stored};
 use crate::conformance::probe::{LONG, Outcome, Probe, ensure, expect, key, value};
 use crate::tier::{CacheTier, Swap, Token};
 
-/// A miss is an answer, not an error: the cascade goes on to the durable tier.
-pub(super) async fn nothing_is_there_at_first<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
+/// A miss is not an error: the store then reads the durable tier.
+pub(super) async fn unused_keys_are_absent<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     let key = key();
     is_absent(probe, "the value under a key never used", &key).await?;
     let swap = probe.tier.swap(&key, Token(1), value("swapped"), LONG).await?;
-    expect("a swap where nothing lies", swap, Swap::Missing)?;
+    expect("a swap where there is no value", swap, Swap::Missing)?;
     let remove = probe.tier.remove(&key, Token(1)).await?;
-    expect("a remove where nothing lies", remove, Swap::Missing)?;
+    expect("a remove where there is no value", remove, Swap::Missing)?;
     is_absent(probe, "the value under it after a swap and a remove", &key).await
 }
 
-/// A reader's lease is an `add`: over a writer's fence it would let a stale value be revealed.
-pub(super) async fn add_only_where_nothing_lies<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
+/// A reader stores its lease by `add`: a lease over a writer's fence would let it fill the cache with an old value.
+pub(super) async fn add_stores_only_where_there_is_no_value<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     let (key, first, second) = (key(), value("first"), value("second"));
     let added = probe.tier.add(&key, first.clone(), LONG).await?;
-    expect("whether add stored where nothing lay", added, true)?;
+    expect("whether add stored where there was no value", added, true)?;
     let token = holds(probe, "the added value", &key, &first).await?;
     let added = probe.tier.add(&key, second.clone(), LONG).await?;
     expect("whether add stored over a value", added, false)?;
@@ -37,8 +37,8 @@ pub(super) async fn add_only_where_nothing_lies<T: CacheTier>(probe: &Probe<'_, 
         .map(drop)
 }
 
-/// A writer's fence is a `set`: whoever reads afterwards must not be served what it hides.
-pub(super) async fn set_hides_the_old_value<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
+/// A writer stores its fence by `set`: later readers must not see the value that it hides.
+pub(super) async fn set_replaces_any_value<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     let key = key();
     for (letter, size) in [(b'a', 8), (b'b', 60_000), (b'c', 0), (b'd', 300), (b'e', 300)] {
         let value = Bytes::from(vec![letter; size]);
@@ -48,7 +48,8 @@ pub(super) async fn set_hides_the_old_value<T: CacheTier>(probe: &Probe<'_, T>) 
     Ok(())
 }
 
-/// A, then B, then A again must not look like A all along, or a reader's old lease would reveal an old value.
+/// A value that is replaced and stored again must not have its first token (the ABA problem): a reader could fill the
+/// cache by a lease that a writer's fence has replaced.
 pub(super) async fn tokens_are_fresh<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     let (key, same) = (key(), value("same"));
     let mut tokens = vec![stored(probe, &key, &same).await?];
@@ -77,7 +78,7 @@ pub(super) async fn tokens_are_fresh<T: CacheTier>(probe: &Probe<'_, T>) -> Outc
         "every store of an equal value to give a new token",
         || format!("{} stores gave {} tokens", tokens.len(), distinct.len()),
     )?;
-    // And so each of the old ones is worth nothing.
+    // None of the old tokens is valid.
     let Some((current, old)) = tokens.split_last() else {
         return Ok(());
     };
@@ -92,7 +93,7 @@ pub(super) async fn tokens_are_fresh<T: CacheTier>(probe: &Probe<'_, T>) -> Outc
     let token = holds(probe, "the value after swaps on old tokens", &key, &same).await?;
     expect("its token", token, *current)?;
     let again = holds(probe, "the value read again", &key, &same).await?;
-    expect("the token of a value that nobody touched", again, token)
+    expect("the token of a value that was only read", again, token)
 }
 
 pub(super) async fn swap_is_exact<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
@@ -111,7 +112,7 @@ pub(super) async fn swap_is_exact<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome
     is_absent(probe, "the value after a swap on a removed one", &key).await
 }
 
-/// A writer removes what it read, never what another has put there since.
+/// A writer removes what it has read, never what another caller has stored since.
 pub(super) async fn remove_is_exact<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     let (key, first, second) = (key(), value("first"), value("second"));
     let old = stored(probe, &key, &first).await?;
@@ -130,7 +131,7 @@ pub(super) async fn tokens_belong_to_their_key<T: CacheTier>(probe: &Probe<'_, T
     let (here, there, same) = (key(), key(), value("same"));
     let foreign = stored(probe, &there, &same).await?;
     let own = stored(probe, &here, &same).await?;
-    // Tokens may be counted for each key, so they may happen to be equal; then there is nothing to tell apart.
+    // Tokens may be counted per key, and so be equal by chance.
     if foreign == own {
         return Ok(());
     }

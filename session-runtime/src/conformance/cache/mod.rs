@@ -13,9 +13,9 @@ use super::probe::{LONG, Outcome, Probe, RuleFailure, check, expect_value};
 use super::{Options, Violation};
 use crate::tier::{CacheTier, Cached, Token};
 
-/// Checks every rule of [`CacheTier`]; the first that is failure is the error.
+/// Checks every rule of [`CacheTier`]. The error is the first rule that the tier breaks.
 ///
-/// The rules about lifetimes need [`Options::with_passing_time`] and are left out without it.
+/// The rules about lifetimes need [`Options::with_passing_time`], and are left out without it.
 pub async fn cache_tier<T: CacheTier>(tier: &Arc<T>, options: &Options) -> Result<(), Violation> {
     let probe = &Probe { tier, options };
     let name = tier.name();
@@ -23,29 +23,29 @@ pub async fn cache_tier<T: CacheTier>(tier: &Arc<T>, options: &Options) -> Resul
         ($($rule:literal => $check:path;)*) => { $( check(name, options, $rule, $check(probe)).await?; )* };
     }
     rules! {
-        "a key under which nothing lies has no value" => exact::nothing_is_there_at_first;
-        "add stores only where nothing lies" => exact::add_only_where_nothing_lies;
-        "set stores over whatever lies there" => exact::set_hides_the_old_value;
-        "a token changes with every stored value, even for equal ones" => exact::tokens_are_fresh;
-        "swap replaces exactly the value that its token names" => exact::swap_is_exact;
-        "remove takes exactly the value that its token names" => exact::remove_is_exact;
-        "a token of another key is no token of this one" => exact::tokens_belong_to_their_key;
-        "values come back byte for byte" => values::values_are_binary;
-        "values come back whole at every size" => values::values_are_whole;
-        "a value over the limit is refused as too large and changes nothing" => values::too_large_changes_nothing;
-        "keys of up to 250 printable bytes work" => values::long_keys;
-        "keys do not touch one another" => values::keys_are_apart;
-        "of adds that race, exactly one stores" => race::one_add_wins;
-        "of swaps that race for one token, exactly one is done" => race::one_swap_wins;
-        "of a swap and a remove that race for one token, exactly one is done" => race::swap_or_remove_wins;
-        "a reader that races with writers sees what one of them wrote" => race::readers_see_whole_values;
-        "a dropped call leaves the tier fit for the next one" => race::dropped_calls_do_no_harm;
+        "a key that was never written has no value, and `swap` and `remove` answer `Missing`" => exact::unused_keys_are_absent;
+        "`add` stores its value only where there is none" => exact::add_stores_only_where_there_is_no_value;
+        "`set` replaces any value" => exact::set_replaces_any_value;
+        "every write gives the value a new token, even if the value is equal to the old one" => exact::tokens_are_fresh;
+        "`swap` replaces only the value with its token" => exact::swap_is_exact;
+        "`remove` deletes only the value with its token" => exact::remove_is_exact;
+        "a token is valid for its own key only" => exact::tokens_belong_to_their_key;
+        "a value is read back byte for byte" => values::values_are_binary;
+        "a value of any size up to the limit is read back whole" => values::values_are_whole;
+        "a value over the limit is rejected as too large and changes nothing" => values::too_large_changes_nothing;
+        "keys of up to 250 printable ASCII bytes are accepted" => values::long_keys;
+        "similar keys have separate values" => values::similar_keys_are_separate;
+        "of concurrent `add` calls, exactly one stores its value" => race::one_add_wins;
+        "of concurrent `swap` calls with one token, exactly one succeeds" => race::one_swap_wins;
+        "of concurrent `swap` and `remove` calls with one token, exactly one succeeds" => race::swap_or_remove_wins;
+        "a read during concurrent writes returns a whole value that one of them wrote" => race::readers_see_whole_values;
+        "a cancelled call does not affect the calls after it" => race::cancelled_calls_do_no_harm;
     }
     if options.pass_time.is_some() {
         rules! {
-            "a value is gone once its ttl has passed, and not before" => time::a_ttl_ends;
-            "each write begins a new ttl" => time::writes_renew_the_ttl;
-            "where a value has outlived its ttl, nothing lies" => time::nothing_lies_after_the_ttl;
+            "a value expires when its TTL has passed, and not before" => time::values_expire;
+            "each write starts a new TTL" => time::writes_renew_the_ttl;
+            "`add`, `swap` and `remove` treat an expired value as absent" => time::expired_values_are_absent;
         }
     }
     Ok(())
@@ -55,7 +55,7 @@ async fn get<T: CacheTier>(probe: &Probe<'_, T>, key: &str) -> Result<Option<Cac
     Ok(probe.tier.get(key).await?)
 }
 
-/// The value under `key` must be `expected`; its token.
+/// The value under `key` must be `expected`; returns its token.
 async fn holds<T: CacheTier>(
     probe: &Probe<'_, T>,
     what: &str,
@@ -74,7 +74,7 @@ async fn is_absent<T: CacheTier>(probe: &Probe<'_, T>, what: &str, key: &str) ->
     expect_value(what, found.as_ref().map(|found| &found.value), None)
 }
 
-/// Stores `value` and gives its token.
+/// Stores `value` and returns its token.
 async fn stored<T: CacheTier>(probe: &Probe<'_, T>, key: &str, value: &Bytes) -> Result<Token, RuleFailure> {
     probe.tier.set(key, value.clone(), LONG).await?;
     holds(probe, "the value that was just set", key, value).await

@@ -1,17 +1,19 @@
-//! Callers that race, and callers that go away.
+//! Concurrent and cancelled calls.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{holds, is_absent, stored};
-use crate::conformance::probe::{LONG, Outcome, Probe, RuleFailure, blob, cut, ensure, expect, key, race, value};
+use crate::conformance::probe::{
+    LONG, Outcome, Probe, RuleFailure, blob, cancel_after, ensure, expect, key, race, value,
+};
 use crate::tier::{CacheTier, Swap};
 
-/// Rounds of each race: one that two winners come out of shows only now and then.
+/// How often each race is run: two winners show only now and then.
 const ROUNDS: usize = 20;
 
-/// Of many readers that miss at once, one may fill the cache.
+/// Of many readers that miss at once, only one may fill the cache.
 pub(super) async fn one_add_wins<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     for _ in 0..ROUNDS {
         let key = key();
@@ -36,7 +38,7 @@ pub(super) async fn one_add_wins<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome 
     Ok(())
 }
 
-/// The cache-only sessions have no other order among their writers: a second winner is a lost update.
+/// `swap` alone orders the writers of a cache-only session: a second winner is a lost update.
 pub(super) async fn one_swap_wins<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     for _ in 0..ROUNDS {
         let key = key();
@@ -54,20 +56,20 @@ pub(super) async fn one_swap_wins<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome
                 Swap::Done if winner.is_none() => winner = Some(value),
                 Swap::Done => {
                     return Err(RuleFailure::new(
-                        "one swap to be done",
+                        "one swap to succeed",
                         format!("they ended as {swaps:?}"),
                     ));
                 }
                 other => expect("a swap that lost", *other, Swap::Changed)?,
             }
         }
-        let winner = winner.ok_or_else(|| RuleFailure::new("one swap to be done", "none was"))?;
+        let winner = winner.ok_or_else(|| RuleFailure::new("one swap to succeed", "none did"))?;
         holds(probe, "the value after swaps that raced", &key, winner).await?;
     }
     Ok(())
 }
 
-/// Otherwise a destroyed session could come back from the cache.
+/// With two winners a destroyed session could come back from the cache.
 pub(super) async fn swap_or_remove_wins<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     for round in 0..ROUNDS {
         let (key, new) = (key(), value("new"));
@@ -85,7 +87,7 @@ pub(super) async fn swap_or_remove_wins<T: CacheTier>(probe: &Probe<'_, T>) -> O
         .await?;
         let ends: Vec<Swap> = ends.into_iter().collect::<Result<_, _>>()?;
         let done = ends.iter().filter(|end| **end == Swap::Done).count();
-        ensure(done == 1, "one of the two to be done", || {
+        ensure(done == 1, "one of the two to succeed", || {
             format!("they ended as {ends:?}")
         })?;
         let swapped = ends.get(round % 2) == Some(&Swap::Done);
@@ -120,16 +122,16 @@ pub(super) async fn readers_see_whole_values<T: CacheTier>(probe: &Probe<'_, T>)
     for value in seen.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
         ensure(
             value.is_empty() || values.contains(&value),
-            "a read to give a value that was written",
-            || format!("it gave {} bytes that nobody wrote", value.len()),
+            "a read to return a value that was written",
+            || format!("it returned {} bytes that nobody wrote", value.len()),
         )?;
     }
     Ok(())
 }
 
-/// A client that hangs up drops its request's future anywhere; the next user of the same connection must not be given
-/// the answer that nobody read.
-pub(super) async fn dropped_calls_do_no_harm<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
+/// A client that disconnects cancels its request at any await: the next call on the same connection must not get the
+/// reply to the cancelled one.
+pub(super) async fn cancelled_calls_do_no_harm<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     let (victim, kept) = (key(), key());
     let (secret, own) = (blob(20_000), value("own"));
     let token = stored(probe, &victim, &secret).await?;
@@ -138,16 +140,16 @@ pub(super) async fn dropped_calls_do_no_harm<T: CacheTier>(probe: &Probe<'_, T>)
         for call in 0..5 {
             let tier = probe.tier;
             match call {
-                0 => cut(tier.get(&victim), polls).await,
-                1 => cut(tier.set(&victim, secret.clone(), LONG), polls).await,
-                2 => cut(tier.add(&victim, secret.clone(), LONG), polls).await,
-                3 => cut(tier.swap(&victim, token, secret.clone(), LONG), polls).await,
-                _ => cut(tier.remove(&victim, token), polls).await,
+                0 => cancel_after(tier.get(&victim), polls).await,
+                1 => cancel_after(tier.set(&victim, secret.clone(), LONG), polls).await,
+                2 => cancel_after(tier.add(&victim, secret.clone(), LONG), polls).await,
+                3 => cancel_after(tier.swap(&victim, token, secret.clone(), LONG), polls).await,
+                _ => cancel_after(tier.remove(&victim, token), polls).await,
             }
-            holds(probe, "another key's value after a call was dropped", &kept, &own).await?;
+            holds(probe, "another key's value after a call was cancelled", &kept, &own).await?;
             is_absent(
                 probe,
-                "the value under a key never used, after a call was dropped",
+                "the value under a key never used, after a call was cancelled",
                 &key(),
             )
             .await?;
@@ -155,8 +157,8 @@ pub(super) async fn dropped_calls_do_no_harm<T: CacheTier>(probe: &Probe<'_, T>)
         let (fresh, mine) = (key(), value("fresh"));
         let token = stored(probe, &fresh, &mine).await?;
         let swap = probe.tier.swap(&fresh, token, own.clone(), LONG).await?;
-        expect("a swap after calls were dropped", swap, Swap::Done)?;
-        holds(probe, "the value swapped after calls were dropped", &fresh, &own).await?;
+        expect("a swap after calls were cancelled", swap, Swap::Done)?;
+        holds(probe, "the value swapped after calls were cancelled", &fresh, &own).await?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::{holds, is_absent, stored};
 use crate::conformance::probe::{LONG, Outcome, Probe, expect, key, value};
 use crate::tier::{CacheTier, Swap};
 
-/// A lifetime as leases have it, in whole seconds: memcached knows no smaller unit.
+/// The TTL of a lease, in whole seconds: memcached has no smaller unit.
 const TTL: Duration = Duration::from_secs(10);
 
 fn pass<T>(probe: &Probe<'_, T>, time: Duration) {
@@ -15,7 +15,7 @@ fn pass<T>(probe: &Probe<'_, T>, time: Duration) {
     }
 }
 
-pub(super) async fn a_ttl_ends<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
+pub(super) async fn values_expire<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     let (added, set, swapped, lasting, value) = (key(), key(), key(), key(), value("ttl"));
     probe.tier.add(&added, value.clone(), TTL).await?;
     probe.tier.set(&set, value.clone(), TTL).await?;
@@ -25,13 +25,13 @@ pub(super) async fn a_ttl_ends<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     stored(probe, &lasting, &value).await?;
     pass(probe, TTL / 2);
     for key in [&added, &set, &swapped, &lasting] {
-        holds(probe, "a value half-way through its ttl", key, &value).await?;
+        holds(probe, "a value after half of its TTL", key, &value).await?;
     }
     pass(probe, TTL);
     for key in [&added, &set, &swapped] {
-        is_absent(probe, "a value that has outlived its ttl", key).await?;
+        is_absent(probe, "a value after its TTL", key).await?;
     }
-    holds(probe, "a value with a longer ttl", &lasting, &value)
+    holds(probe, "a value with a longer TTL", &lasting, &value)
         .await
         .map(drop)
 }
@@ -48,19 +48,19 @@ pub(super) async fn writes_renew_the_ttl<T: CacheTier>(probe: &Probe<'_, T>) -> 
     pass(probe, TTL * 3 / 4);
     holds(probe, "a value that was swapped since", &key, &value).await?;
     pass(probe, TTL);
-    is_absent(probe, "a value that has outlived its last ttl", &key).await
+    is_absent(probe, "a value after its last TTL", &key).await
 }
 
-pub(super) async fn nothing_lies_after_the_ttl<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
+pub(super) async fn expired_values_are_absent<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     let (key, old, new) = (key(), value("old"), value("new"));
     probe.tier.set(&key, old.clone(), TTL).await?;
     let token = holds(probe, "the value that was just set", &key, &old).await?;
     pass(probe, TTL * 2);
     let swap = probe.tier.swap(&key, token, value("revived"), LONG).await?;
-    expect("a swap on a value that has outlived its ttl", swap, Swap::Missing)?;
+    expect("a swap of an expired value", swap, Swap::Missing)?;
     let remove = probe.tier.remove(&key, token).await?;
     expect("a remove of it", remove, Swap::Missing)?;
     let added = probe.tier.add(&key, new.clone(), LONG).await?;
-    expect("whether add stored where it lay", added, true)?;
+    expect("whether add stored over an expired value", added, true)?;
     holds(probe, "the value added there", &key, &new).await.map(drop)
 }

@@ -8,7 +8,7 @@ use crate::conformance::probe::{
 };
 use crate::tier::{CacheTier, Swap};
 
-/// Records are ciphers and CBOR: nothing in them may be read as part of a protocol.
+/// Records are binary (CBOR and a MAC): nothing in them may be taken for a part of the tier's protocol.
 pub(super) async fn values_are_binary<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     for value in awkward_values() {
         let key = key();
@@ -35,7 +35,7 @@ pub(super) async fn values_are_whole<T: CacheTier>(probe: &Probe<'_, T>) -> Outc
     Ok(())
 }
 
-/// Only then does the caller know to hide what lies there, which is older than what it could not store.
+/// The caller must learn it, to hide the cached value, which is older than the one that it could not store.
 pub(super) async fn too_large_changes_nothing<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     let Some(size) = too_large(probe.tier.max_value_len()) else {
         return Ok(());
@@ -68,8 +68,8 @@ pub(super) async fn long_keys<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     Ok(())
 }
 
-/// Neither a common start, nor letter case, nor a common hash may mix up two sessions.
-pub(super) async fn keys_are_apart<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
+/// Neither a common prefix nor letter case may confuse two sessions.
+pub(super) async fn similar_keys_are_separate<T: CacheTier>(probe: &Probe<'_, T>) -> Outcome {
     let base = key();
     let long = key_of_len(249);
     let keys = [

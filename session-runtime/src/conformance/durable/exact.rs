@@ -4,25 +4,25 @@ use super::{delete, done, holds, insert, is_absent, later, update};
 use crate::conformance::probe::{Outcome, Probe, ensure, expect, key, value};
 use crate::tier::{DurableTier, Version, Write};
 
-/// Versions that must each be larger than the one before.
+/// Each version must be larger than the one before.
 fn grows(what: &str, versions: &[Version]) -> Outcome {
     let grows = versions
         .iter()
         .zip(versions.iter().skip(1))
         .all(|(before, after)| before < after);
-    ensure(grows, &format!("the versions {what} to grow"), || {
+    ensure(grows, &format!("the versions {what} to increase"), || {
         format!("they were {versions:?}")
     })
 }
 
-pub(super) async fn nothing_is_there_at_first<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+pub(super) async fn unused_keys_are_absent<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let key = key();
     is_absent(probe, "the record under a key never used", &key).await?;
     let write = probe.tier.delete(&key, Version(1)).await?;
-    expect("a delete where nothing is", write, Write::Missing)
+    expect("a delete where there is no record", write, Write::Missing)
 }
 
-/// A session's id is taken by inserting it: two sessions must never share one.
+/// A session's key is reserved by inserting its record: two sessions must never share one.
 pub(super) async fn insert_only_creates<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let (key, first, second) = (key(), value("first"), value("second"));
     let version = insert(probe, &key, &first).await?;
@@ -35,7 +35,7 @@ pub(super) async fn insert_only_creates<T: DurableTier>(probe: &Probe<'_, T>) ->
     delete(probe, &key, version).await
 }
 
-/// The order of writers: everything the cascade promises rests on this one comparison.
+/// This comparison orders the writers of a session; every promise of the store depends on it.
 pub(super) async fn update_is_exact<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let (key, first, second) = (key(), value("first"), value("second"));
     let base = insert(probe, &key, &first).await?;
@@ -53,7 +53,7 @@ pub(super) async fn update_is_exact<T: DurableTier>(probe: &Probe<'_, T>) -> Out
     delete(probe, &key, current).await
 }
 
-/// A put in place of an update brings destroyed sessions back.
+/// An update that inserts would bring destroyed sessions back.
 pub(super) async fn update_never_creates<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let (key, other) = (key(), key());
     let version = insert(probe, &other, &value("other")).await?;
@@ -65,7 +65,7 @@ pub(super) async fn update_never_creates<T: DurableTier>(probe: &Probe<'_, T>) -
     delete(probe, &other, version).await
 }
 
-/// An unconditional delete would let a writer's commit, decided meanwhile, be acknowledged and then vanish.
+/// An unconditional delete would remove a commit that was acknowledged meanwhile.
 pub(super) async fn delete_is_exact<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let (key, first, second) = (key(), value("first"), value("second"));
     let base = insert(probe, &key, &first).await?;
@@ -85,15 +85,15 @@ pub(super) async fn delete_is_exact<T: DurableTier>(probe: &Probe<'_, T>) -> Out
     )?;
     ensure(
         deleted >= current,
-        "a delete to tell the deleted version or a later one",
-        || format!("it told {deleted:?} for {current:?}"),
+        "a delete to return the deleted version or a later one",
+        || format!("it returned {deleted:?} for {current:?}"),
     )?;
     is_absent(probe, "the record after a delete", &key).await?;
     let write = probe.tier.delete(&key, current).await?;
     expect("a second delete", write, Write::Missing)
 }
 
-pub(super) async fn deleted_stays_dead<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+pub(super) async fn deleted_stays_deleted<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let key = key();
     let version = insert(probe, &key, &value("alive")).await?;
     delete(probe, &key, version).await?;
@@ -102,7 +102,7 @@ pub(super) async fn deleted_stays_dead<T: DurableTier>(probe: &Probe<'_, T>) -> 
         expect("an update of a deleted record", write, Write::Missing)?;
         is_absent(probe, "the record after it", &key).await?;
     }
-    // Nor may it replace what was created under the same key since.
+    // Nor may it replace a record that was created under the same key since.
     let new = value("new");
     let created = insert(probe, &key, &new).await?;
     let write = probe.tier.update(&key, version, value("revived"), later()).await?;
@@ -123,15 +123,15 @@ pub(super) async fn versions_agree<T: DurableTier>(probe: &Probe<'_, T>) -> Outc
     let mut version = insert(probe, &key, &last).await?;
     for _ in 0..5 {
         let read = holds(probe, "the record after a write", &key, &last).await?;
-        expect("the version that a read shows", read, version)?;
+        expect("the version that a read returns", read, version)?;
         last = value("next");
         version = update(probe, &key, version, &last).await?;
     }
     delete(probe, &key, version).await
 }
 
-/// Whether that is a new version is the tier's business: no two commits of the cascade are alike.
-pub(super) async fn equal_content_is_still_a_record<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+/// The tier decides whether that is a new version: no two commits of a store have the same content.
+pub(super) async fn equal_content_has_a_version<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let (key, same, at) = (key(), value("same"), later());
     let mut base = done("an insert", probe.tier.insert(&key, same.clone(), at).await?)?;
     for _ in 0..3 {
@@ -141,14 +141,14 @@ pub(super) async fn equal_content_is_still_a_record<T: DurableTier>(probe: &Prob
             format!("it was {version:?} after {base:?}")
         })?;
         let read = holds(probe, "the record", &key, &same).await?;
-        expect("the version that a read shows", read, version)?;
+        expect("the version that a read returns", read, version)?;
         base = version;
     }
     delete(probe, &key, base).await
 }
 
-/// A version that comes again lets a writer from before the deletion take the new record for the old one.
-pub(super) async fn versions_outlive_the_record<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+/// With a reused version a writer from before the deletion would take the new record for the old one.
+pub(super) async fn versions_increase_across_deletion<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let (key, same, other) = (key(), value("same"), value("other"));
     let mut versions = Vec::new();
     for _ in 0..3 {

@@ -14,9 +14,9 @@ use super::probe::{LONG, Outcome, Probe, RuleFailure, check, expect_value};
 use super::{Options, Violation};
 use crate::tier::{DurableTier, Stored, Version, Write};
 
-/// Checks every rule of [`DurableTier`]; the first that is failure is the error.
+/// Checks every rule of [`DurableTier`]. The error is the first rule that the tier breaks.
 ///
-/// Records that a rule leaves behind expire within an hour. Nothing here makes a tier's time pass.
+/// Records that a failed rule leaves behind expire within an hour. No rule makes the tier's clock advance.
 pub async fn durable_tier<T: DurableTier>(tier: &Arc<T>, options: &Options) -> Result<(), Violation> {
     let probe = &Probe { tier, options };
     let name = tier.name();
@@ -24,29 +24,29 @@ pub async fn durable_tier<T: DurableTier>(tier: &Arc<T>, options: &Options) -> R
         ($($rule:literal => $check:path;)*) => { $( check(name, options, $rule, $check(probe)).await?; )* };
     }
     rules! {
-        "a key without a record reads as none" => exact::nothing_is_there_at_first;
-        "insert creates, and never replaces" => exact::insert_only_creates;
-        "update replaces exactly the version that it is based on" => exact::update_is_exact;
-        "update never creates" => exact::update_never_creates;
-        "delete takes exactly the version that it is based on" => exact::delete_is_exact;
-        "a late update cannot bring a deleted record back" => exact::deleted_stays_dead;
-        "the version that a write gives is the one that a read shows" => exact::versions_agree;
-        "a write of identical content gives the version that a read shows" => exact::equal_content_is_still_a_record;
-        "versions grow across delete and re-creation" => exact::versions_outlive_the_record;
-        "values come back byte for byte" => values::values_are_binary;
-        "values come back whole at every size" => values::values_are_whole;
-        "a value over the limit is refused as too large and changes nothing" => values::too_large_changes_nothing;
-        "keys of up to 250 printable bytes work" => values::long_keys;
-        "keys do not touch one another" => values::keys_are_apart;
-        "of inserts that race, exactly one creates" => race::one_insert_wins;
-        "of updates that race on one base, exactly one is done" => race::one_update_wins;
-        "of an update and a delete that race on one base, exactly one is done" => race::update_or_delete_wins;
-        "of updates that retry on conflict, none is lost" => race::no_update_is_lost;
-        "a read sees every write that was acknowledged before it" => race::reads_see_acknowledged_writes;
-        "a record past its expires_at is there or gone, never hidden" => purge::expired_records_are_there_or_gone;
-        "purging takes only what has expired" => purge::purging_spares_the_living;
-        "purging takes no more than its limit" => purge::purging_respects_its_limit;
-        "a dropped call leaves the tier fit for the next one" => race::dropped_calls_do_no_harm;
+        "a key that was never written has no record, and `delete` answers `Missing`" => exact::unused_keys_are_absent;
+        "`insert` creates a record, and never replaces one" => exact::insert_only_creates;
+        "`update` replaces only the version that it is based on" => exact::update_is_exact;
+        "`update` never creates a record" => exact::update_never_creates;
+        "`delete` removes only the version that it is based on" => exact::delete_is_exact;
+        "a late `update` does not restore a deleted record" => exact::deleted_stays_deleted;
+        "a write returns the version that a read returns" => exact::versions_agree;
+        "a write of identical content returns the version that a read returns" => exact::equal_content_has_a_version;
+        "the versions of a key increase across deletion and re-creation" => exact::versions_increase_across_deletion;
+        "a value is read back byte for byte" => values::values_are_binary;
+        "a value of any size up to the limit is read back whole" => values::values_are_whole;
+        "a value over the limit is rejected as too large and changes nothing" => values::too_large_changes_nothing;
+        "keys of up to 250 printable ASCII bytes are accepted" => values::long_keys;
+        "similar keys have separate records" => values::similar_keys_are_separate;
+        "of concurrent `insert` calls, exactly one creates the record" => race::one_insert_wins;
+        "of concurrent `update` calls on one version, exactly one succeeds" => race::one_update_wins;
+        "of concurrent `update` and `delete` calls on one version, exactly one succeeds" => race::update_or_delete_wins;
+        "no update is lost when writers retry after a conflict" => race::no_update_is_lost;
+        "a read returns every write that was acknowledged before it began" => race::reads_see_acknowledged_writes;
+        "an expired record is either readable or deleted, never hidden" => purge::expired_records_are_readable_or_deleted;
+        "`purge_expired` deletes expired records only" => purge::purging_spares_unexpired_records;
+        "`purge_expired` deletes no more records than its limit" => purge::purging_respects_its_limit;
+        "a cancelled call does not affect the calls after it" => race::cancelled_calls_do_no_harm;
     }
     Ok(())
 }
@@ -59,7 +59,7 @@ async fn read<T: DurableTier>(probe: &Probe<'_, T>, key: &str) -> Result<Option<
     Ok(probe.tier.read(key).await?)
 }
 
-/// The record under `key` must be `expected`; its version.
+/// The record under `key` must be `expected`; returns its version.
 async fn holds<T: DurableTier>(
     probe: &Probe<'_, T>,
     what: &str,
@@ -82,7 +82,7 @@ fn done(what: &str, write: Write) -> Result<Version, RuleFailure> {
     match write {
         Write::Done(version) => Ok(version),
         other => Err(RuleFailure::new(
-            format!("{what} to be done"),
+            format!("{what} to succeed"),
             format!("it was {other:?}"),
         )),
     }

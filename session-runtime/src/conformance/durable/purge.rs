@@ -6,24 +6,24 @@ use super::{delete, done, holds, insert, is_absent, later, read};
 use crate::conformance::probe::{Outcome, Probe, RuleFailure, ensure, expect, expect_value, key, value};
 use crate::tier::{DurableTier, Write};
 
-/// The moments of the rules about purging lie in the first hours of 1970: no real record expires then, so that on a
-/// shared server nobody's records are purged but ours.
+/// When the records to be purged expire. Real records do not expire in 1970, so that a shared server loses none.
 const EXPIRED: Duration = Duration::from_secs(1_000);
 
+/// The time that the rules pass to `purge_expired`.
 pub(super) const PURGED: Duration = Duration::from_secs(2_000);
 
-/// Past as well, but after [`PURGED`]: a tier that goes by a clock of its own, and not by the moment it is given, shows.
-const NOT_YET: Duration = Duration::from_mins(50);
+/// Later than [`PURGED`], and still past: a tier that purges by its own clock deletes such a record.
+const LATER_THAN_PURGED: Duration = Duration::from_mins(50);
 
 pub(super) fn at(since_epoch: Duration) -> SystemTime {
     SystemTime::UNIX_EPOCH + since_epoch
 }
 
-/// A tier may drop what has expired when it meets it. One that only hid it would let a late writer bring it back.
-pub(super) async fn expired_records_are_there_or_gone<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+/// A tier may delete an expired record when it is read. If it only hid the record, a late writer could restore it.
+pub(super) async fn expired_records_are_readable_or_deleted<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let (key, value) = (key(), value("expired"));
-    // Past, but after any moment that the rules purge at.
-    let write = probe.tier.insert(&key, value.clone(), at(NOT_YET)).await?;
+    // Expired, but not purged by the other rules.
+    let write = probe.tier.insert(&key, value.clone(), at(LATER_THAN_PURGED)).await?;
     let version = done("an insert", write)?;
     let again = probe.tier.insert(&key, value.clone(), later()).await?;
     expect("an insert over an expired record", again, Write::Conflict)?;
@@ -34,7 +34,7 @@ pub(super) async fn expired_records_are_there_or_gone<T: DurableTier>(probe: &Pr
     }
     let write = probe.tier.update(&key, version, value.clone(), later()).await?;
     expect(
-        "an update of an expired record that reads as none",
+        "an update of an expired record that was not read",
         write,
         Write::Missing,
     )?;
@@ -42,7 +42,7 @@ pub(super) async fn expired_records_are_there_or_gone<T: DurableTier>(probe: &Pr
     delete(probe, &key, version).await
 }
 
-/// Purges until nothing is left to purge; how many were, at most.
+/// Purges until nothing is left to purge; returns how many records were purged.
 async fn purge_all<T: DurableTier>(probe: &Probe<'_, T>) -> Result<usize, RuleFailure> {
     const CALLS: usize = 1_000;
     let mut total = 0;
@@ -60,16 +60,16 @@ async fn purge_all<T: DurableTier>(probe: &Probe<'_, T>) -> Result<usize, RuleFa
     ))
 }
 
-pub(super) async fn purging_spares_the_living<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
-    let (expired, living, not_yet, extended, shortened) = (key(), key(), key(), key(), key());
+pub(super) async fn purging_spares_unexpired_records<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+    let (expired, unexpired, not_due, extended, shortened) = (key(), key(), key(), key(), key());
     let value = value("purge");
     let insert_at = async |key: &str, expires_at| {
         let write = probe.tier.insert(key, value.clone(), expires_at).await?;
         done("an insert", write)
     };
     insert_at(&expired, at(EXPIRED)).await?;
-    insert_at(&living, later()).await?;
-    let there = insert_at(&not_yet, at(NOT_YET)).await?;
+    insert_at(&unexpired, later()).await?;
+    let there = insert_at(&not_due, at(LATER_THAN_PURGED)).await?;
     // The expiry that counts is that of the last write.
     let base = insert_at(&extended, at(EXPIRED)).await?;
     done(
@@ -82,8 +82,8 @@ pub(super) async fn purging_spares_the_living<T: DurableTier>(probe: &Probe<'_, 
         probe.tier.update(&shortened, base, value.clone(), at(EXPIRED)).await?,
     )?;
     let purged = purge_all(probe).await?;
-    ensure(purged >= 2, "a purge to tell how many it deleted", || {
-        format!("it told {purged} for two")
+    ensure(purged >= 2, "a purge to return how many it deleted", || {
+        format!("it returned {purged} for two")
     })?;
     is_absent(probe, "an expired record after a purge", &expired).await?;
     is_absent(
@@ -92,14 +92,14 @@ pub(super) async fn purging_spares_the_living<T: DurableTier>(probe: &Probe<'_, 
         &shortened,
     )
     .await?;
-    // Not read, since a tier with a clock of its own may drop it then.
-    let write = probe.tier.delete(&not_yet, there).await?;
+    // Not read, since a tier with a clock of its own may then delete it.
+    let write = probe.tier.delete(&not_due, there).await?;
     done(
-        "a delete of a record that expires after the moment that was purged at",
+        "a delete of a record that expires later than the time of the purge",
         write,
     )?;
     for (what, key) in [
-        ("a living record after a purge", &living),
+        ("an unexpired record after a purge", &unexpired),
         (
             "a record whose expiry was moved to the future, after a purge",
             &extended,
@@ -108,7 +108,7 @@ pub(super) async fn purging_spares_the_living<T: DurableTier>(probe: &Probe<'_, 
         let version = holds(probe, what, key, &value).await?;
         delete(probe, key, version).await?;
     }
-    // What was purged is gone as if it had been deleted, and its key is free.
+    // A purged record is deleted, and its key is free.
     let version = insert(probe, &expired, &value).await?;
     delete(probe, &expired, version).await
 }
@@ -124,10 +124,10 @@ pub(super) async fn purging_respects_its_limit<T: DurableTier>(probe: &Probe<'_,
         }
         let purged = probe.tier.purge_expired(at(PURGED), limit).await?;
         ensure(purged <= limit, "a purge to stop at its limit", || {
-            format!("it told {purged} for {limit}")
+            format!("it returned {purged} for a limit of {limit}")
         })?;
         let mut left = 0;
-        // Not read, since a tier with a clock of its own may drop them then.
+        // Not read, since a tier with a clock of its own may then delete them.
         for (key, version) in &records {
             left += usize::from(probe.tier.delete(key, *version).await? != Write::Missing);
         }

@@ -1,4 +1,4 @@
-//! Callers that race, and callers that go away.
+//! Concurrent and cancelled calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,14 +8,14 @@ use bytes::Bytes;
 use super::purge::{PURGED, at};
 use super::{delete, done, holds, insert, is_absent, later, read, update};
 use crate::conformance::probe::{
-    Outcome, Probe, RuleFailure, blob, cut, ensure, expect, expect_value, key, race, value,
+    Outcome, Probe, RuleFailure, blob, cancel_after, ensure, expect, expect_value, key, race, value,
 };
 use crate::tier::{DurableTier, TierError, TierErrorKind, Version, Write};
 
-/// Rounds of each race: one that two winners come out of shows only now and then.
+/// How often each race is run: two winners show only now and then.
 const ROUNDS: usize = 10;
 
-/// How the writers of a race ended: a tier may turn some away for now, which applies nothing.
+/// How the writers of a race ended: `None` for one that the tier rejected as unavailable, which writes nothing.
 fn ends(results: Vec<Result<Write, TierError>>) -> Result<Vec<Option<Write>>, RuleFailure> {
     let end = |result: Result<Write, TierError>| match result {
         Ok(write) => Ok(Some(write)),
@@ -25,7 +25,7 @@ fn ends(results: Vec<Result<Write, TierError>>) -> Result<Vec<Option<Write>>, Ru
     results.into_iter().map(end).collect()
 }
 
-/// The one that is done, by its place, and its version.
+/// The index of the only writer that succeeded, and its version.
 fn only_winner(ends: &[Option<Write>]) -> Result<(usize, Version), RuleFailure> {
     let mut winners = ends.iter().enumerate().filter_map(|(at, end)| match end {
         Some(Write::Done(version)) => Some((at, *version)),
@@ -33,7 +33,7 @@ fn only_winner(ends: &[Option<Write>]) -> Result<(usize, Version), RuleFailure> 
     });
     match (winners.next(), winners.next()) {
         (Some(winner), None) => Ok(winner),
-        _ => Err(RuleFailure::new("one to be done", format!("they ended as {ends:?}"))),
+        _ => Err(RuleFailure::new("one to succeed", format!("they ended as {ends:?}"))),
     }
 }
 
@@ -109,9 +109,10 @@ pub(super) async fn update_or_delete_wins<T: DurableTier>(probe: &Probe<'_, T>) 
     Ok(())
 }
 
-/// Increments of each contender; attempts are bounded, as one writer may be unlucky for long.
+/// How many increments each writer makes.
 const INCREMENTS: u64 = 10;
 
+/// How many updates a writer tries, as another may be first many times in a row.
 const ATTEMPTS: u64 = 10_000;
 
 pub(super) async fn no_update_is_lost<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
@@ -141,7 +142,7 @@ async fn increment<T: DurableTier>(tier: Arc<T>, key: String) -> Result<u64, Rul
             Ok(Write::Conflict) => {}
             Ok(Write::Missing) => {
                 return Err(RuleFailure::new(
-                    "an update to be done or to conflict",
+                    "an update to succeed or to conflict",
                     "it was Missing",
                 ));
             }
@@ -153,17 +154,17 @@ async fn increment<T: DurableTier>(tier: Arc<T>, key: String) -> Result<u64, Rul
         return Ok(counted);
     }
     Err(RuleFailure::new(
-        format!("{INCREMENTS} updates to be done within {ATTEMPTS} attempts"),
-        format!("{counted} were"),
+        format!("{INCREMENTS} updates to succeed within {ATTEMPTS} attempts"),
+        format!("{counted} did"),
     ))
 }
 
-/// A number as one writer writes it, unlike the same number from any other.
+/// The value for a number: unique, even for an equal number.
 fn number(number: u64) -> Bytes {
     value(&number.to_string())
 }
 
-/// The record must hold that number; its version.
+/// The record must contain that number; returns its version.
 async fn shows<T: DurableTier>(
     probe: &Probe<'_, T>,
     what: &str,
@@ -181,10 +182,10 @@ fn parse(value: &[u8]) -> Result<u64, RuleFailure> {
     let number = std::str::from_utf8(value)
         .ok()
         .and_then(|text| text.split_once('-')?.0.parse().ok());
-    number.ok_or_else(|| RuleFailure::new("a read to give what was written", format!("it gave {value:?}")))
+    number.ok_or_else(|| RuleFailure::new("a read to return what was written", format!("it returned {value:?}")))
 }
 
-/// A reader that is told less than what someone was promised serves a stale session, and fills the cache with it.
+/// A reader that misses an acknowledged write would serve an old session, and fill the cache with it.
 pub(super) async fn reads_see_acknowledged_writes<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     const WRITES: u64 = 40;
     let key = key();
@@ -194,10 +195,10 @@ pub(super) async fn reads_see_acknowledged_writes<T: DurableTier>(probe: &Probe<
         let (tier, key, acknowledged) = (Arc::clone(probe.tier), key.clone(), Arc::clone(&acknowledged));
         async move {
             if me > 0 {
-                return watch(tier.as_ref(), &key, &acknowledged, WRITES).await;
+                return read_until_written(tier.as_ref(), &key, &acknowledged, WRITES).await;
             }
             let written = write_all(tier.as_ref(), &key, first, &acknowledged, WRITES).await;
-            // Whatever happened, the readers are not to wait for more.
+            // Ends the readers even if a write failed.
             acknowledged.fetch_max(WRITES, Ordering::SeqCst);
             written
         }
@@ -221,10 +222,10 @@ async fn write_all<T: DurableTier>(
     Ok(())
 }
 
-async fn watch<T: DurableTier>(tier: &T, key: &str, acknowledged: &AtomicU64, writes: u64) -> Outcome {
+async fn read_until_written<T: DurableTier>(tier: &T, key: &str, acknowledged: &AtomicU64, writes: u64) -> Outcome {
     let mut last = None;
     loop {
-        let at_least = acknowledged.load(Ordering::SeqCst);
+        let acknowledged_before = acknowledged.load(Ordering::SeqCst);
         let Some(found) = tier.read(key).await? else {
             return Err(RuleFailure::new(
                 "a record that is only updated to be there",
@@ -232,24 +233,24 @@ async fn watch<T: DurableTier>(tier: &T, key: &str, acknowledged: &AtomicU64, wr
             ));
         };
         let n = parse(&found.value)?;
-        ensure(n >= at_least, "a read to see what was acknowledged", || {
-            format!("it saw write {n} after write {at_least} was acknowledged")
+        ensure(n >= acknowledged_before, "a read to see what was acknowledged", || {
+            format!("it saw write {n} after write {acknowledged_before} was acknowledged")
         })?;
         ensure(last <= Some(found.version), "reads never to go back in time", || {
             format!("one saw {:?} after {last:?}", found.version)
         })?;
         last = Some(found.version);
-        if at_least >= writes {
+        if acknowledged_before >= writes {
             return Ok(());
         }
-        // Whoever never waits would keep a runtime of one thread from the writer.
+        // On a runtime of one thread, a reader that never waits would starve the writer.
         tokio::task::yield_now().await;
     }
 }
 
-/// A client that hangs up drops its request's future anywhere; what it had asked for may or may not be done, and
-/// nothing else may be different.
-pub(super) async fn dropped_calls_do_no_harm<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+/// A client that disconnects cancels its request at any await: the call may have been applied or not, and nothing else
+/// may have changed.
+pub(super) async fn cancelled_calls_do_no_harm<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let (victim, kept, own) = (key(), key(), value("own"));
     let base = insert(probe, &victim, &blob(20_000)).await?;
     let version = insert(probe, &kept, &own).await?;
@@ -257,17 +258,17 @@ pub(super) async fn dropped_calls_do_no_harm<T: DurableTier>(probe: &Probe<'_, T
         for call in 0..5 {
             let tier = probe.tier;
             match call {
-                0 => cut(tier.read(&victim), polls).await,
-                1 => cut(tier.update(&victim, base, blob(20_000), later()), polls).await,
-                2 => cut(tier.insert(&key(), blob(20_000), later()), polls).await,
-                3 => cut(tier.purge_expired(at(PURGED), 1), polls).await,
-                _ => cut(tier.delete(&victim, base), polls).await,
+                0 => cancel_after(tier.read(&victim), polls).await,
+                1 => cancel_after(tier.update(&victim, base, blob(20_000), later()), polls).await,
+                2 => cancel_after(tier.insert(&key(), blob(20_000), later()), polls).await,
+                3 => cancel_after(tier.purge_expired(at(PURGED), 1), polls).await,
+                _ => cancel_after(tier.delete(&victim, base), polls).await,
             }
-            let read = holds(probe, "another record after a call was dropped", &kept, &own).await?;
+            let read = holds(probe, "another record after a call was cancelled", &kept, &own).await?;
             expect("its version", read, version)?;
             is_absent(
                 probe,
-                "the record under a key never used, after a call was dropped",
+                "the record under a key never used, after a call was cancelled",
                 &key(),
             )
             .await?;

@@ -31,7 +31,7 @@ pub(super) async fn values_are_whole<T: DurableTier>(probe: &Probe<'_, T>) -> Ou
     delete(probe, &key, version).await
 }
 
-/// The old record must stay as it was, and the user be told which limit was met.
+/// The old record must stay as it was, and the error must contain the size.
 pub(super) async fn too_large_changes_nothing<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let Some(size) = too_large(probe.tier.max_value_len()) else {
         return Ok(());
@@ -59,8 +59,8 @@ pub(super) async fn long_keys<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     Ok(())
 }
 
-/// Neither a common start nor letter case may mix up two sessions.
-pub(super) async fn keys_are_apart<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
+/// Neither a common prefix nor letter case may confuse two sessions.
+pub(super) async fn similar_keys_are_separate<T: DurableTier>(probe: &Probe<'_, T>) -> Outcome {
     let base = key();
     let long = key_of_len(249);
     let keys = [

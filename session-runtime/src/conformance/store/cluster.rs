@@ -25,14 +25,14 @@ pub(super) const GRACE: Duration = Duration::from_secs(30);
 pub(super) const MAX_STALENESS: Duration = Duration::from_mins(5);
 pub(super) const MAX_LEN: usize = 4096;
 
-/// Two nodes of one service: their stores share tiers, keys and clock, and nothing else.
+/// Two nodes of one service: their stores share the tiers, the keys and the clock, and nothing else.
 pub(super) struct Cluster<'a> {
     pub(super) options: &'a Options,
     pub(super) clock: ManualClock,
     pub(super) cache: Arc<CallLog>,
     pub(super) durable: Arc<CallLog>,
     nodes: [Node; 2],
-    /// The cache without its counter, to take away what lies in it.
+    /// The cache without its counter, to evict and replace items.
     raw_cache: Arc<dyn AnyCache>,
 }
 
@@ -40,12 +40,12 @@ pub(super) struct Cluster<'a> {
 #[derive(Clone)]
 pub(super) struct Node(CascadeStore);
 
-/// A request that has loaded its session, and not ended yet.
+/// A request that has loaded its session and has not ended.
 pub(super) struct Request<S: Session> {
     pub(super) report: LoadReport,
     session: Arc<RequestSession>,
     typed: TypedSession<S>,
-    /// A session is abandoned when those of its request are dropped.
+    /// Kept, since dropping a request's sessions abandons them.
     _sessions: RequestSessions,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Cluster<'a> {
         durable: &Arc<D>,
         options: &'a Options,
     ) -> Result<Self, RuleFailure> {
-        // Not any fixed time: a tier may look at `expires_at` with a clock of its own.
+        // Not a fixed time, since a tier may compare `expires_at` with its own clock.
         let clock = ManualClock::new(SystemTime::now());
         let keys = KeyRing::random()?;
         let (cached, stored) = (Arc::<CallLog>::default(), Arc::<CallLog>::default());
@@ -86,32 +86,32 @@ impl<'a> Cluster<'a> {
         })
     }
 
-    /// The first node or the second, in turn.
+    /// The first node for an even number, the second for an odd one.
     pub(super) fn node(&self, at: usize) -> &Node {
         let [first, second] = &self.nodes;
         if at.is_multiple_of(2) { first } else { second }
     }
 
-    /// The calls made so far: of the cache, of the durable tier.
+    /// The number of calls so far to the cache and to the durable tier.
     pub(super) fn calls(&self) -> (usize, usize) {
         (self.cache.calls(), self.durable.calls())
     }
 
-    /// Waits for the work beside the requests: cache fills, deletions.
+    /// Waits for background work: cache fills, deletions.
     pub(super) async fn settle(&self) {
         for Node(store) in &self.nodes {
             store.inner.wait_idle().await;
         }
     }
 
-    /// [`settle`](Self::settle), and a last attempt at what was put off while the cache was down.
+    /// [`settle`](Self::settle), and a last attempt at the invalidations that failed while the cache was down.
     pub(super) async fn end(&self) {
         for Node(store) in &self.nodes {
             store.drain().await;
         }
     }
 
-    /// What a cache may do at any moment: forgets what lies under the session's key.
+    /// Evicts the session's item from the cache, as a cache may at any time.
     pub(super) async fn evict(&self, token: &SessionToken) -> Outcome {
         const TRIES: usize = 100;
         let key = self.key(token);
@@ -122,25 +122,25 @@ impl<'a> Cluster<'a> {
             self.raw_cache.remove(&key, cached.token).await?;
         }
         Err(RuleFailure::new(
-            "a value to be gone once it was removed",
-            "another one was always there",
+            "a value to be gone after its removal",
+            "there was another one each time",
         ))
     }
 
-    /// [`evict`](Self::evict), where the session does not live in the cache alone.
-    pub(super) async fn evict_if_it_may(&self, token: &SessionToken, tiers: Tiers) -> Outcome {
+    /// [`evict`](Self::evict), unless the cache is the session's only tier.
+    pub(super) async fn evict_unless_authoritative(&self, token: &SessionToken, tiers: Tiers) -> Outcome {
         if tiers.contains(Tiers::DATASTORE) {
             self.evict(token).await?;
         }
         Ok(())
     }
 
-    /// Puts bytes in the cache, under a session's key, that no store has written there.
+    /// Stores bytes in the cache under the session's key, behind the stores' back.
     pub(super) async fn overwrite(&self, token: &SessionToken, value: Bytes) -> Outcome {
         Ok(self.raw_cache.set(&self.key(token), value, LONG).await?)
     }
 
-    /// What lies in the cache under a session's key.
+    /// The cache's value under the session's key.
     pub(super) async fn cached(&self, token: &SessionToken) -> Result<Option<Bytes>, RuleFailure> {
         Ok(self.raw_cache.get(&self.key(token)).await?.map(|cached| cached.value))
     }
@@ -157,7 +157,7 @@ impl Node {
         SessionToken::random().map_err(|error| RuleFailure::new("random bytes", error.to_string()))
     }
 
-    /// Creates a session; the token that its client gets, where it outlives the request.
+    /// Creates a session; returns the token that its client gets, if it outlives the request.
     pub(super) async fn create<S: Sample>(
         &self,
         change: impl FnOnce(&mut S::Fields),
@@ -177,16 +177,16 @@ impl Node {
         token.ok_or_else(|| RuleFailure::new("a session to be created", "there was none"))
     }
 
-    /// Loads a session; `None` where there is none, or none for this token.
+    /// Loads a session; `None` if there is none for this token.
     pub(super) async fn load<S: Sample>(&self, token: &SessionToken) -> Result<Option<Request<S>>, LoadError> {
         let request = self.request::<S>(Some(*token)).await?;
         Ok((!request.typed.is_new()).then_some(request))
     }
 
-    /// Loads a session that must be there.
+    /// Loads a session that must exist.
     pub(super) async fn found<S: Sample>(&self, token: &SessionToken) -> Result<Request<S>, RuleFailure> {
         let request = self.load::<S>(token).await?;
-        request.ok_or_else(|| RuleFailure::new("a session that was created to be found", "there was none"))
+        request.ok_or_else(|| RuleFailure::new("a created session to be found", "it was not"))
     }
 
     /// There must be no such session.
@@ -194,7 +194,7 @@ impl Node {
         match self.load::<S>(token).await? {
             None => Ok(()),
             Some(request) => Err(RuleFailure::new(
-                format!("{what} to be no session"),
+                format!("{what} not to be found"),
                 format!(
                     "it was found in the {} tier with {} visits",
                     request.report.tier.unwrap_or("request"),
@@ -211,11 +211,19 @@ impl Node {
         Ok(request.commit().await?)
     }
 
-    /// A request that presents this token, as the edge makes one of a cookie.
+    /// A request that presents this token, as the edge does for a cookie.
     async fn request<S: Sample>(&self, token: Option<SessionToken>) -> Result<Request<S>, LoadError> {
         let sessions = RequestSessions::new(Arc::clone(&self.0.inner));
-        let any = token.is_some();
-        let session = sessions.session::<S>(|| S::SCHEMA.name.to_owned(), |_, _| Presented { token, any });
+        let presented = Presented {
+            tokens: token.into_iter().collect(),
+            any: token.is_some(),
+        };
+        let session = sessions.session::<S>(|| S::SCHEMA.name.to_owned(), |_, _| presented);
+        // The store has seen no other type of this name.
+        let session = session.map_err(|_| LoadError::Unavailable {
+            session: S::SCHEMA.name,
+            source: None,
+        })?;
         let typed = request::load::<S>(Arc::clone(&session)).await?;
         Ok(Request {
             report: session.take_response_state().load.unwrap_or_default(),
@@ -232,11 +240,11 @@ impl<S: Sample> Request<S> {
         self.end().await.map(|(commit, _)| commit)
     }
 
-    /// Ends the request, with a new secret where that was not due by itself; the token that the client gets.
+    /// Rotates the secret, and ends the request; returns the token that the client gets.
     pub(super) async fn rotate(mut self) -> Result<SessionToken, RuleFailure> {
         self.typed.rotate();
         let (_, token) = self.end().await?;
-        token.ok_or_else(|| RuleFailure::new("a rotation to give the client a token", "it gave none"))
+        token.ok_or_else(|| RuleFailure::new("a rotation to give the client a new token", "it gave none"))
     }
 
     /// Destroys the session, and ends the request.
@@ -247,13 +255,18 @@ impl<S: Sample> Request<S> {
 
     async fn end(self) -> Result<(Commit, Option<SessionToken>), CommitError> {
         let Self { session, typed, .. } = self;
-        // What was changed is staged when the handler lets go of it.
+        // Changes are staged when the handler's session is dropped.
         drop(typed);
-        let commit = session.finish(Disposition::Commit).await?;
-        let token = match session.take_response_state().token_action {
+        request::finish(&[Arc::clone(&session)], Disposition::Commit)
+            .await
+            .map_err(|failure| failure.error)?;
+        let state = session.take_response_state();
+        let token = match state.token_action {
             Some(TokenAction::Set(token, _)) => Some(token),
             Some(TokenAction::Remove) | None => None,
         };
+        // Without a report there was nothing to commit.
+        let commit = state.commit.map_or(Ok(Commit::Clean), |commit| commit.outcome)?;
         Ok((commit, token))
     }
 }
@@ -277,7 +290,7 @@ pub(super) fn has<S: Session>(tiers: Tiers) -> bool {
     S::TIERS.contains(tiers)
 }
 
-/// The present, for outcomes that name a time.
+/// The time now, for outcomes that contain one.
 pub(super) fn now(cluster: &Cluster<'_>) -> SystemTime {
     cluster.clock.now()
 }

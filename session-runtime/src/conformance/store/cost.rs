@@ -1,4 +1,4 @@
-//! What sessions cost.
+//! The number of calls to the tiers.
 
 use super::cluster::{Cluster, MAX_STALENESS, Node, has};
 use super::life::{SECOND, has_visits};
@@ -9,14 +9,14 @@ use crate::tier::Tiers;
 
 pub(super) async fn nothing_leaves_the_request<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     let token = cluster.node(0).create::<S>(S::visit).await?;
-    ensure(token.is_none(), "nothing to give to the browser", || {
-        "there was a secret for it".to_owned()
+    ensure(token.is_none(), "the client to get no token", || {
+        "it got one".to_owned()
     })?;
-    // Not even where it shows a cookie all the same.
+    // Nor is a tier called for a client that presents a token.
     let token = Node::unknown_token()?;
     cluster
         .node(1)
-        .is_absent::<S>("a session of the request's memory", &token)
+        .is_absent::<S>("a session in the request tier", &token)
         .await?;
     expect("the calls of the cache and the durable tier", cluster.calls(), (0, 0))
 }
@@ -39,7 +39,7 @@ pub(super) async fn clean_sessions_are_not_written<S: Sample>(cluster: &Cluster<
     expect("the calls of the cache and the durable tier", cluster.calls(), before)
 }
 
-pub(super) async fn other_tiers_are_not_asked<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+pub(super) async fn other_tiers_are_not_called<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     let token = cluster.node(0).created::<S>(S::visit).await?;
     cluster.node(0).visit::<S>(&token).await?;
     has_visits::<S>(cluster, "the visits", 1, &token, 2).await?;
@@ -49,17 +49,17 @@ pub(super) async fn other_tiers_are_not_asked<S: Sample>(cluster: &Cluster<'_>) 
     let (cache, durable) = cluster.calls();
     ensure(
         has::<S>(Tiers::MEMCACHE) == (cache > 0),
-        "the cache to be asked where it is named",
-        || format!("it was asked {cache} times"),
+        "the cache to be called only if the session names it",
+        || format!("it was called {cache} times"),
     )?;
     ensure(
         has::<S>(Tiers::DATASTORE) == (durable > 0),
-        "the durable tier to be asked where it is named",
-        || format!("it was asked {durable} times"),
+        "the durable tier to be called only if the session names it",
+        || format!("it was called {durable} times"),
     )
 }
 
-/// After the load, as part of the whole commit: fence, write, and a look at the cache before the caller is told.
+/// The load is not counted.
 pub(super) async fn a_write_is_one_durable_call<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     let token = cluster.node(0).created::<S>(S::visit).await?;
     for _ in 0..3 {
@@ -91,13 +91,13 @@ async fn hit<S: Sample>(cluster: &Cluster<'_>, token: &crate::request::SessionTo
     let after = cluster.calls();
     let cost = (after.0 - before.0, after.1 - before.1);
     expect(
-        &format!("the calls of cache and durable tier for a read {when}"),
+        &format!("the calls of the cache and the durable tier for a load {when}"),
         cost,
         (1, 0),
     )
 }
 
-pub(super) async fn stale_values_are_not_believed<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+pub(super) async fn stale_values_are_not_used<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     let token = cluster.node(0).created::<S>(S::visit).await?;
     cluster.node(0).found::<S>(&token).await?;
     cluster.settle().await;
@@ -106,5 +106,5 @@ pub(super) async fn stale_values_are_not_believed<S: Sample>(cluster: &Cluster<'
     cluster.node(1).found::<S>(&token).await?;
     cluster.settle().await;
     expect("the calls of the durable tier", cluster.calls().1 - before, 1)?;
-    hit::<S>(cluster, &token, "after that").await
+    hit::<S>(cluster, &token, "after that load").await
 }

@@ -1,4 +1,4 @@
-//! Tiers that are counted, and that can be made to fail.
+//! A tier that counts its calls, and that can be made to fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,13 +8,13 @@ use bytes::Bytes;
 
 use crate::tier::{CacheTier, Cached, DurableTier, Stored, Swap, TierError, TierErrorKind, Token, Version, Write};
 
-/// A user's tier, shared by the nodes of a rule.
+/// The tier under test, shared by the nodes of a rule.
 pub(super) struct Counting<T> {
     tier: Arc<T>,
-    watch: Arc<CallLog>,
+    log: Arc<CallLog>,
 }
 
-/// What is seen of a tier, and whether it can be reached.
+/// The number of a tier's calls, and whether they fail.
 #[derive(Debug, Default)]
 pub(super) struct CallLog {
     calls: AtomicUsize,
@@ -22,12 +22,12 @@ pub(super) struct CallLog {
 }
 
 impl CallLog {
-    /// How many calls have been made.
+    /// The number of calls so far.
     pub(super) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    /// Whether calls fail from now on, before they reach the tier.
+    /// Sets whether calls fail from now on, before they reach the tier.
     pub(super) fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
     }
@@ -42,10 +42,10 @@ impl CallLog {
 }
 
 impl<T> Counting<T> {
-    pub(super) fn new(tier: &Arc<T>, watch: &Arc<CallLog>) -> Self {
+    pub(super) fn new(tier: &Arc<T>, log: &Arc<CallLog>) -> Self {
         Self {
             tier: Arc::clone(tier),
-            watch: Arc::clone(watch),
+            log: Arc::clone(log),
         }
     }
 }
@@ -60,27 +60,27 @@ impl<T: CacheTier> CacheTier for Counting<T> {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {
-        self.watch.call(self.name(), "get")?;
+        self.log.call(self.name(), "get")?;
         self.tier.get(key).await
     }
 
     async fn add(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool, TierError> {
-        self.watch.call(self.name(), "add")?;
+        self.log.call(self.name(), "add")?;
         self.tier.add(key, value, ttl).await
     }
 
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), TierError> {
-        self.watch.call(self.name(), "set")?;
+        self.log.call(self.name(), "set")?;
         self.tier.set(key, value, ttl).await
     }
 
     async fn swap(&self, key: &str, token: Token, value: Bytes, ttl: Duration) -> Result<Swap, TierError> {
-        self.watch.call(self.name(), "swap")?;
+        self.log.call(self.name(), "swap")?;
         self.tier.swap(key, token, value, ttl).await
     }
 
     async fn remove(&self, key: &str, token: Token) -> Result<Swap, TierError> {
-        self.watch.call(self.name(), "remove")?;
+        self.log.call(self.name(), "remove")?;
         self.tier.remove(key, token).await
     }
 }
@@ -99,27 +99,31 @@ impl<T: DurableTier> DurableTier for Counting<T> {
     }
 
     async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {
-        self.watch.call(self.name(), "read")?;
+        self.log.call(self.name(), "read")?;
         self.tier.read(key).await
     }
 
     async fn insert(&self, key: &str, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
-        self.watch.call(self.name(), "insert")?;
+        self.log.call(self.name(), "insert")?;
         self.tier.insert(key, value, expires_at).await
     }
 
     async fn update(&self, key: &str, base: Version, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
-        self.watch.call(self.name(), "update")?;
+        self.log.call(self.name(), "update")?;
         self.tier.update(key, base, value, expires_at).await
     }
 
     async fn delete(&self, key: &str, base: Version) -> Result<Write, TierError> {
-        self.watch.call(self.name(), "delete")?;
+        self.log.call(self.name(), "delete")?;
         self.tier.delete(key, base).await
     }
 
+    fn purge_interval(&self) -> Option<Duration> {
+        self.tier.purge_interval()
+    }
+
     async fn purge_expired(&self, now: SystemTime, limit: usize) -> Result<usize, TierError> {
-        self.watch.call(self.name(), "purge")?;
+        self.log.call(self.name(), "purge")?;
         self.tier.purge_expired(now, limit).await
     }
 }

@@ -1,4 +1,4 @@
-//! The life of one session.
+//! The life cycle of one session.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::request::SessionToken;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-/// The session must be there, with so many visits.
+/// The session must exist, with so many visits.
 pub(super) async fn has_visits<S: Sample>(
     cluster: &Cluster<'_>,
     what: &str,
@@ -23,13 +23,13 @@ pub(super) async fn has_visits<S: Sample>(
     expect(what, S::visits(&request), visits)
 }
 
-/// A commit must be told that the session has ended.
+/// A commit must fail because the session is gone.
 pub(super) fn is_gone<T: std::fmt::Debug>(what: &str, outcome: Result<T, CommitError>) -> Outcome {
     match outcome {
         Err(CommitError::Gone { .. }) => Ok(()),
         other => Err(RuleFailure::new(
-            format!("{what} to be told that the session has ended"),
-            format!("it was told {other:?}"),
+            format!("{what} to fail with `Gone`"),
+            format!("it returned {other:?}"),
         )),
     }
 }
@@ -39,7 +39,7 @@ pub(super) async fn unknown_is_none<S: Sample>(cluster: &Cluster<'_>) -> Outcome
     for at in 0..4 {
         cluster
             .node(at)
-            .is_absent::<S>("a key that was never used", &unknown)
+            .is_absent::<S>("a session that was never created", &unknown)
             .await?;
         cluster.settle().await;
     }
@@ -60,16 +60,16 @@ pub(super) async fn created_is_found<S: Sample>(cluster: &Cluster<'_>) -> Outcom
         let tags = S::tags(&request);
         ensure(
             *tags == BTreeSet::from([u64::MAX]),
-            "the tags as they were left",
+            "its tags to be as they were created",
             || format!("they were {tags:?}"),
         )?;
-        // The next look finds what this one has put into the cache, where there is one.
+        // The next load finds what this one has stored in the cache, if there is one.
         cluster.settle().await;
     }
     Ok(())
 }
 
-pub(super) async fn destroyed_stays_dead<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+pub(super) async fn destroyed_stays_destroyed<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     let token = cluster.node(0).created::<S>(S::visit).await?;
     cluster.node(0).visit::<S>(&token).await?;
     let mut late = cluster.node(1).found::<S>(&token).await?;
@@ -80,12 +80,12 @@ pub(super) async fn destroyed_stays_dead<S: Sample>(cluster: &Cluster<'_>) -> Ou
     }
     S::visit(&mut late);
     is_gone("a commit after the destroy", late.commit().await)?;
-    // A second destroy has nothing to do, and must not bring anything back either.
+    // A second destroy has nothing to do, and must not restore the session either.
     match later.destroy().await {
         Ok(_) | Err(CommitError::Gone { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    // Nor may it depend on what the cache remembers of its end.
+    // It must not depend on the tombstone in the cache.
     cluster.settle().await;
     cluster.evict(&token).await?;
     for at in 0..4 {
@@ -101,7 +101,14 @@ pub(super) async fn rotation_has_a_grace<S: Sample>(cluster: &Cluster<'_>) -> Ou
     let new = cluster.node(0).found::<S>(&old).await?.rotate().await?;
     for at in 0..2 {
         has_visits::<S>(cluster, "the visits, by the new secret", at, &new, 1).await?;
-        has_visits::<S>(cluster, "the visits, by the old secret within its grace", at, &old, 1).await?;
+        has_visits::<S>(
+            cluster,
+            "the visits, by the old secret in its grace period",
+            at,
+            &old,
+            1,
+        )
+        .await?;
     }
     S::visit(&mut late);
     late.commit().await?;
@@ -109,16 +116,26 @@ pub(super) async fn rotation_has_a_grace<S: Sample>(cluster: &Cluster<'_>) -> Ou
     let mut too_late = cluster.node(1).found::<S>(&old).await?;
     cluster.clock.advance(GRACE + SECOND);
     for at in 0..2 {
-        has_visits::<S>(cluster, "the visits, by the new secret after the grace", at, &new, 2).await?;
-        let what = "the session by the old secret after its grace";
+        has_visits::<S>(
+            cluster,
+            "the visits, by the new secret after the grace period",
+            at,
+            &new,
+            2,
+        )
+        .await?;
+        let what = "the session by the old secret after its grace period";
         cluster.node(at).is_absent::<S>(what, &old).await?;
     }
     S::visit(&mut too_late);
-    is_gone("a commit by the old secret after its grace", too_late.commit().await)?;
+    is_gone(
+        "a commit by the old secret after its grace period",
+        too_late.commit().await,
+    )?;
     has_visits::<S>(cluster, "the visits", 1, &new, 2).await
 }
 
-pub(super) async fn privileged_rotation_has_none<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+pub(super) async fn privileged_rotation_has_no_grace<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     let old = cluster.node(0).created::<S>(S::visit).await?;
     let mut late = cluster.node(1).found::<S>(&old).await?;
     let thief = cluster.node(1).found::<S>(&old).await?;
@@ -138,11 +155,11 @@ pub(super) async fn privileged_rotation_has_none<S: Sample>(cluster: &Cluster<'_
     has_visits::<S>(cluster, "the visits, untouched by the old secret", 1, &new, 1).await
 }
 
-pub(super) async fn idle_sessions_end<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+pub(super) async fn idle_sessions_expire<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     let token = cluster.node(0).created::<S>(S::visit).await?;
     cluster.node(0).found::<S>(&token).await?;
     cluster.clock.advance(IDLE.saturating_sub(SECOND));
-    has_visits::<S>(cluster, "the visits just before the end", 1, &token, 1).await?;
+    has_visits::<S>(cluster, "the visits just before the idle time is over", 1, &token, 1).await?;
     cluster.clock.advance(SECOND);
     for at in 0..4 {
         cluster
@@ -154,7 +171,7 @@ pub(super) async fn idle_sessions_end<S: Sample>(cluster: &Cluster<'_>) -> Outco
     Ok(())
 }
 
-pub(super) async fn used_sessions_live_on<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+pub(super) async fn used_sessions_are_renewed<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     let token = cluster.node(0).created::<S>(S::visit).await?;
     let request = cluster.node(0).found::<S>(&token).await?;
     expect("the commit of a fresh session", request.commit().await?, Commit::Clean)?;
@@ -175,7 +192,7 @@ pub(super) async fn used_sessions_live_on<S: Sample>(cluster: &Cluster<'_>) -> O
     cluster.clock.advance(MAX_AGE.saturating_sub(age));
     cluster
         .node(1)
-        .is_absent::<S>("a session past its greatest age", &token)
+        .is_absent::<S>("a session past its maximum age", &token)
         .await
 }
 
@@ -187,8 +204,8 @@ pub(super) async fn too_large_changes_nothing<S: Sample>(cluster: &Cluster<'_>) 
         Err(CommitError::TooLarge { size, limit, .. }) if size > limit && limit == MAX_LEN => {}
         other => {
             return Err(RuleFailure::new(
-                "the commit to fail as too large, telling size and limit",
-                format!("it gave {other:?}"),
+                "the commit to fail with `TooLarge`, its size and the limit",
+                format!("it returned {other:?}"),
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! Caches that forget, tiers that are down, items that others have put there.
+//! Evictions, outages, and items that another program has stored in the cache.
 
 use bytes::Bytes;
 
@@ -50,7 +50,7 @@ pub(super) async fn eviction_is_a_new_session<S: Sample>(cluster: &Cluster<'_>) 
     for at in 0..2 {
         cluster.node(at).is_absent::<S>("an evicted session", &token).await?;
     }
-    // Half of it must not come back with a writer that still knew it.
+    // A request that loaded it before the eviction must not restore it.
     S::visit(&mut late);
     is_gone("a commit to an evicted session", late.commit().await)?;
     cluster.node(0).is_absent::<S>("an evicted session", &token).await
@@ -71,10 +71,7 @@ pub(super) async fn foreign_items_are_not_served<S: Sample>(cluster: &Cluster<'_
         swapped,
     ] {
         let Some(foreign) = foreign else {
-            return Err(RuleFailure::new(
-                "a session that was read to be in the cache",
-                "it was not",
-            ));
+            return Err(RuleFailure::new("a session to be cached after a load", "it was not"));
         };
         cluster.overwrite(&token, foreign).await?;
         if has::<S>(Tiers::DATASTORE) {
@@ -91,7 +88,7 @@ pub(super) async fn an_outage_is_no_logout<S: Sample>(cluster: &Cluster<'_>) -> 
     let token = cluster.node(0).created::<S>(S::visit).await?;
     let mut request = cluster.node(0).found::<S>(&token).await?;
     cluster.settle().await;
-    cluster.evict_if_it_may(&token, S::TIERS).await?;
+    cluster.evict_unless_authoritative(&token, S::TIERS).await?;
     let authority = if has::<S>(Tiers::DATASTORE) {
         &cluster.durable
     } else {
@@ -103,8 +100,11 @@ pub(super) async fn an_outage_is_no_logout<S: Sample>(cluster: &Cluster<'_>) -> 
             Err(LoadError::Unavailable { source: Some(_), .. }) => {}
             other => {
                 return Err(RuleFailure::new(
-                    "a load during the outage to fail, with its cause",
-                    format!("it gave {:?}", other.map(|found| found.map(|request| request.report))),
+                    "a load during the outage to fail with `Unavailable` and its cause",
+                    format!(
+                        "it returned {:?}",
+                        other.map(|found| found.map(|request| request.report))
+                    ),
                 ));
             }
         }
@@ -115,12 +115,12 @@ pub(super) async fn an_outage_is_no_logout<S: Sample>(cluster: &Cluster<'_>) -> 
         |error: &CommitError| matches!(error, CommitError::Unavailable { .. } | CommitError::Unknown { .. });
     ensure(
         outcome.as_ref().is_err_and(is_unavailable),
-        "a commit during the outage to fail",
-        || format!("it gave {outcome:?}"),
+        "a commit during the outage to fail with `Unavailable` or `Unknown`",
+        || format!("it returned {outcome:?}"),
     )?;
     let outcome = cluster.node(0).create::<S>(S::visit).await;
     ensure(outcome.is_err(), "a creation during the outage to fail", || {
-        "it was done".to_owned()
+        "it succeeded".to_owned()
     })?;
     authority.set_down(false);
     for at in 0..2 {
@@ -132,22 +132,20 @@ pub(super) async fn an_outage_is_no_logout<S: Sample>(cluster: &Cluster<'_>) -> 
 
 pub(super) async fn the_cache_can_be_down<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     let token = cluster.node(0).created::<S>(S::visit).await?;
-    // The other node's next look would find this one in the cache.
+    // Now the session is cached.
     has_visits::<S>(cluster, "the visits", 1, &token, 1).await?;
     cluster.settle().await;
     cluster.cache.set_down(true);
     let mut request = cluster.node(0).found::<S>(&token).await?;
-    ensure(
-        request.report.degraded,
-        "the report to say that the cache has failed",
-        || format!("it was {:?}", request.report),
-    )?;
+    ensure(request.report.degraded, "the load to be reported as degraded", || {
+        format!("it was {:?}", request.report)
+    })?;
     S::visit(&mut request);
     match request.commit().await? {
         Commit::Unfenced { until } if until > now(cluster) => {}
         other => {
             return Err(RuleFailure::new(
-                "a commit that could not hide the old value to say so",
+                "a commit that could not hide the old value to be `Unfenced`",
                 format!("it was {other:?}"),
             ));
         }
@@ -156,7 +154,7 @@ pub(super) async fn the_cache_can_be_down<S: Sample>(cluster: &Cluster<'_>) -> O
         has_visits::<S>(cluster, "the visits while the cache is down", at, &token, 2).await?;
     }
     cluster.cache.set_down(false);
-    // What could not be hidden then is hidden now.
+    // The old value, which could not be hidden during the outage, is hidden now.
     cluster.end().await;
     for at in 0..2 {
         has_visits::<S>(cluster, "the visits after the outage", at, &token, 2).await?;
@@ -164,7 +162,7 @@ pub(super) async fn the_cache_can_be_down<S: Sample>(cluster: &Cluster<'_>) -> O
     Ok(())
 }
 
-pub(super) async fn hits_survive_the_durable_tier<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+pub(super) async fn hits_survive_an_outage_of_the_durable_tier<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     let token = cluster.node(0).created::<S>(S::visit).await?;
     cluster.node(0).found::<S>(&token).await?;
     cluster.settle().await;
@@ -178,8 +176,8 @@ pub(super) async fn hits_survive_the_durable_tier<S: Sample>(cluster: &Cluster<'
             outcome,
             Err(CommitError::Unavailable { .. } | CommitError::Unknown { .. })
         ),
-        "a commit while the durable tier is down to fail",
-        || format!("it gave {outcome:?}"),
+        "a commit while the durable tier is down to fail with `Unavailable` or `Unknown`",
+        || format!("it returned {outcome:?}"),
     )?;
     cluster.durable.set_down(false);
     for at in 0..2 {

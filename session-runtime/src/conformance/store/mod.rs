@@ -1,4 +1,4 @@
-//! What a store promises for each set of tiers, one function a rule.
+//! The rules of [`CascadeStore`](crate::CascadeStore) for each set of tiers, one function each.
 
 mod cluster;
 mod cost;
@@ -18,12 +18,12 @@ use super::probe::check;
 use super::{Options, Violation};
 use crate::tier::{CacheTier, DurableTier, Tiers};
 
-/// Checks what a [`CascadeStore`](crate::CascadeStore) on these two tiers promises, for a session in each of the seven
-/// sets of tiers; the first rule that is failure is the error.
+/// Checks every rule of a [`CascadeStore`](crate::CascadeStore) on these two tiers, for a session in each of the seven
+/// sets of tiers. The error is the first rule that is broken.
 ///
-/// It assumes that [`cache_tier`](super::cache_tier) and [`durable_tier`](super::durable_tier) pass. Each rule has two
-/// stores on the same tiers, as two nodes of a service would, with random keys. The stores measure deadlines with a
-/// clock of the suite's own that begins at the machine's time; what a rule leaves behind expires within an hour or two.
+/// It assumes that [`cache_tier`](super::cache_tier) and [`durable_tier`](super::durable_tier) pass. Each rule uses two
+/// stores on the same tiers, as two nodes of a service do, with random keys. Their clock belongs to the suite, and starts
+/// at the system's time. Records that are left behind expire within two hours.
 pub async fn store<C: CacheTier, D: DurableTier>(
     cache: &Arc<C>,
     durable: &Arc<D>,
@@ -41,7 +41,7 @@ pub async fn store<C: CacheTier, D: DurableTier>(
 /// Checks rules, each with nodes of its own.
 macro_rules! rules {
     ($session:ty, $cache:expr, $durable:expr, $options:expr; $($rule:literal => $part:ident::$check:ident;)*) => { $(
-        // On the heap, or all rules together would be more than a stack takes.
+        // Boxed, since the futures of all rules together overflow the stack.
         let checked = Box::pin(async {
             let cluster = Cluster::open($cache, $durable, $options).await?;
             let outcome = $part::$check::<$session>(&cluster).await;
@@ -64,7 +64,7 @@ async fn of_request<C: CacheTier, D: DurableTier>(
     options: &Options,
 ) -> Result<(), Violation> {
     rules! { InRequest, cache, durable, options;
-        "a session of the request's memory alone never leaves it" => cost::nothing_leaves_the_request;
+        "a session in the `request` tier alone is never stored in another tier" => cost::nothing_leaves_the_request;
     }
     Ok(())
 }
@@ -75,45 +75,45 @@ async fn of_set<S: Sample, C: CacheTier, D: DurableTier>(
     options: &Options,
 ) -> Result<(), Violation> {
     rules! { S, cache, durable, options;
-        "a session that was never created is none" => life::unknown_is_none;
-        "a session that was created is found by every node, as it was left" => life::created_is_found;
-        "a committed change is seen by every node at once" => nodes::writes_are_seen_at_once;
-        "two nodes that change a session both have their changes in it" => nodes::changes_merge;
-        "a destroyed session is gone for every node, and stays so" => life::destroyed_stays_dead;
-        "a rotated secret is honoured for its grace, and no longer" => life::rotation_has_a_grace;
-        "a secret that a privileged write has replaced ends at once" => life::privileged_rotation_has_none;
-        "a session ends when it was not used for its idle time" => life::idle_sessions_end;
-        "a session that is used lives on, to its greatest age and no further" => life::used_sessions_live_on;
-        "a session that would grow too large stays as it was" => life::too_large_changes_nothing;
-        "of additions that race, every one is counted" => nodes::additions_are_all_counted;
-        "a reader never sees less than was acknowledged, nor goes back in time" => nodes::readers_never_go_back;
-        "a destroy wins over the commits that race with it" => nodes::destroy_wins;
-        "a request that is dropped half-way does no harm" => nodes::dropped_requests_do_no_harm;
-        "a session that was not changed is not written" => cost::clean_sessions_are_not_written;
-        "a tier that the session does not name is never asked" => cost::other_tiers_are_not_asked;
-        "an outage of the authority is an error, never an empty session" => loss::an_outage_is_no_logout;
+        "a session that was never created is not found" => life::unknown_is_none;
+        "a created session is found by every node, with its values" => life::created_is_found;
+        "a committed change is visible to every node at once" => nodes::writes_are_seen_at_once;
+        "concurrent changes from several nodes are merged field by field" => nodes::changes_merge;
+        "a destroyed session is gone for every node, and stays gone" => life::destroyed_stays_destroyed;
+        "a rotated secret is accepted until its grace period ends, and no longer" => life::rotation_has_a_grace;
+        "a secret that a privileged write has replaced is rejected at once" => life::privileged_rotation_has_no_grace;
+        "a session expires when it is not used for its idle time" => life::idle_sessions_expire;
+        "a session that is used is renewed until its maximum age, and no longer" => life::used_sessions_are_renewed;
+        "a commit that would make a session too large fails, and changes nothing" => life::too_large_changes_nothing;
+        "of concurrent additions, every one is counted" => nodes::additions_are_all_counted;
+        "a reader never sees less than was acknowledged, nor less than it saw before" => nodes::readers_never_go_back;
+        "a destroy wins over concurrent commits" => nodes::destroy_wins;
+        "a cancelled request loses no commit that has begun, and does not affect later requests" => nodes::cancelled_requests_do_no_harm;
+        "an unchanged session is not written" => cost::clean_sessions_are_not_written;
+        "a tier that the session does not name is never called" => cost::other_tiers_are_not_called;
+        "an outage of the authoritative tier is an error, never an empty session" => loss::an_outage_is_no_logout;
     }
     if cluster::has::<S>(Tiers::MEMCACHE) {
         rules! { S, cache, durable, options;
-            "what another has put into the cache is never served" => loss::foreign_items_are_not_served;
+            "a cached item that the store did not write under that key is never served" => loss::foreign_items_are_not_served;
         }
     }
     if cluster::has::<S>(Tiers::DATASTORE) {
         rules! { S, cache, durable, options;
-            "a cache that forgets loses nothing" => loss::eviction_loses_nothing;
-            "a write costs one call of the durable tier" => cost::a_write_is_one_durable_call;
+            "an eviction from the cache loses no session and no change" => loss::eviction_loses_nothing;
+            "a commit makes one call to the durable tier" => cost::a_write_is_one_durable_call;
         }
     } else {
         rules! { S, cache, durable, options;
-            "a session that the cache has forgotten is a new one" => loss::eviction_is_a_new_session;
+            "a cache-only session that was evicted is gone, and a late commit does not restore it" => loss::eviction_is_a_new_session;
         }
     }
     if cluster::has::<S>(Tiers::DISTRIBUTED) {
         rules! { S, cache, durable, options;
-            "a read that hits costs one call of the cache and none of the durable tier" => cost::a_hit_is_one_cache_call;
-            "a cached value is not believed beyond its greatest age" => cost::stale_values_are_not_believed;
-            "without its cache, a session is read and written all the same" => loss::the_cache_can_be_down;
-            "while the durable tier is down, what is cached is served" => loss::hits_survive_the_durable_tier;
+            "a load that hits makes one call to the cache and none to the durable tier" => cost::a_hit_is_one_cache_call;
+            "a cached record older than the maximum staleness is read again from the durable tier" => cost::stale_values_are_not_used;
+            "while the cache is down, sessions are read and written in the durable tier" => loss::the_cache_can_be_down;
+            "while the durable tier is down, cached sessions are served" => loss::hits_survive_an_outage_of_the_durable_tier;
         }
     }
     Ok(())

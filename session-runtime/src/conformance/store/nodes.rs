@@ -1,4 +1,4 @@
-//! Several requests on several nodes.
+//! Concurrent requests on two nodes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::cluster::{Cluster, Node};
 use super::life::has_visits;
 use super::sample::Sample;
 use crate::cascade::CommitError;
-use crate::conformance::probe::{Outcome, RuleFailure, cut, ensure, expect, race};
+use crate::conformance::probe::{Outcome, RuleFailure, cancel_after, ensure, expect, race};
 use crate::request::SessionToken;
 
 pub(super) async fn writes_are_seen_at_once<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
@@ -16,7 +16,7 @@ pub(super) async fn writes_are_seen_at_once<S: Sample>(cluster: &Cluster<'_>) ->
     let token = cluster.node(0).created::<S>(S::visit).await?;
     for round in 0..ROUNDS {
         let writer = usize::from(!round.is_multiple_of(2));
-        // With and without what a reader may have put into the cache just now.
+        // Every third write waits until the readers before it have filled the cache.
         if round.is_multiple_of(3) {
             cluster.settle().await;
         }
@@ -50,12 +50,12 @@ pub(super) async fn changes_merge<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     third.commit().await?;
     for at in 0..2 {
         let request = cluster.node(at).found::<S>(&token).await?;
-        expect("the note, which one has changed", S::note(&request), "first")?;
-        expect("the visits, which two have added to", S::visits(&request), 2)?;
+        expect("the note, which one request has changed", S::note(&request), "first")?;
+        expect("the visits, which two requests have added to", S::visits(&request), 2)?;
         let tags = S::tags(&request);
         ensure(
             *tags == BTreeSet::from([0, 1, 2]),
-            "the tags that each has put there",
+            "the tags to be those of every request",
             || format!("they were {tags:?}"),
         )?;
     }
@@ -85,7 +85,7 @@ pub(super) async fn additions_are_all_counted<S: Sample>(cluster: &Cluster<'_>) 
     Ok(())
 }
 
-/// Adds one visit, and tries again where others were too quick too often.
+/// Adds one visit, and tries again where the session was too contended.
 async fn add<S: Sample>(node: &Node, token: &SessionToken) -> Outcome {
     const TRIES: usize = 50;
     for _ in 0..TRIES {
@@ -98,8 +98,8 @@ async fn add<S: Sample>(node: &Node, token: &SessionToken) -> Outcome {
         }
     }
     Err(RuleFailure::new(
-        format!("one of {TRIES} tries to be done"),
-        "others came first each time",
+        format!("one of {TRIES} commits to succeed"),
+        "other requests were first each time",
     ))
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn readers_never_go_back<S: Sample>(cluster: &Cluster<'_>) -> O
         let (node, token, acknowledged) = (cluster.node(at).clone(), token, Arc::clone(&acknowledged));
         async move {
             if at > 0 {
-                return watch::<S>(&node, &token, &acknowledged, WRITES).await;
+                return read_until_written::<S>(&node, &token, &acknowledged, WRITES).await;
             }
             let mut outcome = Ok(());
             for n in 1..=WRITES {
@@ -124,7 +124,7 @@ pub(super) async fn readers_never_go_back<S: Sample>(cluster: &Cluster<'_>) -> O
                 }
                 acknowledged.store(n, Ordering::SeqCst);
             }
-            // Whatever happened, the readers are not to wait for more.
+            // Ends the readers even if a write failed.
             acknowledged.fetch_max(WRITES, Ordering::SeqCst);
             outcome
         }
@@ -132,23 +132,30 @@ pub(super) async fn readers_never_go_back<S: Sample>(cluster: &Cluster<'_>) -> O
     ends.await?.into_iter().collect()
 }
 
-async fn watch<S: Sample>(node: &Node, token: &SessionToken, acknowledged: &AtomicU64, writes: u64) -> Outcome {
+async fn read_until_written<S: Sample>(
+    node: &Node,
+    token: &SessionToken,
+    acknowledged: &AtomicU64,
+    writes: u64,
+) -> Outcome {
     let mut last = 0;
     loop {
-        let at_least = acknowledged.load(Ordering::SeqCst);
+        let acknowledged_before = acknowledged.load(Ordering::SeqCst);
         let request = node.found::<S>(token).await?;
         let seen = S::visits(&request);
-        ensure(seen >= at_least, "a reader to see what was acknowledged", || {
-            format!("it saw {seen} visits after {at_least} were acknowledged")
-        })?;
-        ensure(seen >= last, "a reader not to go back in time", || {
+        ensure(
+            seen >= acknowledged_before,
+            "a reader to see what was acknowledged",
+            || format!("it saw {seen} visits after {acknowledged_before} were acknowledged"),
+        )?;
+        ensure(seen >= last, "a reader not to see less than before", || {
             format!("it saw {seen} visits after {last}")
         })?;
         last = seen;
-        if at_least >= writes {
+        if acknowledged_before >= writes {
             return Ok(());
         }
-        // Whoever never waits would keep a runtime of one thread from the writer.
+        // On a runtime of one thread, a reader that never waits would starve the writer.
         tokio::task::yield_now().await;
     }
 }
@@ -183,7 +190,7 @@ pub(super) async fn destroy_wins<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
         }
         cluster.settle().await;
         cluster.evict(&token).await?;
-        let what = "the same session, once the cache had forgotten it";
+        let what = "the same session after its eviction";
         cluster.node(0).is_absent::<S>(what, &token).await?;
     }
     Ok(())
@@ -199,32 +206,32 @@ async fn destroy<S: Sample>(node: &Node, token: &SessionToken) -> Outcome {
         }
     }
     Err(RuleFailure::new(
-        format!("one of {TRIES} destroys to be done"),
-        "commits came first each time",
+        format!("one of {TRIES} destroys to succeed"),
+        "commits were first each time",
     ))
 }
 
-/// A client that hangs up drops its request anywhere: a commit that has begun goes on to its end.
-pub(super) async fn dropped_requests_do_no_harm<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
+/// A client that disconnects cancels its request at any await: a commit that has begun is completed.
+pub(super) async fn cancelled_requests_do_no_harm<S: Sample>(cluster: &Cluster<'_>) -> Outcome {
     const POLLS: usize = 6;
     let token = cluster.node(0).created::<S>(S::visit).await?;
     let mut visits = 1;
     for polls in 0..POLLS {
-        cut(cluster.node(polls).load::<S>(&token), polls).await;
+        cancel_after(cluster.node(polls).load::<S>(&token), polls).await;
         let mut request = cluster.node(polls).found::<S>(&token).await?;
         S::visit(&mut request);
-        cut(request.commit(), polls).await;
+        cancel_after(request.commit(), polls).await;
         visits += u64::from(polls > 0);
         cluster.settle().await;
         has_visits::<S>(
             cluster,
-            "the visits after a commit was dropped",
+            "the visits after a commit was cancelled",
             polls + 1,
             &token,
             visits,
         )
         .await?;
-        cluster.evict_if_it_may(&token, S::TIERS).await?;
+        cluster.evict_unless_authoritative(&token, S::TIERS).await?;
     }
     Ok(())
 }

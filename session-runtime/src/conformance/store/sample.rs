@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::Session;
 
-/// What the rules do with a session, whatever its tiers.
+/// What the rules do with a session of any set of tiers.
 pub(super) trait Sample: Session {
     fn visits(fields: &Self::Fields) -> u64;
     fn visit(fields: &mut Self::Fields);
@@ -13,7 +13,7 @@ pub(super) trait Sample: Session {
     fn tags(fields: &Self::Fields) -> &BTreeSet<u64>;
     fn tag(fields: &mut Self::Fields, tag: u64);
     fn set_user(fields: &mut Self::Fields, user: u64);
-    /// Borrows a field for a change that is not made.
+    /// Borrows a field mutably, and leaves it as it was.
     fn touch(fields: &mut Self::Fields);
 }
 

@@ -23,6 +23,8 @@ const OPTIONAL_META: usize = 2;
 const FALSE: u8 = 0xf4;
 const TRUE: u8 = 0xf5;
 const NULL: u8 = 0xf6;
+/// The head of `meta` as this crate writes it, with no further entries.
+const META_HEAD: [u8; 1] = [0x87];
 /// [`SELF_DESCRIBED`], an array of six, [`FORMAT`].
 const BEGINNING: [u8; 5] = [0xd9, 0xd9, 0xf7, 0x86, 0x01];
 
@@ -171,8 +173,10 @@ impl Record {
         let name = last_read(&reader, name.as_bytes());
         let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
         let fingerprint = reader.uint()?;
-        let Some(more) = reader.array()?.checked_sub(META_LEN) else {
-            return Err(RecordErrorKind::Range("the number of its meta entries").into());
+        let more = if reader.skip_prefix(&META_HEAD) {
+            0
+        } else {
+            further_count(&mut reader)?
         };
         let mut meta = Meta::read(&mut reader)?;
         let meta_tail = if more == 0 {
@@ -340,6 +344,13 @@ impl Meta {
             persistent: None,
         })
     }
+}
+
+/// Reads the head of `meta`: how many entries follow those that are in every record.
+#[cold]
+fn further_count(reader: &mut Reader<'_>) -> Result<usize, RecordError> {
+    let further = reader.array()?.checked_sub(META_LEN);
+    further.ok_or_else(|| RecordErrorKind::Range("the number of its meta entries").into())
 }
 
 impl MetaTail {

@@ -5,10 +5,10 @@ use std::ops::Range;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Slot;
 use super::base::Base;
 use super::cursor::FieldCursor;
 use super::quarantine::QuarantinedField;
-use super::{LazySlot, Slot};
 use crate::cbor::{self, DecodeError, EncodeError};
 use crate::session::error::{FieldError, UpgradeError};
 use crate::session::record::Record;
@@ -47,7 +47,7 @@ impl<T: Serialize + DeserializeOwned> FieldValue for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be in a session: it is not `Send` and `Sync`, and a request may go from thread to thread",
     label = "not for several threads",
-    note = "take the value itself in range of a `Cell` or a `RefCell`, and `Arc` in range of `Rc`"
+    note = "take the value itself in place of a `Cell` or a `RefCell`, and `Arc` in place of `Rc`"
 )]
 pub trait FieldShared: Send + Sync {}
 
@@ -67,7 +67,7 @@ type Read<T> = (T, Option<Box<[u8]>>);
 /// Only [`field`] has serde's traits as bounds, so that rustc reports a type without them once.
 pub struct Field<T: 'static> {
     schema: &'static Schema,
-    spec: &'static FieldSpec,
+    pub(super) spec: &'static FieldSpec,
     default: fn() -> T,
     decode: fn(&[u8]) -> Result<T, DecodeError>,
     append: fn(&T, &mut Vec<u8>) -> Result<(), EncodeError>,
@@ -123,7 +123,7 @@ impl<T> Field<T> {
         self.schema.version
     }
 
-    pub(super) fn is_default_on_invalid(&self) -> bool {
+    pub(super) fn defaults_on_invalid(&self) -> bool {
         self.spec.default_on_invalid
     }
 
@@ -148,14 +148,12 @@ impl<T> Field<T> {
             (Some((range, is_stored)), _) => {
                 let slot = self.open_at(record.version(), record.bytes(), range, is_stored)?;
                 let is_written = version == record.version() && slot.quarantined.is_none();
-                (
-                    slot,
-                    if is_written {
-                        quarantined.released()
-                    } else {
-                        quarantined
-                    },
-                )
+                let quarantined = if is_written {
+                    quarantined.released()
+                } else {
+                    quarantined
+                };
+                (slot, quarantined)
             }
             // This binary can decode what another one had to quarantine, and restores it.
             (None, Ok((value, upgraded))) => {
@@ -175,37 +173,18 @@ impl<T> Field<T> {
         self.open_found(cursor.record, found)
     }
 
-    fn open_found(&'static self, record: &Record, found: Option<(Range<usize>, bool)>) -> Result<Slot<T>, FieldError> {
+    pub(super) fn open_found(
+        &'static self,
+        record: &Record,
+        found: Option<(Range<usize>, bool)>,
+    ) -> Result<Slot<T>, FieldError> {
         match found {
             Some((range, is_stored)) => self.open_at(record.version(), record.bytes(), range, is_stored),
             None => Ok(Slot::with_default(self)),
         }
     }
 
-    /// As [`open`](Self::open), but without decoding the field where a struct just like this one wrote the record.
-    pub fn open_lazy(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
-        if cursor.is_same
-            && !self.spec.default_on_invalid
-            && let Some(range) = cursor.find_next(self.spec)
-        {
-            return Ok(LazySlot::undecoded(self, range));
-        }
-        self.open_searched(cursor)
-    }
-
-    #[inline(never)]
-    fn open_searched(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
-        if !cursor.is_same || self.quarantined(cursor.record).is_some() {
-            return self.open(cursor).map(LazySlot::from);
-        }
-        match cursor.find(self.spec) {
-            Some((range, true)) => Ok(LazySlot::undecoded(self, range)),
-            None => Ok(LazySlot::with_default(self)),
-            renamed => self.open_found(cursor.record, renamed).map(LazySlot::from),
-        }
-    }
-
-    fn quarantined<'a>(&self, record: &'a Record) -> Option<(u32, &'a [u8], QuarantinedField)> {
+    pub(super) fn quarantined<'a>(&self, record: &'a Record) -> Option<(u32, &'a [u8], QuarantinedField)> {
         self.spec
             .default_on_invalid
             .then(|| QuarantinedField::find(record, self.name()))

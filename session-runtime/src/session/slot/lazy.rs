@@ -3,9 +3,13 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::base::Base;
+use super::cursor::FieldCursor;
 use super::{AnySlot, Copier, Field, Slot};
 use crate::cbor::EncodeError;
 use crate::session::error::FieldError;
+
+/// The cause of an error that cannot occur: a slot is decoded before its value is taken.
+const VALUE_MISSING: &str = "the decoded value is missing; this is a bug in session-runtime";
 
 /// A field that is decoded on first access.
 ///
@@ -56,7 +60,7 @@ impl<T> LazySlot<T> {
     /// The slot, if the field has been decoded. One with `on_invalid = default` is decoded here: only that tells whether
     /// its bytes are to be quarantined.
     fn slot_if_known(&self, record: &[u8]) -> Option<&Slot<T>> {
-        if self.field.is_default_on_invalid() {
+        if self.field.defaults_on_invalid() {
             return self.decoded(record).ok();
         }
         self.slot.get().map(|slot| &**slot)
@@ -72,12 +76,8 @@ impl<T> LazySlot<T> {
         let field = self.field;
         self.decoded(record)?;
         let slot = self.slot.get_mut();
-        slot.map(|slot| slot.get_mut()).ok_or_else(|| {
-            field.error(
-                "decode",
-                "the decoded value is missing; this is a bug in session-runtime",
-            )
-        })
+        slot.map(|slot| slot.get_mut())
+            .ok_or_else(|| field.error("decode", VALUE_MISSING))
     }
 
     /// Replaces the value. The old one is not decoded for that, unless its bytes may have to be quarantined.
@@ -100,17 +100,38 @@ impl<T> LazySlot<T> {
         self.decoded(record)?;
         let field = self.field;
         let slot = self.slot.into_inner();
-        slot.map(|slot| slot.into_value()).ok_or_else(|| {
-            field.error(
-                "decode",
-                "the decoded value is missing; this is a bug in session-runtime",
-            )
-        })
+        slot.map(|slot| slot.into_value())
+            .ok_or_else(|| field.error("decode", VALUE_MISSING))
     }
 
     /// Copies the value, whether or not its type is `Clone`.
     pub fn copier<'a>(&'a self, record: &'a [u8]) -> Result<Copier<'a, T>, FieldError> {
         self.decoded(record).map(|slot| slot.copier(record))
+    }
+}
+
+impl<T> Field<T> {
+    /// As [`open`](Self::open), but without decoding the field where a struct just like this one wrote the record.
+    pub fn open_lazy(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
+        if cursor.is_same
+            && !self.spec.default_on_invalid
+            && let Some(range) = cursor.find_next(self.spec)
+        {
+            return Ok(LazySlot::undecoded(self, range));
+        }
+        self.open_searched(cursor)
+    }
+
+    #[inline(never)]
+    fn open_searched(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
+        if !cursor.is_same || self.quarantined(cursor.record).is_some() {
+            return self.open(cursor).map(LazySlot::from);
+        }
+        match cursor.find(self.spec) {
+            Some((range, true)) => Ok(LazySlot::undecoded(self, range)),
+            None => Ok(LazySlot::with_default(self)),
+            renamed => self.open_found(cursor.record, renamed).map(LazySlot::from),
+        }
     }
 }
 

@@ -194,49 +194,58 @@ async fn every_fault_of_a_cache_is_detected_by_its_rule() {
     use CacheFault as Fault;
     check_cache(Fault::None).await.unwrap();
     for (fault, rule) in [
-        (Fault::AddOverwrites, "add stores only where nothing lies"),
-        (Fault::SetKeepsTheOld, "set stores over whatever lies there"),
+        (Fault::AddOverwrites, "`add` stores its value only where there is none"),
+        (Fault::SetKeepsTheOld, "`set` replaces any value"),
         (
             Fault::TokenFromContent,
-            "a token changes with every stored value, even for equal ones",
+            "every write gives the value a new token, even if the value is equal to the old one",
         ),
         (
             Fault::SwapIgnoresTheToken,
-            "a token changes with every stored value, even for equal ones",
+            "every write gives the value a new token, even if the value is equal to the old one",
         ),
-        (Fault::SwapCreates, "a key under which nothing lies has no value"),
+        (
+            Fault::SwapCreates,
+            "a key that was never written has no value, and `swap` and `remove` answer `Missing`",
+        ),
         (
             Fault::RemoveIgnoresTheToken,
-            "remove takes exactly the value that its token names",
+            "`remove` deletes only the value with its token",
         ),
         (
             Fault::SwapIsNotAtomic,
-            "of swaps that race for one token, exactly one is done",
+            "of concurrent `swap` calls with one token, exactly one succeeds",
         ),
-        (Fault::AddIsNotAtomic, "of adds that race, exactly one stores"),
-        (Fault::CutsAtNul, "values come back byte for byte"),
-        (Fault::FoldsCase, "keys do not touch one another"),
-        (Fault::CutsLongKeys, "keys do not touch one another"),
-        (Fault::TruncatesLargeValues, "values come back whole at every size"),
+        (
+            Fault::AddIsNotAtomic,
+            "of concurrent `add` calls, exactly one stores its value",
+        ),
+        (Fault::CutsAtNul, "a value is read back byte for byte"),
+        (Fault::FoldsCase, "similar keys have separate values"),
+        (Fault::CutsLongKeys, "similar keys have separate values"),
+        (
+            Fault::TruncatesLargeValues,
+            "a value of any size up to the limit is read back whole",
+        ),
         (
             Fault::SilentlyDropsTooLarge,
-            "a value over the limit is refused as too large and changes nothing",
+            "a value over the limit is rejected as too large and changes nothing",
         ),
         (
             Fault::NeverExpires,
-            "a value is gone once its ttl has passed, and not before",
+            "a value expires when its TTL has passed, and not before",
         ),
         (
             Fault::SwapKeepsTheTtl,
-            "a value is gone once its ttl has passed, and not before",
+            "a value expires when its TTL has passed, and not before",
         ),
         (
             Fault::AddSeesTheExpired,
-            "where a value has outlived its ttl, nothing lies",
+            "`add`, `swap` and `remove` treat an expired value as absent",
         ),
         (
             Fault::ReturnsTheReplyToADroppedCall,
-            "a dropped call leaves the tier fit for the next one",
+            "a cancelled call does not affect the calls after it",
         ),
     ] {
         let violation = check_cache(fault)

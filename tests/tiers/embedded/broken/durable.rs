@@ -186,44 +186,59 @@ async fn every_fault_of_a_durable_tier_is_detected_by_its_rule() {
     use DurableFault as Fault;
     check_durable(Fault::None).await.unwrap();
     for (fault, rule) in [
-        (Fault::InsertReplaces, "insert creates, and never replaces"),
+        (
+            Fault::InsertReplaces,
+            "`insert` creates a record, and never replaces one",
+        ),
         (
             Fault::UpdateIgnoresTheBase,
-            "update replaces exactly the version that it is based on",
+            "`update` replaces only the version that it is based on",
         ),
-        (Fault::UpdateInserts, "update never creates"),
+        (Fault::UpdateInserts, "`update` never creates a record"),
         (
             Fault::DeleteIgnoresTheBase,
-            "delete takes exactly the version that it is based on",
+            "`delete` removes only the version that it is based on",
         ),
         (
             Fault::DeleteKeepsTheRecord,
-            "delete takes exactly the version that it is based on",
+            "`delete` removes only the version that it is based on",
         ),
         (
             Fault::VersionsRestart,
-            "a late update cannot bring a deleted record back",
+            "a late `update` does not restore a deleted record",
         ),
         (
             Fault::WriteReturnsTheOldVersion,
-            "update replaces exactly the version that it is based on",
+            "`update` replaces only the version that it is based on",
         ),
         (
             Fault::UpdateIsNotAtomic,
-            "of updates that race on one base, exactly one is done",
+            "of concurrent `update` calls on one version, exactly one succeeds",
         ),
-        (Fault::InsertIsNotAtomic, "of inserts that race, exactly one creates"),
+        (
+            Fault::InsertIsNotAtomic,
+            "of concurrent `insert` calls, exactly one creates the record",
+        ),
         (
             Fault::HidesTheExpired,
-            "a record past its expires_at is there or gone, never hidden",
+            "an expired record is either readable or deleted, never hidden",
         ),
-        (Fault::PurgesAll, "purging takes only what has expired"),
-        (Fault::PurgesByTheFirstExpiry, "purging takes only what has expired"),
-        (Fault::PurgesByTheWallClock, "purging takes only what has expired"),
-        (Fault::PurgesWithoutLimit, "purging takes no more than its limit"),
+        (Fault::PurgesAll, "`purge_expired` deletes expired records only"),
+        (
+            Fault::PurgesByTheFirstExpiry,
+            "`purge_expired` deletes expired records only",
+        ),
+        (
+            Fault::PurgesByTheWallClock,
+            "`purge_expired` deletes expired records only",
+        ),
+        (
+            Fault::PurgesWithoutLimit,
+            "`purge_expired` deletes no more records than its limit",
+        ),
         (
             Fault::TooLargeIsRefused,
-            "a value over the limit is refused as too large and changes nothing",
+            "a value over the limit is rejected as too large and changes nothing",
         ),
     ] {
         let violation = check_durable(fault)
@@ -245,7 +260,7 @@ async fn a_tier_that_never_answers_is_detected() {
     assert_eq!(violation.expected(), "every call to end within a bounded time");
     assert_eq!(
         violation.to_string(),
-        "broken-file breaks the rule \"a key without a record reads as none\": expected every call to end within a \
-         bounded time, but nothing was heard for 60s"
+        "broken-file breaks the rule \"a key that was never written has no record, and `delete` answers `Missing`\": \
+         expected every call to end within a bounded time, but the rule did not end within 60s"
     );
 }

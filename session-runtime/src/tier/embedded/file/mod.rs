@@ -32,6 +32,9 @@ const QUEUE_LEN: usize = 1024;
 /// How long a call takes at most: what a commit on a slow disk takes, many times over.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often expired records are deleted: often enough for the file to stay small beside what is in use.
+const PURGE_INTERVAL: Duration = Duration::from_mins(10);
+
 /// The most records that one transaction purges, so that no write waits for a long purge.
 const PURGE_BATCH_LEN: usize = 256;
 
@@ -182,6 +185,10 @@ impl DurableTier for LocalFile {
     }
 
     /// Purges in transactions of at most 256 records, and stops early, without an error, after ten seconds.
+    fn purge_interval(&self) -> Option<Duration> {
+        Some(PURGE_INTERVAL)
+    }
+
     async fn purge_expired(&self, now: SystemTime, limit: usize) -> Result<usize, TierError> {
         let deadline = Instant::now() + RESPONSE_TIMEOUT;
         let mut purged = 0;

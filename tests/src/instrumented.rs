@@ -1,4 +1,4 @@
-//! A tier that counts its calls, and fails or blocks them on demand.
+//! A tier that counts its calls, and fails, blocks or obstructs them on demand.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,15 +10,15 @@ use session_runtime::tier::{
 };
 use tokio::sync::Semaphore;
 
-/// A tier with a [`Control`] over it.
+/// A tier whose calls go through a [`Control`].
 #[derive(Clone, Debug)]
-pub struct Watched<T> {
+pub struct Instrumented<T> {
     tier: T,
     control: Control,
 }
 
-/// Counts the calls of a tier by their names (`"get"`, `"update"`, ...), and says which of them fail or block. Clones
-/// share everything.
+/// Counts the calls of a tier by name (`"get"`, `"update"`, ...), and decides which of them fail or block. Clones share
+/// everything.
 #[derive(Clone, Debug, Default)]
 pub struct Control(Arc<Mutex<Inner>>);
 
@@ -26,11 +26,13 @@ pub struct Control(Arc<Mutex<Inner>>);
 struct Inner {
     counts: BTreeMap<&'static str, usize>,
     rules: Vec<Rule>,
+    keys_to_occupy: usize,
+    occupied: Vec<String>,
 }
 
 #[derive(Debug)]
 struct Rule {
-    /// `None` stands for every call.
+    /// `None` for every call.
     call: Option<&'static str>,
     effect: Effect,
     once: bool,
@@ -41,6 +43,9 @@ enum Effect {
     Fail { kind: TierErrorKind, is_applied: bool },
     Block { gate: Gate, is_applied: bool },
 }
+
+/// What [`Control::occupy`] stores.
+pub const OCCUPANT: Bytes = Bytes::from_static(b"stored before");
 
 /// Where a blocked call waits.
 #[derive(Clone, Debug)]
@@ -65,15 +70,15 @@ impl Gate {
         }
     }
 
-    /// Waits until the call has come.
+    /// Waits until a call waits at the gate.
     ///
     /// # Panics
-    /// When it does not come within ten seconds.
+    /// Where none comes within ten seconds.
     pub async fn reached(&self) {
         let reached = tokio::time::timeout(Duration::from_secs(10), self.reached.acquire()).await;
         reached
-            .expect("the call that was to be blocked has not come")
-            .expect("the gate is never closed for good")
+            .expect("no call has reached the gate within ten seconds")
+            .expect("the semaphore is never closed")
             .forget();
     }
 
@@ -82,7 +87,7 @@ impl Gate {
         self.open.add_permits(1);
     }
 
-    /// Waits, as the one who is blocked.
+    /// Waits for [`release`](Self::release), as the blocked call.
     pub async fn pass(&self) {
         self.reached.add_permits(1);
         if let Ok(permit) = self.open.acquire().await {
@@ -96,44 +101,59 @@ impl Control {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often it was called since the last look, by the calls' names; then the count begins anew.
-    pub fn calls(&self) -> Vec<(&'static str, usize)> {
+    /// Takes the number of calls so far by name; the count starts again at zero.
+    pub fn take_calls(&self) -> Vec<(&'static str, usize)> {
         std::mem::take(&mut self.lock().counts).into_iter().collect()
     }
 
-    /// How often it was called in all since the last look; then the count begins anew.
-    pub fn total(&self) -> usize {
-        self.calls().into_iter().map(|(_, count)| count).sum()
-    }
-
-    /// Fails every call, as a tier that is down does.
+    /// Fails every call from now on, as a tier that is down does.
     pub fn down(&self) {
         self.rule(None, TierErrorKind::Unavailable, false, false);
     }
 
-    /// Ends every failure.
+    /// Removes every rule, so that calls succeed again.
     pub fn up(&self) {
         self.lock().rules.clear();
     }
 
-    /// Fails every such call from now on, without applying it.
+    /// Fails every call of this name from now on, without applying it.
     pub fn fail(&self, call: &'static str, kind: TierErrorKind) {
         self.rule(Some(call), kind, false, false);
     }
 
-    /// Fails the next such call; `is_applied` says whether it is carried out all the same.
+    /// Fails the next call of this name; `is_applied` says whether it is applied nevertheless.
     pub fn fail_once(&self, call: &'static str, kind: TierErrorKind, is_applied: bool) {
         self.rule(Some(call), kind, is_applied, true);
     }
 
-    /// Blocks the next such call before it is carried out.
+    /// Blocks the next call of this name before it is applied.
     pub fn block(&self, call: &'static str) -> Gate {
         self.gate(call, false)
     }
 
-    /// Blocks the next such call after it was carried out, and before the caller is told.
+    /// Blocks the next call of this name after it is applied, before its caller has the answer.
     pub fn block_after(&self, call: &'static str) -> Gate {
         self.gate(call, true)
+    }
+
+    /// Stores a value under the keys of the next `count` calls of `add` or `insert`, just before they are applied.
+    pub fn occupy(&self, count: usize) {
+        self.lock().keys_to_occupy = count;
+    }
+
+    /// The keys that [`occupy`](Self::occupy) has stored a value under, in order.
+    pub fn occupied(&self) -> Vec<String> {
+        self.lock().occupied.clone()
+    }
+
+    fn is_to_occupy(&self, key: &str) -> bool {
+        let mut inner = self.lock();
+        let Some(left) = inner.keys_to_occupy.checked_sub(1) else {
+            return false;
+        };
+        inner.keys_to_occupy = left;
+        inner.occupied.push(key.to_owned());
+        true
     }
 
     fn rule(&self, call: Option<&'static str>, kind: TierErrorKind, is_applied: bool, once: bool) {
@@ -181,7 +201,7 @@ impl Control {
                 if is_applied {
                     work.await?;
                 }
-                Err(TierError::new("watched", call, kind))
+                Err(TierError::new("instrumented", call, kind))
             }
             Some(Effect::Block { gate, is_applied }) => {
                 if is_applied {
@@ -196,19 +216,19 @@ impl Control {
     }
 }
 
-impl<T> Watched<T> {
-    /// Watches `tier`.
+impl<T> Instrumented<T> {
+    /// Wraps `tier`.
     pub fn new(tier: T) -> (Self, Control) {
         let control = Control::default();
-        let watched = Self {
+        let instrumented = Self {
             tier,
             control: control.clone(),
         };
-        (watched, control)
+        (instrumented, control)
     }
 }
 
-impl<T: CacheTier> CacheTier for Watched<T> {
+impl<T: CacheTier> CacheTier for Instrumented<T> {
     fn name(&self) -> &'static str {
         self.tier.name()
     }
@@ -222,7 +242,13 @@ impl<T: CacheTier> CacheTier for Watched<T> {
     }
 
     async fn add(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool, TierError> {
-        self.control.call("add", self.tier.add(key, value, ttl)).await
+        let work = async {
+            if self.control.is_to_occupy(key) {
+                self.tier.add(key, OCCUPANT, ttl).await?;
+            }
+            self.tier.add(key, value, ttl).await
+        };
+        self.control.call("add", work).await
     }
 
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), TierError> {
@@ -238,7 +264,7 @@ impl<T: CacheTier> CacheTier for Watched<T> {
     }
 }
 
-impl<T: DurableTier> DurableTier for Watched<T> {
+impl<T: DurableTier> DurableTier for Instrumented<T> {
     fn name(&self) -> &'static str {
         self.tier.name()
     }
@@ -256,7 +282,12 @@ impl<T: DurableTier> DurableTier for Watched<T> {
     }
 
     async fn insert(&self, key: &str, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
-        let work = self.tier.insert(key, value, expires_at);
+        let work = async {
+            if self.control.is_to_occupy(key) {
+                self.tier.insert(key, OCCUPANT, expires_at).await?;
+            }
+            self.tier.insert(key, value, expires_at).await
+        };
         self.control.call("insert", work).await
     }
 

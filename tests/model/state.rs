@@ -1,89 +1,89 @@
-//! The tiers of the model, and what the checker knows of everyone in it.
+//! The state of the model: the tiers, the actors, and what the checker knows about them.
 
 use session_runtime::__private::cascade::protocol::{Action, Event, Item};
 use session_runtime::__private::session::meta::Nonce;
 use session_runtime::tier::{Swap, Token, Version, Write};
 
-use super::record::Rec;
+use super::record::Record;
 use crate::actor::Actor;
 
 /// How many faults of each kind may still happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Faults {
-    /// The cache drops whatever it holds.
+    /// The cache evicts its item.
     pub(super) evictions: u8,
-    /// The cache drops what it holds, if that is not a fence.
-    pub(super) forgets: u8,
-    /// An actor is no more; a durable write that it had sent may land at any later time.
+    /// The cache evicts its item, unless that is a fence.
+    pub(super) evictions_but_fences: u8,
+    /// An actor crashes; a durable write that it had sent may be applied at any later time.
     pub(super) crashes: u8,
-    /// A durable write is not answered, and may land at any later time.
-    pub(super) silences: u8,
-    /// The durable tier is not reached.
+    /// A durable write is not answered, and may be applied at any later time.
+    pub(super) durable_timeouts: u8,
+    /// The durable tier cannot be reached.
     pub(super) outages: u8,
-    /// The cache does not answer, and may do what it was asked at any later time.
-    pub(super) losses: u8,
-    /// A reader finds a value in the cache too old to be believed.
-    pub(super) olds: u8,
+    /// A cache call is not answered, and may be applied at any later time.
+    pub(super) cache_timeouts: u8,
+    /// A reader finds a cached value older than the maximum staleness.
+    pub(super) stale_hits: u8,
 }
 
-/// What must not happen, and cannot be told from the tiers alone.
+/// What a load or a commit must never do; it does not show in the tiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Broken {
+pub(super) enum Violation {
     WentBack,
     MissedAcknowledged,
-    ServedDead,
-    CalledLivingGone,
+    ServedDestroyed,
+    LivingReportedGone,
 }
 
-/// Everything there is at one moment.
+/// One state of the system.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct World {
-    pub(super) durable: Option<(Version, Rec)>,
+pub(super) struct SystemState {
+    pub(super) durable: Option<(Version, Record)>,
     last_version: u64,
-    pub(super) cache: Option<(Item<Rec>, Token)>,
-    /// Those who are not done, in an order that depends on nothing but what they are.
+    pub(super) cache: Option<(Item<Record>, Token)>,
+    /// Those that have not finished, in a canonical order.
     pub(super) actors: Vec<Actor>,
-    /// What was asked of a tier by someone who listens no more, and may yet be done.
-    pub(super) late: Vec<(u8, Action<Rec>)>,
-    pub(super) left: Faults,
+    /// Calls whose caller no longer waits, and which may still be applied.
+    pub(super) in_flight: Vec<(u8, Action<Record>)>,
+    pub(super) faults_left: Faults,
     /// The latest version that a load has seen.
     pub(super) seen: u64,
-    /// The latest version that was acknowledged as settled; `GONE` after a destroy.
+    /// The latest version that was acknowledged with the cache settled; `GONE` after a destroy.
     pub(super) settled: u64,
-    /// Whose updates were acknowledged, a bit each.
+    /// The actors whose updates were acknowledged, one bit each.
     pub(super) acknowledged: u8,
-    /// Who was told for certain that nothing was written, a bit each.
-    pub(super) denied: u8,
+    /// The actors whose updates failed for certain, one bit each.
+    pub(super) rejected: u8,
     /// Whether a destroy was acknowledged.
-    pub(super) dead: bool,
-    /// Whether the session's cookie has gone out.
-    pub(super) known: bool,
-    pub(super) broken: Option<Broken>,
+    pub(super) destroyed: bool,
+    /// Whether the session's cookie was sent, so that requests can come.
+    pub(super) is_cookie_sent: bool,
+    pub(super) violation: Option<Violation>,
 }
 
-/// What a load that finds nothing sees: later than any version, for a session does not come back.
+/// The version that a load sees when it finds nothing: later than any other, since a session does not come back.
 pub(super) const GONE: u64 = u64::MAX;
 
-impl World {
-    pub(super) fn new(durable: Option<Rec>, actors: Vec<Actor>, left: Faults) -> Self {
+impl SystemState {
+    pub(super) fn new(durable: Option<Record>, actors: Vec<Actor>, faults_left: Faults) -> Self {
         Self {
-            known: true,
+            is_cookie_sent: true,
             durable: durable.map(|record| (Version(1), record)),
             last_version: 1,
             cache: None,
             actors,
-            late: Vec::new(),
-            left,
+            in_flight: Vec::new(),
+            faults_left,
             seen: 0,
             settled: 0,
             acknowledged: 0,
-            denied: 0,
-            dead: false,
-            broken: None,
+            rejected: 0,
+            destroyed: false,
+            violation: None,
         }
     }
 
-    pub(super) fn apply(&mut self, action: Action<Rec>) -> Event<Rec> {
+    pub(super) fn apply(&mut self, action: Action<Record>) -> Event<Record> {
         match action {
             Action::Get => Event::Got(self.cache.clone()),
             Action::Add(item) => {
@@ -131,56 +131,60 @@ impl World {
 
     fn compare(&self, token: Token) -> Swap {
         match self.cache {
-            Some((_, lies)) if lies == token => Swap::Done,
+            Some((_, current)) if current == token => Swap::Done,
             Some(_) => Swap::Changed,
             None => Swap::Missing,
         }
     }
 
-    fn write(&mut self, record: Option<Rec>) -> Write {
+    fn write(&mut self, record: Option<Record>) -> Write {
         self.last_version += 1;
         let version = Version(self.last_version);
         self.durable = record.map(|record| (version, record));
         Write::Done(version)
     }
 
-    /// Tokens mean nothing but which one they equal, so the smallest that nobody holds is as good as a new one, and
-    /// keeps the states few.
-    pub(super) fn store(&mut self, item: Item<Rec>) {
+    /// Tokens are only compared, so the smallest that nobody holds is as good as a new one, and keeps the number of states
+    /// small.
+    pub(super) fn store(&mut self, item: Item<Record>) {
         let held = |token: u64| {
-            let holds = |action: &Action<Rec>| matches!(action, Action::Swap(t, _) | Action::Remove(t) if t.0 == token);
+            let holds =
+                |action: &Action<Record>| matches!(action, Action::Swap(t, _) | Action::Remove(t) if t.0 == token);
             self.cache.as_ref().is_some_and(|(_, t)| t.0 == token)
                 || self
                     .actors
                     .iter()
                     .any(|actor| actor.pending.as_ref().is_some_and(holds))
-                || self.late.iter().any(|(_, action)| holds(action))
+                || self.in_flight.iter().any(|(_, action)| holds(action))
         };
         let token = (0..u64::MAX).find(|token| !held(*token)).unwrap_or_default();
         self.cache = Some((item, Token(token)));
     }
 
-    /// A lease's random number, by the same reasoning.
+    /// A nonce for a lease, the smallest that is free for the same reason.
     pub(super) fn fresh_lease(&self) -> u64 {
         let held = |nonce: u64| {
-            let is = |item: &Item<Rec>| *item == Item::Lease(Nonce(nonce));
+            let is = |item: &Item<Record>| *item == Item::Lease(Nonce(nonce));
             self.cache.as_ref().is_some_and(|(item, _)| is(item))
                 || self.actors.iter().any(|actor| actor.lease == Some(nonce))
                 || self
-                    .late
+                    .in_flight
                     .iter()
                     .any(|(_, action)| matches!(action, Action::Add(item) | Action::Swap(_, item) if is(item)))
         };
         (0..u64::MAX).find(|nonce| !held(*nonce)).unwrap_or_default()
     }
 
-    /// Whether the lease or fence in the cache has nobody left who could use it: then its time may be over.
+    /// Whether no actor and no call in flight can still use the item in the cache: then it may expire.
     pub(super) fn is_cache_item_orphaned(&self) -> bool {
         match &self.cache {
             Some((Item::Lease(nonce), _)) => !self.actors.iter().any(|actor| actor.lease == Some(nonce.0)),
             Some((Item::Fence { writer, .. }, _)) => {
                 !self.actors.iter().any(|actor| actor.fence() == *writer)
-                    && !self.late.iter().any(|(who, _)| crate::actor::fence_of(*who) == *writer)
+                    && !self
+                        .in_flight
+                        .iter()
+                        .any(|(id, _)| crate::actor::fence_of(*id) == *writer)
             }
             Some((Item::Tombstone, _)) => true,
             Some((Item::Value { .. }, _)) | None => false,
@@ -188,16 +192,16 @@ impl World {
     }
 }
 
-impl World {
-    /// Whether everyone is done; where no cookie went out, nobody can come.
-    pub(super) fn is_over(&self) -> bool {
-        let waits = |actor: &Actor| !self.known && actor.stage == crate::actor::Stage::Idle;
+impl SystemState {
+    /// Whether every actor has finished. Those that wait for a cookie that is never sent count as finished.
+    pub(super) fn is_finished(&self) -> bool {
+        let waits = |actor: &Actor| !self.is_cookie_sent && actor.stage == crate::actor::Stage::Idle;
         self.actors.iter().all(waits)
     }
 
-    /// Brings what has no order into one, so that states that differ in nothing else are one.
-    pub(super) fn tidy(&mut self) {
-        self.actors.sort_by_cached_key(|actor| (actor.who, actor.rank()));
-        self.late.sort_by_cached_key(crate::actor::rank);
+    /// Sorts what has no order, so that equal states compare as equal.
+    pub(super) fn normalize(&mut self) {
+        self.actors.sort_by_cached_key(|actor| (actor.id, actor.stable_hash()));
+        self.in_flight.sort_by_cached_key(crate::actor::stable_hash);
     }
 }

@@ -1,42 +1,39 @@
-//! A handler that commits by itself: what it is told, and what becomes of what it does after.
+//! A handler that calls `commit`: the outcome it gets, and what happens to its later changes.
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use session_runtime::{CascadeStore, Commit, CommitError};
-use session_tests::watched::Gate;
+use session_tests::instrumented::Gate;
 
-use crate::site::{Browser, Here, Site, read};
+use crate::site::{Browser, ShopSession, Site, read};
 
-/// A handler that commits by itself, and answers with how it went.
-fn committing(gate: Gate, then: fn(&mut Here)) -> Router<CascadeStore> {
-    let handler = move |mut shop: Here| async move {
+/// A handler that commits twice, and responds with both outcomes.
+fn committing(gate: Gate, then: fn(&mut ShopSession)) -> Router<CascadeStore> {
+    let handler = move |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         let first = shop.commit().await;
         gate.pass().await;
         let shown = *shop.visits();
         then(&mut shop);
         let second = shop.commit().await;
-        let word = |outcome: &Result<Commit, CommitError>| match outcome {
+        let label = |outcome: &Result<Commit, CommitError>| match outcome {
             Ok(commit) => format!("{commit:?}"),
             Err(error) => format!("{error:?}").split(' ').next().unwrap().to_owned(),
         };
-        format!("{} {shown} {}", word(&first), word(&second))
+        format!("{} {shown} {}", label(&first), label(&second))
     };
     Router::new().route("/", post(handler)).route("/read", get(read))
 }
 
 #[tokio::test]
-async fn a_commit_of_ones_own_that_failed_can_be_tried_again_and_is_not_called_clean() {
+async fn a_failed_explicit_commit_can_be_retried_and_is_not_reported_as_clean() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let gate = Gate::new();
     let own = site.serving(committing(gate.clone(), |_| {}));
     site.durable.down();
-    let request = {
-        let (own, mut browser) = (own.clone(), browser.clone());
-        tokio::spawn(async move { own.post(&mut browser, "/").await })
-    };
+    let request = own.spawn_post(&browser, "/");
     gate.reached().await;
     site.durable.up();
     gate.release();
@@ -45,12 +42,12 @@ async fn a_commit_of_ones_own_that_failed_can_be_tried_again_and_is_not_called_c
 }
 
 #[tokio::test]
-async fn a_commit_of_ones_own_that_failed_is_not_made_behind_the_handlers_back() {
+async fn a_failed_explicit_commit_is_not_retried_with_the_response() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let handler = {
         let durable = site.durable.clone();
-        move |mut shop: Here| async move {
+        move |mut shop: ShopSession| async move {
             *shop.visits_mut() += 1;
             durable.down();
             let outcome = shop.commit().await;
@@ -65,10 +62,10 @@ async fn a_commit_of_ones_own_that_failed_is_not_made_behind_the_handlers_back()
 }
 
 #[tokio::test]
-async fn what_is_too_large_can_be_made_smaller_and_committed() {
+async fn a_session_that_is_too_large_can_be_made_smaller_and_committed() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         shop.set_note(Some("x".repeat(5000)));
         assert!(matches!(shop.commit().await, Err(CommitError::TooLarge { .. })));
@@ -83,7 +80,7 @@ async fn what_is_too_large_can_be_made_smaller_and_committed() {
 #[tokio::test]
 async fn changes_after_a_commit_are_committed_with_the_response() {
     let site = Site::new().await;
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         *shop.visits_mut() += 1;
         assert_eq!(shop.commit().await.unwrap(), Commit::Coherent);
         assert_eq!(shop.commit().await.unwrap(), Commit::Clean);
@@ -99,11 +96,11 @@ async fn changes_after_a_commit_are_committed_with_the_response() {
 }
 
 #[tokio::test]
-async fn after_a_destroy_of_ones_own_a_new_session_can_begin_in_the_same_request() {
+async fn after_an_explicitly_committed_destroy_the_request_can_create_a_session() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let old = browser.clone();
-    let handler = |mut shop: Here| async move {
+    let handler = |mut shop: ShopSession| async move {
         shop.destroy();
         shop.commit().await.unwrap();
         assert!(shop.is_new() && *shop.visits() == 0);

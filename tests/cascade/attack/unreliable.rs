@@ -9,26 +9,28 @@ use session_runtime::tier::embedded::LocalFile;
 use session_runtime::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
 use tokio::runtime::Handle;
 
-/// What becomes of a call.
-enum Fate {
-    Pass,
+/// What happens to a call.
+enum CallFault {
+    None,
     Slow(Duration),
     Refused,
-    LostBefore,
-    LostAfter,
-    /// Its caller is told nothing; it is applied later than that.
+    /// Not applied, and not answered.
+    LostRequest,
+    /// Applied, and not answered.
+    LostReply,
+    /// Not answered, and applied after this time.
     Late(Duration),
 }
 
-/// The file, and how it fails. Clones share both.
+/// A file, and the rate of its faults. Clones share both.
 #[derive(Clone)]
 pub(super) struct Unreliable {
     file: LocalFile,
-    /// Of a hundred calls, how many fail.
+    /// How many of a hundred calls fail.
     rate: Arc<AtomicU64>,
     random: Arc<Mutex<fastrand::Rng>>,
-    /// Where late writes wait: they outlive the node that asked for them.
-    beyond: Handle,
+    /// Runs late writes: they outlive the runtime of the node that sent them.
+    runtime: Handle,
 }
 
 impl Unreliable {
@@ -37,29 +39,29 @@ impl Unreliable {
             file,
             rate: Arc::default(),
             random: Arc::default(),
-            beyond: Handle::current(),
+            runtime: Handle::current(),
         }
     }
 
-    /// Fails so many of a hundred calls, in an order that follows from `seed` and the calls.
+    /// Fails `rate` of a hundred calls from now on; `seed` determines which.
     pub(super) fn fail(&self, rate: u64, seed: u64) {
         self.rate.store(rate, Ordering::SeqCst);
         *self.random.lock().unwrap() = fastrand::Rng::with_seed(seed);
     }
 
-    fn fate(&self) -> Fate {
+    fn next_fault(&self) -> CallFault {
         let mut random = self.random.lock().unwrap();
         if random.u64(0..100) >= self.rate.load(Ordering::SeqCst) {
-            return Fate::Pass;
+            return CallFault::None;
         }
         let mut millis = |to| Duration::from_millis(random.u64(0..to));
         let (short, long) = (millis(300), millis(1500));
         match random.u8(0..5) {
-            0 => Fate::Slow(short),
-            1 => Fate::Refused,
-            2 => Fate::LostBefore,
-            3 => Fate::LostAfter,
-            _ => Fate::Late(long),
+            0 => CallFault::Slow(short),
+            1 => CallFault::Refused,
+            2 => CallFault::LostRequest,
+            3 => CallFault::LostReply,
+            _ => CallFault::Late(long),
         }
     }
 
@@ -68,17 +70,17 @@ impl Unreliable {
         F: Future<Output = Result<Write, TierError>> + Send + 'static,
     {
         let file = self.file.clone();
-        match self.fate() {
-            Fate::Pass => return call(file).await,
-            Fate::Slow(by) => {
+        match self.next_fault() {
+            CallFault::None => return call(file).await,
+            CallFault::Slow(by) => {
                 tokio::time::sleep(by).await;
                 return call(file).await;
             }
-            Fate::Refused => return Err(error(TierErrorKind::Unavailable)),
-            Fate::LostBefore => {}
-            Fate::LostAfter => _ = call(file).await,
-            Fate::Late(by) => {
-                let _detached = self.beyond.spawn(async move {
+            CallFault::Refused => return Err(error(TierErrorKind::Unavailable)),
+            CallFault::LostRequest => {}
+            CallFault::LostReply => _ = call(file).await,
+            CallFault::Late(by) => {
+                let _detached = self.runtime.spawn(async move {
                     tokio::time::sleep(by).await;
                     call(file).await
                 });
@@ -89,7 +91,7 @@ impl Unreliable {
 }
 
 fn error(kind: TierErrorKind) -> TierError {
-    TierError::new("unreliable", "fail as told", kind)
+    TierError::new("unreliable", "apply an injected fault", kind)
 }
 
 impl DurableTier for Unreliable {
@@ -98,9 +100,9 @@ impl DurableTier for Unreliable {
     }
 
     async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {
-        match self.fate() {
-            Fate::Slow(by) => tokio::time::sleep(by).await,
-            Fate::Refused => return Err(error(TierErrorKind::Unavailable)),
+        match self.next_fault() {
+            CallFault::Slow(by) => tokio::time::sleep(by).await,
+            CallFault::Refused => return Err(error(TierErrorKind::Unavailable)),
             _ => {}
         }
         self.file.read(key).await

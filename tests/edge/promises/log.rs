@@ -1,0 +1,57 @@
+//! What is logged on the test's own thread.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use tracing::Level;
+use tracing::subscriber::DefaultGuard;
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The events from debug upwards, as lines of text, for as long as this lives.
+pub(super) struct Log {
+    buffer: Buffer,
+    _guard: DefaultGuard,
+}
+
+impl Log {
+    pub(super) fn capture() -> Self {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::DEBUG)
+            .with_ansi(false)
+            .without_time()
+            .with_writer(move || writer.clone())
+            .finish();
+        Self {
+            buffer,
+            _guard: tracing::subscriber::set_default(subscriber),
+        }
+    }
+
+    /// All lines so far.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.buffer.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The lines of this level.
+    pub(super) fn of(&self, level: Level) -> String {
+        let text = self.text();
+        let lines = text
+            .lines()
+            .filter(|line| line.trim_start().starts_with(level.as_str()));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}

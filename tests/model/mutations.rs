@@ -1,0 +1,100 @@
+//! The property that breaks without each rule of the protocol: a model that cannot fail proves nothing.
+
+use super::record::Role::{Add, Create, Destroy, Read};
+use super::state::Faults;
+use super::{ACKNOWLEDGED, BACK, DEAD, Setting, is_deep};
+use crate::step::Mutation;
+
+#[track_caller]
+fn breaks(mutation: Mutation, promise: &'static str, mut setting: Setting) {
+    setting.mutation = mutation;
+    let failed = setting.clone().explore(&format!("{mutation:?}"));
+    assert!(failed.contains(&promise), "{failed:?}");
+    // The mutation alone must be the reason.
+    if is_deep() {
+        setting.mutation = Mutation::None;
+        assert_eq!(setting.explore(&format!("without {mutation:?}")), Vec::<&str>::new());
+    }
+}
+
+fn monotonic(roles: &[crate::Role]) -> Setting {
+    Setting {
+        roles: roles.to_vec(),
+        monotonic: true,
+        ..Setting::default()
+    }
+}
+
+#[test]
+fn a_writer_fences_again_after_a_conflict() {
+    breaks(
+        Mutation::OneFence,
+        ACKNOWLEDGED,
+        monotonic(&[Add, Add, Read(1), Read(1)]),
+    );
+}
+
+#[test]
+fn a_delete_is_conditional() {
+    breaks(
+        Mutation::BlindDelete,
+        BACK,
+        monotonic(&[Destroy, Add, Read(1), Read(1)]),
+    );
+}
+
+#[test]
+fn a_write_is_acknowledged_after_the_cache_is_settled() {
+    let faults = Faults {
+        evictions: 1,
+        ..Faults::default()
+    };
+    let mut setting = monotonic(&[Add, Read(2), Read(1)]);
+    setting.monotonic = false;
+    setting.faults = faults;
+    breaks(Mutation::AnswerEarly, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn leases_need_fences() {
+    breaks(Mutation::NoFence, BACK, monotonic(&[Add, Read(2)]));
+}
+
+#[test]
+fn cache_aside_is_not_enough() {
+    let mut setting = monotonic(&[Add, Read(1), Read(1)]);
+    setting.monotonic = false;
+    breaks(Mutation::CacheAside, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn a_fence_without_an_answer_does_not_count() {
+    let mut setting = monotonic(&[Add, Add, Read(1)]);
+    setting.monotonic = false;
+    setting.faults.cache_timeouts = 1;
+    breaks(Mutation::TrustFence, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn a_late_write_is_not_published_over_a_later_fence() {
+    let mut setting = monotonic(&[Add, Add, Read(1)]);
+    setting.monotonic = false;
+    setting.faults.durable_timeouts = 1;
+    breaks(Mutation::TrustConflict, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn a_later_writer_removes_a_fence_whose_writer_may_restore_an_older_record() {
+    let mut setting = monotonic(&[Add, Add, Read(2)]);
+    setting.monotonic = false;
+    setting.faults.evictions = 1;
+    setting.faults.outages = 1;
+    breaks(Mutation::LeaveOldFence, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn an_insert_is_not_sent_again_under_the_same_key() {
+    let mut setting = monotonic(&[Create, Destroy]);
+    setting.faults.durable_timeouts = 1;
+    breaks(Mutation::SameKey, DEAD, setting);
+}
