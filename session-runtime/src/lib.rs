@@ -101,8 +101,8 @@ pub mod __private {
         AnySlot, DebugProbe, Field, FieldCursor, FieldDefault, LazySlot, Redacted, Slot, field,
     };
     pub use crate::session::{
-        CarriesSecret, FieldError, FieldSpec, HasDatastore, HasMemcache, Migrate, OpenError, Schema, ServedBy, Session,
-        merge,
+        CarriesSecret, CookieSpec, FieldError, FieldSpec, HasDatastore, HasMemcache, Migrate, OpenError, SameSite,
+        Schema, ServedBy, Session, merge,
     };
     pub use crate::tier::Tiers;
     pub use bytes::Bytes;

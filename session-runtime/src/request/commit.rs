@@ -341,7 +341,7 @@ impl CommitJob {
         let mut outcome = Ok(Commit::Clean);
         let mut left = Vec::new();
         for destroy in std::mem::take(&mut self.staged.destroys) {
-            let work = self.session.destroy_one(destroy.clone());
+            let work = Box::pin(self.session.destroy_one(destroy.clone()));
             let done = self.session.store.with_commit_timeout(self.session_name(), work).await;
             if done.is_err() {
                 left.push(destroy);

@@ -373,6 +373,8 @@ impl RequestSession {
             previous: None,
             commits: 0,
             nonces: Nonces::default(),
+            idle: None,
+            persistent: None,
         }
     }
 }
