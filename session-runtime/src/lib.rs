@@ -79,7 +79,7 @@ pub use edge::{
     SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
-pub use request::{Detached, SessionRef, TypedSession};
+pub use request::{Detached, Persistence, SessionRef, TypedSession};
 pub use session::{FieldError, OpenError, Schema, ServedBy, Session, merge};
 #[doc = include_str!("derive.md")]
 pub use session_macros::Session;

@@ -17,6 +17,7 @@ mod extractors;
 mod failures;
 mod hostile;
 mod leaks;
+mod lifetimes;
 mod memcached;
 mod nodes;
 mod promises;

@@ -1,6 +1,7 @@
 //! The layer: puts a request's sessions into its extensions, commits them before the response goes out, and sets their
 //! cookies.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -111,9 +112,16 @@ impl LayerSessions {
             return Err(RejectionKind::NoTier { session, missing });
         }
         let settings = self.settings();
+        let spec = &T::SCHEMA.cookie;
+        let cookies = settings.cookies.for_type(spec);
+        if matches!(cookies, Cow::Owned(_)) {
+            cookies
+                .check()
+                .map_err(|source| RejectionKind::Cookie { session, source })?;
+        }
         let found = self.sessions.session::<T>(
-            || settings.cookies.name(session),
-            |keys, name| cookie::presented(headers, keys, name),
+            || cookies.name(spec.name.unwrap_or(session)),
+            |keys, name| cookie::presented(headers, keys, name, session),
         );
         found.map_err(|one| RejectionKind::SameName {
             session,
@@ -339,15 +347,19 @@ async fn finish(layer: &LayerSessions, mut response: Response) -> Response {
 }
 
 fn set_cookie(settings: &Settings, session: &RequestSession, action: TokenAction, response: &mut Response) -> bool {
-    let name = session.token_name();
+    let (name, cookies) = (session.token_name(), settings.cookies.for_type(session.cookie()));
     let header = match action {
-        TokenAction::Set(token, until) => {
+        TokenAction::Set {
+            token,
+            until,
+            persistent,
+        } => {
             // Rounded up: a cookie that outlives its session is harmless, one that ends before it loses it.
             let seconds = session.time_until(until).as_millis().div_ceil(1000);
             let max_age = i64::try_from(seconds.max(1)).unwrap_or(i64::MAX);
-            settings.cookies.set(name, session.encode_token(&token), max_age)
+            cookies.set(name, session.encode_token(&token), max_age, persistent)
         }
-        TokenAction::Remove => settings.cookies.remove(name),
+        TokenAction::Remove => cookies.remove(name),
     };
     let Some(mut header) = header else {
         tracing::error!(cookie = name, "the cookie cannot be sent: it was not set");
