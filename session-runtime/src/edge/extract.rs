@@ -1,5 +1,6 @@
 //! The extractor.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -38,10 +39,39 @@ impl<M, D> SessionState for CascadeStore<M, D> {
     type Store = Self;
 }
 
+/// A state under which session `T` can be taken: the bound of every extractor.
+pub trait Serves<T> {}
+
+impl<S, T> Serves<T> for S
+where
+    StateCheck<S, T>:,
+    S: StateDeferred<T>,
+{
+}
+
+/// A state whose store has the tiers of session `T`. It is checked as the module `served_by` describes.
+pub trait StateFor<T> {}
+
+impl<S, T> StateFor<T> for S
+where
+    S: SessionState,
+    T: ServedBy<S::Store>,
+{
+}
+
+/// See [`StateFor`].
+#[derive(Debug)]
+pub struct StateCheck<S: StateFor<T>, T>(PhantomData<(S, T)>);
+
+/// See [`StateFor`].
+pub trait StateDeferred<T>: StateFor<T> {}
+
+impl<S: StateFor<T>, T> StateDeferred<T> for S {}
+
 impl<S, T> FromRequestParts<S> for TypedSession<T>
 where
-    S: SessionState + Send + Sync,
-    T: ServedBy<S::Store>,
+    S: Serves<T> + Send + Sync,
+    T: Session,
 {
     type Rejection = SessionRejection;
 
