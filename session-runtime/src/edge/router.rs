@@ -24,17 +24,40 @@ use crate::cascade::CascadeStore;
 ///     Router::new().route("/note", get(note)).sessions(store)
 /// }
 /// ```
+///
 /// A router with a state of its own takes [`StatefulRouterExt::session_layer`] instead.
-pub trait RouterExt<M, D> {
+pub trait RouterExt<S> {
     /// Serves the sessions of the routes so far from a store, or from a [`SessionLayer`] that was given options.
-    fn sessions(self, sessions: impl Into<SessionLayer<M, D>>) -> Router;
+    fn sessions<M, D>(self, sessions: impl Into<SessionLayer<M, D>>) -> Router
+    where
+        SessionLayer<M, D>: IsStateOf<S>;
 }
 
-impl<M: 'static, D: 'static> RouterExt<M, D> for Router<CascadeStore<M, D>> {
-    fn sessions(self, sessions: impl Into<SessionLayer<M, D>>) -> Router {
-        let layer = sessions.into();
-        let store = layer.store();
-        self.layer(layer).with_state(store)
+impl<S> RouterExt<S> for Router<S> {
+    fn sessions<M, D>(self, sessions: impl Into<SessionLayer<M, D>>) -> Router
+    where
+        SessionLayer<M, D>: IsStateOf<S>,
+    {
+        sessions.into().finish(self)
+    }
+}
+
+/// A layer whose store is the state of a `Router<S>`. Its single impl tells the compiler what `S` is.
+#[diagnostic::on_unimplemented(
+    message = "`.sessions(store)` makes the store the router's state, but the state of this router is `{S}`",
+    label = "the state here is `{S}`",
+    note = "for a state of your own, write `impl SessionState for AppState {{ type Store = CascadeStore; }}`, and `.session_layer(store).with_state(...)` in place of `.sessions(store)`",
+    note = "for a router without a state of its own whose type is written out, write `Router<CascadeStore>` in place of `Router`"
+)]
+pub trait IsStateOf<S> {
+    /// Adds the layer and the state.
+    fn finish(self, router: Router<S>) -> Router;
+}
+
+impl<M: 'static, D: 'static> IsStateOf<CascadeStore<M, D>> for SessionLayer<M, D> {
+    fn finish(self, router: Router<CascadeStore<M, D>>) -> Router {
+        let store = self.store();
+        router.layer(self).with_state(store)
     }
 }
 
