@@ -1,4 +1,5 @@
 use axum::Router;
+use axum::middleware::{FromFnLayer, from_fn_with_state};
 
 use super::extract::SessionState;
 use super::layer::SessionLayer;
@@ -93,5 +94,41 @@ impl<S: Clone + Send + Sync + 'static> StatefulRouterExt<S> for Router<S> {
         S: SessionState<Store = CascadeStore<M, D>>,
     {
         self.layer(sessions.into())
+    }
+}
+
+impl<M, D> CascadeStore<M, D> {
+    /// Makes middleware of a function that takes sessions: [`axum::middleware::from_fn`] with the store as the state.
+    ///
+    /// It goes inside the sessions of its router, so before [`sessions`](RouterExt::sessions) or
+    /// [`session_layer`](StatefulRouterExt::session_layer).
+    ///
+    /// ```
+    /// # use session_runtime::{CascadeStore, RouterExt, Session, TypedSession};
+    /// # #[derive(Session)]
+    /// # #[cascade(memcache, datastore)]
+    /// # struct Shop { #[session(privileged)] user: Option<u64> }
+    /// use axum::extract::Request;
+    /// use axum::http::StatusCode;
+    /// use axum::middleware::Next;
+    /// use axum::response::Response;
+    /// use axum::{Router, routing::get};
+    ///
+    /// async fn signed_in(shop: TypedSession<Shop>, request: Request, next: Next) -> Result<Response, StatusCode> {
+    ///     if shop.user().is_none() {
+    ///         return Err(StatusCode::UNAUTHORIZED);
+    ///     }
+    ///     Ok(next.run(request).await)
+    /// }
+    ///
+    /// fn app(store: CascadeStore) -> Router {
+    ///     Router::new()
+    ///         .route("/orders", get(|| async { "your orders" }))
+    ///         .layer(store.middleware(signed_in))
+    ///         .sessions(store)
+    /// }
+    /// ```
+    pub fn middleware<F, T>(&self, function: F) -> FromFnLayer<F, Self, T> {
+        from_fn_with_state(self.clone(), function)
     }
 }
