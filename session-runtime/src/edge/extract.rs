@@ -16,27 +16,50 @@ use crate::session::{ServedBy, Session};
 /// checked when the router is compiled.
 ///
 /// ```
-/// use session_runtime::{CascadeStore, SessionState};
+/// use std::sync::Arc;
 ///
-/// #[derive(Clone)]
+/// use axum::{Router, routing::get};
+/// use session_runtime::{CascadeStore, Session, SessionState, StatefulRouterExt, TypedSession};
+/// # #[derive(Session)]
+/// # #[cascade(memcache, datastore)]
+/// # struct Shop { note: Option<String> }
+///
 /// struct AppState {}
 ///
 /// impl SessionState for AppState {
 ///     type Store = CascadeStore;
 /// }
+///
+/// async fn note(shop: TypedSession<Shop>) -> String {
+///     shop.note().clone().unwrap_or_default()
+/// }
+///
+/// fn app(state: Arc<AppState>, store: CascadeStore) -> Router {
+///     Router::new().route("/note", get(note)).session_layer(store).with_state(state)
+/// }
 /// ```
+///
+/// An `Arc<S>` has the store of `S`. Another crate's type cannot have an impl in yours: put it in a struct of your own.
+/// A router without a state ends with [`sessions`](crate::RouterExt::sessions), and its store is its state. Middleware
+/// has a state of its own, which is `()` in `axum::middleware::from_fn`: see [`CascadeStore::middleware`].
 #[diagnostic::on_unimplemented(
-    message = "the router's state `{Self}` does not say which store serves its sessions",
-    label = "no session store",
-    note = "end the router with `.sessions(store)`, or write `impl SessionState for {Self} {{ type Store = CascadeStore; }}` and add `.session_layer(store)`"
+    message = "the state `{Self}` does not say which store serves its sessions",
+    label = "the state here is `{Self}`",
+    note = "end a router without a state of its own with `.sessions(store)`; where its type is written before that, it is `Router<CascadeStore>`",
+    note = "for a state of your own, write `impl SessionState for AppState {{ type Store = CascadeStore; }}` and add `.session_layer(store)`; `Arc<AppState>` then has the same store, and another crate's type must be put in a struct of your own",
+    note = "for middleware, write `store.middleware(function)` in place of `from_fn(function)`"
 )]
 pub trait SessionState {
-    /// The type of the store that the router's layer has.
+    /// The type of the store that the router's layer has: a [`CascadeStore`].
     type Store;
 }
 
 impl<M, D> SessionState for CascadeStore<M, D> {
     type Store = Self;
+}
+
+impl<S: SessionState> SessionState for Arc<S> {
+    type Store = S::Store;
 }
 
 /// A state under which session `T` can be taken: the bound of every extractor.
