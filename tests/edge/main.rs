@@ -18,6 +18,7 @@ mod hostile;
 mod leaks;
 mod memcached;
 mod nodes;
+mod old_keys;
 mod promises;
 mod request;
 mod rotation;

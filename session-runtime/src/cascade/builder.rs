@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::backend::Backend;
@@ -258,6 +259,7 @@ impl<M, D> Builder<M, D> {
                 keys,
                 clock,
                 policy,
+                old_key_uses: AtomicU64::new(0),
             },
             purge_every,
         ))

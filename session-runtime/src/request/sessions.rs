@@ -9,7 +9,7 @@ use super::state::Disposition;
 use super::token::Presented;
 use crate::cascade::inner::StoreInner;
 use crate::cascade::{Commit, CommitError};
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, SignedBy, Use};
 use crate::session::Session;
 use crate::tier::Tiers;
 
@@ -57,6 +57,9 @@ impl RequestSessions {
         self.store.register::<T>()?;
         let name = token_name();
         let presented = presented(&self.store.backend.keys, &name);
+        for _ in 0..presented.old_keys {
+            self.store.backend.count_old_key(Use::Token, SignedBy::Older);
+        }
         let session = Arc::new(RequestSession::new::<T>(Arc::clone(&self.store), name, presented));
         sessions.push((id, Arc::clone(&session)));
         Ok(session)

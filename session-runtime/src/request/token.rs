@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
-use crate::keys::{KeyRing, Use};
+use crate::keys::{KeyRing, SignedBy, Use};
 use crate::session::meta::SecretHash;
 
 const PART: usize = 16;
@@ -75,8 +75,8 @@ impl SessionToken {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The token that a client sent, if a key of the ring has signed it for this name.
-    pub(crate) fn decode(keys: &KeyRing, name: &str, value: &[u8]) -> Option<Self> {
+    /// The token that a client sent, if a key of the ring has signed it for this name, and which one has.
+    pub(crate) fn decode(keys: &KeyRing, name: &str, value: &[u8]) -> Option<(Self, SignedBy)> {
         if value.len() != LEN {
             return None;
         }
@@ -84,10 +84,9 @@ impl SessionToken {
         let (sid, rest) = bytes.split_first_chunk::<PART>()?;
         let (secret, mac) = rest.split_first_chunk::<PART>()?;
         let parts = [name.as_bytes(), b"=", sid, secret];
-        keys.verify(Use::Token, None, &parts, mac).then_some(Self {
-            sid: *sid,
-            secret: *secret,
-        })
+        let signed_by = keys.verify(Use::Token, None, &parts, mac)?;
+        let (sid, secret) = (*sid, *secret);
+        Some((Self { sid, secret }, signed_by))
     }
 }
 
@@ -96,6 +95,8 @@ impl SessionToken {
 pub struct Presented {
     /// The tokens that this service issued, in the order in which they were presented, at most [`MAX_TOKENS`].
     pub tokens: SmallVec<[SessionToken; 1]>,
+    /// How many of them an older key than the newest has signed.
+    pub(crate) old_keys: u8,
     /// Whether anything was presented under the session's name, be it valid or not.
     pub any: bool,
 }
@@ -110,16 +111,19 @@ impl Presented {
         /// How many values are verified, at the cost of a MAC each.
         const MAX_VALUES: usize = 32;
         let mut values = values.take(MAX_VALUES).peekable();
-        let any = values.peek().is_some();
-        let mut tokens = SmallVec::<[SessionToken; 1]>::new();
-        for token in values.filter_map(|value| SessionToken::decode(keys, name, value)) {
-            if !tokens.contains(&token) {
-                tokens.push(token);
+        let mut found = Self {
+            any: values.peek().is_some(),
+            ..Self::default()
+        };
+        for (token, signed_by) in values.filter_map(|value| SessionToken::decode(keys, name, value)) {
+            if !found.tokens.contains(&token) {
+                found.tokens.push(token);
+                found.old_keys += u8::from(signed_by == SignedBy::Older);
             }
-            if tokens.len() == MAX_TOKENS {
+            if found.tokens.len() == MAX_TOKENS {
                 break;
             }
         }
-        Self { tokens, any }
+        found
     }
 }
