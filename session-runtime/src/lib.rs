@@ -39,6 +39,7 @@
 //! | keep a session beyond its request | [`Detached`] |
 //! | put a store together | [`CascadeStore::from_env`], [`CascadeStore::builder`], [`Builder`] |
 //! | set cookies and answers | [`SessionLayer`], [`CookieOptions`] |
+//! | serve clients without cookies | [`HeaderCarrier`] |
 //! | use a router with a state of its own | [`SessionState`] |
 //! | choose how two writers are reconciled | [`merge`] |
 //! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
@@ -75,8 +76,8 @@ pub use cascade::{
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "axum")]
 pub use edge::{
-    CookieError, CookieOptions, RouterExt, SameSite, SessionLayer, SessionRejection, SessionService, SessionState,
-    StatefulRouterExt,
+    CookieError, CookieOptions, HeaderCarrier, HeaderCarrierError, RouterExt, SameSite, SessionLayer, SessionRejection,
+    SessionService, SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
 pub use request::{Detached, TypedSession};

@@ -14,6 +14,7 @@ mod embedded;
 mod expiry;
 mod explicit_commits;
 mod failures;
+mod header_carrier;
 mod hostile;
 mod leaks;
 mod memcached;

@@ -1,8 +1,9 @@
-//! The edge: turns cookies into sessions and sessions into cookies, for axum.
+//! The edge: turns cookies (or headers) into sessions and sessions into cookies, for axum.
 
 mod caching;
 mod cookie;
 mod extract;
+mod header;
 mod layer;
 mod rejection;
 mod router;
@@ -10,6 +11,7 @@ mod timing;
 
 pub use cookie::{CookieError, CookieOptions, SameSite};
 pub use extract::SessionState;
+pub use header::{HeaderCarrier, HeaderCarrierError};
 pub use layer::{SessionLayer, SessionService};
 pub use rejection::SessionRejection;
 pub use router::{RouterExt, StatefulRouterExt};
