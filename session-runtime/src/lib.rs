@@ -43,6 +43,7 @@
 //! | use a router with a state of its own | [`SessionState`] |
 //! | choose how two writers are reconciled | [`merge`] |
 //! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
+//! | hear of sign-ins, forged cookies, outages | [`SessionEvent`], [`Builder::on_event`] |
 //! | bring a tier of your own | [`tier`], and the feature `conformance` |
 //!
 //! # Features
@@ -70,8 +71,8 @@ mod session;
 pub mod tier;
 
 pub use cascade::{
-    BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, NoDatastore, NoMemcache, WithDatastore,
-    WithMemcache,
+    BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, NoDatastore, NoMemcache, SessionEvent,
+    WithDatastore, WithMemcache,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "axum")]

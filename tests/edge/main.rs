@@ -11,6 +11,7 @@ mod cancel;
 mod cookies;
 mod detached;
 mod embedded;
+mod events;
 mod expiry;
 mod explicit_commits;
 mod failures;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::diagnostics::{Diagnostics, UnreadableRecord};
+use super::event::Events;
 use super::item;
 use super::policy::{FENCE_MARGIN, LEASE_TTL, Policy, TOMBSTONE_TTL};
 use super::protocol::{Action, Event, Item, Machine, Source, Step};
@@ -28,6 +29,7 @@ pub(crate) struct Backend {
     pub(crate) policy: Policy,
     /// How much was verified that an older key than the newest has signed.
     pub(super) old_key_uses: AtomicU64,
+    pub(crate) events: Events,
 }
 
 impl Backend {

@@ -97,6 +97,8 @@ pub struct Presented {
     pub tokens: SmallVec<[SessionToken; 1]>,
     /// How many of them an older key than the newest has signed.
     pub(crate) old_keys: u8,
+    /// Whether a value was presented that no key of the ring has signed.
+    pub(crate) is_forged: bool,
     /// Whether anything was presented under the session's name, be it valid or not.
     pub any: bool,
 }
@@ -115,7 +117,11 @@ impl Presented {
             any: values.peek().is_some(),
             ..Self::default()
         };
-        for (token, signed_by) in values.filter_map(|value| SessionToken::decode(keys, name, value)) {
+        for value in values {
+            let Some((token, signed_by)) = SessionToken::decode(keys, name, value) else {
+                found.is_forged |= !value.is_empty();
+                continue;
+            };
             if !found.tokens.contains(&token) {
                 found.tokens.push(token);
                 found.old_keys += u8::from(signed_by == SignedBy::Older);

@@ -20,13 +20,13 @@ impl Write for Buffer {
 }
 
 /// The events from debug upwards, as lines of text, for as long as this lives.
-pub(super) struct Log {
+pub(crate) struct Log {
     buffer: Buffer,
     _guard: DefaultGuard,
 }
 
 impl Log {
-    pub(super) fn capture() -> Self {
+    pub(crate) fn capture() -> Self {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -42,12 +42,12 @@ impl Log {
     }
 
     /// All lines so far.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.buffer.0.lock().unwrap().clone()).unwrap()
     }
 
     /// The lines of this level.
-    pub(super) fn of(&self, level: Level) -> String {
+    pub(crate) fn of(&self, level: Level) -> String {
         let text = self.text();
         let lines = text
             .lines()
