@@ -77,11 +77,11 @@ pub use cascade::{
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "axum")]
 pub use edge::{
-    CookieError, CookieOptions, HeaderCarrier, HeaderCarrierError, RouterExt, SameSite, SessionLayer, SessionRejection,
-    SessionService, SessionState, StatefulRouterExt,
+    CookieError, CookieOptions, HeaderCarrier, HeaderCarrierError, RejectionKind, RouterExt, SameSite, SessionLayer,
+    SessionRejection, SessionService, SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
-pub use request::{Detached, TypedSession};
+pub use request::{Detached, SessionRef, TypedSession};
 pub use session::{FieldError, OpenError, Schema, ServedBy, Session, merge};
 #[doc = include_str!("derive.md")]
 pub use session_macros::Session;
@@ -103,8 +103,8 @@ pub mod __private {
         AnySlot, DebugProbe, Field, FieldCursor, FieldDefault, LazySlot, Redacted, Slot, field,
     };
     pub use crate::session::{
-        CarriesSecret, FieldError, FieldSpec, HasDatastore, HasMemcache, Migrate, OpenError, Schema, ServedBy, Session,
-        merge,
+        CarriesSecret, CookieSpec, FieldError, FieldSpec, HasDatastore, HasMemcache, Migrate, OpenError, SameSite,
+        Schema, ServedBy, Session, merge,
     };
     pub use crate::tier::Tiers;
     pub use bytes::Bytes;

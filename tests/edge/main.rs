@@ -14,6 +14,7 @@ mod embedded;
 mod events;
 mod expiry;
 mod explicit_commits;
+mod extractors;
 mod failures;
 mod header_carrier;
 mod hostile;

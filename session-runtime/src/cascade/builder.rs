@@ -221,6 +221,13 @@ impl<M, D> Builder<M, D> {
         self
     }
 
+    /// Gives a session a new secret this often, with the first request after that time (default: never). The secret before
+    /// is accepted for the [`rotation_grace`](Self::rotation_grace).
+    pub fn rotate_every(mut self, every: Duration) -> Self {
+        self.policy.rotate_every = Some(every);
+        self
+    }
+
     /// Sets how long a commit may take, retries included (default: 30 seconds).
     pub fn commit_timeout(mut self, timeout: Duration) -> Self {
         self.policy.commit_timeout = timeout;
@@ -309,6 +316,9 @@ fn check(policy: &Policy) -> Result<(), BuildError> {
     check_duration("idle", policy.idle)?;
     check_duration("max_age", policy.max_age)?;
     check_duration("commit_timeout", policy.commit_timeout)?;
+    if let Some(every) = policy.rotate_every {
+        check_duration("rotate_every", every)?;
+    }
     let prefix = &policy.key_prefix;
     if prefix.len() > 200 || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
         let remedy = "it must be at most 200 bytes of printable ASCII without spaces";

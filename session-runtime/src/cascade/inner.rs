@@ -389,6 +389,18 @@ impl StoreInner {
         self.backend.expires_at(meta) <= self.backend.now()
     }
 
+    /// Whether the session has had its secret for as long as it may.
+    pub(crate) fn is_due_for_rotation(&self, meta: &Meta) -> bool {
+        let policy = &self.backend.policy;
+        policy.rotate_every.is_some_and(|every| {
+            // The grace of the latest rotation tells when that was.
+            let rotated = meta
+                .previous
+                .map_or(meta.created, |(_, until)| until.before(policy.rotation_grace));
+            rotated.after(every) <= self.backend.now()
+        })
+    }
+
     /// Whether a session that was used, but not changed, is to be written for that alone.
     pub(crate) fn is_due_for_renewal(&self, meta: &Meta) -> bool {
         let next = meta.renewed.after(self.backend.policy.renew_after());

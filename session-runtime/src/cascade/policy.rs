@@ -9,6 +9,7 @@ pub(crate) struct Policy {
     pub(crate) max_len: usize,
     pub(crate) max_staleness: Duration,
     pub(crate) rotation_grace: Duration,
+    pub(crate) rotate_every: Option<Duration>,
     pub(crate) commit_timeout: Duration,
 }
 
@@ -21,6 +22,7 @@ impl Default for Policy {
             max_len: 4096,
             max_staleness: Duration::from_mins(5),
             rotation_grace: Duration::from_secs(30),
+            rotate_every: None,
             commit_timeout: Duration::from_secs(30),
         }
     }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 
 use super::layer::LayerSessions;
-use super::rejection::SessionRejection;
-use crate::cascade::CascadeStore;
-use crate::request::{self, TypedSession};
+use super::rejection::{RejectionKind, SessionRejection};
+use crate::cascade::{CascadeStore, LoadError};
+use crate::request::{self, RequestSession, SessionRef, TypedSession};
 use crate::session::{ServedBy, Session};
 
 /// Says which store serves the sessions of a router whose state is your own, so that the tiers of a session are
@@ -46,14 +46,64 @@ where
     type Rejection = SessionRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
-        load::<T>(parts).await
+        extract::<T, _>(parts, request::load::<T>).await
     }
 }
 
-async fn load<T: Session>(parts: &Parts) -> Result<TypedSession<T>, SessionRejection> {
-    let session = T::SCHEMA.name;
-    let Some(sessions) = parts.extensions.get::<Arc<LayerSessions>>() else {
-        return Err(SessionRejection::NoLayer { session });
+/// `None` for a visitor. An outage is rejected all the same.
+impl<S, T> OptionalFromRequestParts<S> for TypedSession<T>
+where
+    S: SessionState + Send + Sync,
+    T: ServedBy<S::Store>,
+{
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionRejection> {
+        let session = extract::<T, _>(parts, request::load::<T>).await?;
+        Ok((!session.is_new()).then_some(session))
+    }
+}
+
+impl<S, T> FromRequestParts<S> for SessionRef<T>
+where
+    S: SessionState + Send + Sync,
+    T: ServedBy<S::Store>,
+{
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
+        extract::<T, _>(parts, request::load_ref::<T>).await
+    }
+}
+
+/// `None` for a visitor. An outage is rejected all the same.
+impl<S, T> OptionalFromRequestParts<S> for SessionRef<T>
+where
+    S: SessionState + Send + Sync,
+    T: ServedBy<S::Store>,
+{
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, SessionRejection> {
+        let session = extract::<T, _>(parts, request::load_ref::<T>).await?;
+        Ok((!session.is_new()).then_some(session))
+    }
+}
+
+async fn extract<T: Session, E>(
+    parts: &Parts,
+    load: impl AsyncFnOnce(Arc<RequestSession>) -> Result<E, LoadError>,
+) -> Result<E, SessionRejection> {
+    let Some(layer) = parts.extensions.get::<Arc<LayerSessions>>() else {
+        let session = T::SCHEMA.name;
+        return Err(RejectionKind::NoLayer { session }.into());
     };
-    Ok(request::load(sessions.session::<T>(&parts.headers)?).await?)
+    let loaded = match layer.session::<T>(&parts.headers) {
+        Ok(session) => {
+            let loaded = load(Arc::clone(&session)).await;
+            loaded.map_err(|error| SessionRejection::of_session(error, session))
+        }
+        Err(kind) => Err(kind.into()),
+    };
+    loaded.map_err(|rejection| layer.answer(rejection, parts))
 }

@@ -10,13 +10,14 @@ use std::task::{Context, Poll};
 
 use axum::response::{IntoResponse, Response};
 use http::header::{COOKIE, SET_COOKIE};
+use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::cookie::{self, CookieError, CookieOptions};
 use super::header::HeaderCarrier;
-use super::rejection::SessionRejection;
+use super::rejection::{RejectionKind, SessionRejection};
 use super::{caching, timing};
 use crate::cascade::inner::StoreInner;
 use crate::cascade::{CascadeStore, CommitError};
@@ -59,7 +60,10 @@ struct Settings {
     server_timing: bool,
     commit_if: fn(&Response) -> bool,
     on_error: Arc<dyn Fn(CommitError) -> Response + Send + Sync>,
+    on_rejection: Option<OnRejection>,
 }
+
+type OnRejection = Arc<dyn Fn(&SessionRejection, &Parts) -> Response + Send + Sync>;
 
 fn commit_if(response: &Response) -> bool {
     let status = response.status();
@@ -88,15 +92,26 @@ impl LayerSessions {
         Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The rejection as the layer was told to answer it.
+    pub(super) fn answer(&self, rejection: SessionRejection, parts: &Parts) -> SessionRejection {
+        match &self.settings().on_rejection {
+            None => rejection,
+            Some(on_rejection) => {
+                let response = on_rejection(&rejection, parts);
+                rejection.with_response(response)
+            }
+        }
+    }
+
     /// Session `T`, found by the request's cookie (or its header) at the first call.
-    pub(super) fn session<T: Session>(&self, headers: &HeaderMap) -> Result<Arc<RequestSession>, SessionRejection> {
+    pub(super) fn session<T: Session>(&self, headers: &HeaderMap) -> Result<Arc<RequestSession>, RejectionKind> {
         let session = T::SCHEMA.name;
         if self.is_nested {
-            return Err(SessionRejection::NestedStores { session });
+            return Err(RejectionKind::NestedStores { session });
         }
         let missing = self.sessions.missing_tiers::<T>();
         if !missing.is_empty() {
-            return Err(SessionRejection::NoTier { session, missing });
+            return Err(RejectionKind::NoTier { session, missing });
         }
         let settings = self.settings();
         let found = self.sessions.session::<T>(
@@ -109,7 +124,7 @@ impl LayerSessions {
                 None => cookie::presented(headers, keys, name),
             },
         );
-        found.map_err(|one| SessionRejection::SameName {
+        found.map_err(|one| RejectionKind::SameName {
             session,
             one,
             other: std::any::type_name::<T>(),
@@ -155,6 +170,15 @@ impl<M, D> SessionLayer<M, D> {
         self.with(|settings| settings.on_error = Arc::new(on_error))
     }
 
+    /// What to answer where a handler cannot be given its session, for this request (default: see [`SessionRejection`]).
+    #[must_use]
+    pub fn with_rejection_response(
+        self,
+        on_rejection: impl Fn(&SessionRejection, &Parts) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|settings| settings.on_rejection = Some(Arc::new(on_rejection)))
+    }
+
     /// Which responses commit the changes of their handler (default: all but server errors, 5xx, and request timeouts,
     /// 408). What a response does not commit is discarded, whatever the handler did; a destroy or a rotation is carried
     /// out all the same.
@@ -187,6 +211,7 @@ impl<M, D> From<CascadeStore<M, D>> for SessionLayer<M, D> {
             server_timing: false,
             commit_if,
             on_error: Arc::new(CommitError::into_response),
+            on_rejection: None,
         };
         Self {
             settings: Arc::new(settings),

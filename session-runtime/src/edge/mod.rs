@@ -13,5 +13,5 @@ pub use cookie::{CookieError, CookieOptions, SameSite};
 pub use extract::SessionState;
 pub use header::{HeaderCarrier, HeaderCarrierError};
 pub use layer::{SessionLayer, SessionService};
-pub use rejection::SessionRejection;
+pub use rejection::{RejectionKind, SessionRejection};
 pub use router::{RouterExt, StatefulRouterExt};

@@ -150,10 +150,13 @@ impl RequestSession {
         presented: SessionToken,
     ) -> Result<Plan, CommitError> {
         let is_privileged = changes.privileged().is_some();
-        let rotates = is_privileged || actions.intersects(PendingActions::ROTATE | PendingActions::ROTATE_NOW);
+        let is_asked = actions.intersects(PendingActions::ROTATE | PendingActions::ROTATE_NOW);
+        // A detached session has no response to carry a new secret.
+        let is_due = || !self.is_detached && self.store.is_due_for_rotation(known.record.meta());
+        let rotates = is_privileged || is_asked || (!state.is_unreadable && is_due());
         let is_touched = actions.contains(PendingActions::TOUCH);
-        let is_due = || !state.is_unreadable && self.store.is_due_for_renewal(known.record.meta());
-        if changes.is_empty() && !rotates && !is_touched && !is_due() {
+        let renews = || !state.is_unreadable && self.store.is_due_for_renewal(known.record.meta());
+        if changes.is_empty() && !rotates && !is_touched && !renews() {
             return Ok(Plan::Nothing);
         }
         let new_secret = || -> Result<NewSecret, CommitError> {
@@ -363,7 +366,7 @@ impl CommitJob {
         let mut outcome = Ok(Commit::Clean);
         let mut left = Vec::new();
         for destroy in std::mem::take(&mut self.staged.destroys) {
-            let work = self.session.destroy_one(destroy.clone());
+            let work = Box::pin(self.session.destroy_one(destroy.clone()));
             let done = self.session.store.with_commit_timeout(self.session_name(), work).await;
             if done.is_err() {
                 left.push(destroy);

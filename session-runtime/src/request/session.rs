@@ -28,6 +28,8 @@ pub struct RequestSession {
     token_name: String,
     /// Whether the client presented anything under the session's name.
     pub(super) is_presented: bool,
+    /// Whether it has outlived its unit of work, so that no response tells the client of a new token.
+    pub(super) is_detached: bool,
     /// Held by the commit that is under way.
     pub(super) commit_lock: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
@@ -45,23 +47,13 @@ impl RequestSession {
             other_tokens: tokens,
             ..State::default()
         };
-        Self::with_state(store, T::SCHEMA, migrate::<T>, token_name, presented.any, state)
-    }
-
-    fn with_state(
-        store: Arc<StoreInner>,
-        schema: &'static Schema,
-        migrate: Migrate,
-        token_name: String,
-        is_presented: bool,
-        state: State,
-    ) -> Self {
         Self {
             store,
-            schema,
-            migrate,
+            schema: T::SCHEMA,
+            migrate: migrate::<T>,
             token_name,
-            is_presented,
+            is_presented: presented.any,
+            is_detached: false,
             commit_lock: Arc::default(),
             state: Mutex::new(state),
             ended: Notify::new(),
@@ -110,14 +102,15 @@ impl RequestSession {
                 ..State::default()
             }
         };
-        Arc::new(Self::with_state(
-            Arc::clone(&self.store),
-            self.schema,
-            self.migrate,
-            self.token_name.clone(),
-            self.is_presented,
-            state,
-        ))
+        Arc::new(Self {
+            store: Arc::clone(&self.store),
+            token_name: self.token_name.clone(),
+            is_detached: true,
+            commit_lock: Arc::default(),
+            state: Mutex::new(state),
+            ended: Notify::new(),
+            ..*self
+        })
     }
 
     /// Whether the response has been made.
@@ -307,9 +300,28 @@ impl RequestSession {
         state.generation
     }
 
-    /// Drops what was staged, and what will be staged until the response is made. Destroys are carried out all the same.
+    /// Drops the changes that were staged, and those that will be until the response is made. Destroys and rotations are
+    /// carried out all the same.
     pub(super) fn discard(&self) {
-        self.lock().is_discarded = true;
+        let mut state = self.lock();
+        state.is_discarded = true;
+        state.staged.changes = Changes::default();
+        state.staged.actions -= PendingActions::KEEP | PendingActions::TOUCH;
+        state.deferred_error = None;
+    }
+
+    /// Begins a new session in place of one that cannot be read; its generation. What is stored is not touched.
+    pub(super) fn replace<T: Session>(&self) -> Option<u32> {
+        if !std::ptr::eq(self.schema, T::SCHEMA) {
+            return None;
+        }
+        let mut state = self.lock();
+        state.loaded = Some(LoadState::New);
+        state.token = None;
+        state.is_unreadable = false;
+        state.staged = Staged::default();
+        state.generation += 1;
+        Some(state.generation)
     }
 
     /// Whether the client has no session.
@@ -374,6 +386,8 @@ impl RequestSession {
             previous: None,
             commits: 0,
             nonces: Nonces::default(),
+            idle: None,
+            persistent: None,
         }
     }
 }

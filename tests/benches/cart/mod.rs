@@ -176,6 +176,8 @@ fn record<T: Session>(fields: &T::Fields) -> Record {
         previous: None,
         commits: 8,
         nonces,
+        idle: None,
+        persistent: None,
     };
     patch::<T>(Changes::collect::<T>(fields).unwrap())
         .create(&meta)
