@@ -23,6 +23,7 @@ struct Key {
     id: KeyId,
     cookie: Hmac<Sha256>,
     record: Hmac<Sha256>,
+    csrf: Hmac<Sha256>,
 }
 
 /// Four bytes that tell the keys of a ring apart, and nothing about them.
@@ -35,6 +36,8 @@ pub(crate) enum Use {
     Token,
     /// To authenticate what leaves the process.
     Record,
+    /// To make CSRF tokens.
+    Csrf,
 }
 
 impl Use {
@@ -43,6 +46,7 @@ impl Use {
         match self {
             Self::Token => "token",
             Self::Record => "record",
+            Self::Csrf => "csrf",
         }
     }
 }
@@ -162,6 +166,7 @@ impl Key {
                 id: [id[0], id[1], id[2], id[3]],
                 cookie: mac(b"session-runtime cookie")?,
                 record: mac(b"session-runtime record")?,
+                csrf: mac(b"session-runtime csrf")?,
             })
         };
         derived().ok_or(too_short)
@@ -171,6 +176,7 @@ impl Key {
         let mut mac = match role {
             Use::Token => self.cookie.clone(),
             Use::Record => self.record.clone(),
+            Use::Csrf => self.csrf.clone(),
         };
         for part in parts {
             mac.update(part);

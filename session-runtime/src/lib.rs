@@ -40,6 +40,7 @@
 //! | put a store together | [`CascadeStore::from_env`], [`CascadeStore::builder`], [`Builder`] |
 //! | set cookies and answers | [`SessionLayer`], [`CookieOptions`] |
 //! | serve clients without cookies | [`HeaderCarrier`] |
+//! | tell forms of one's own from those of others | [`Csrf`] |
 //! | use a router with a state of its own | [`SessionState`] |
 //! | choose how two writers are reconciled | [`merge`] |
 //! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
@@ -77,11 +78,11 @@ pub use cascade::{
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "axum")]
 pub use edge::{
-    CookieError, CookieOptions, HeaderCarrier, HeaderCarrierError, RejectionKind, RouterExt, SameSite, SessionLayer,
-    SessionRejection, SessionService, SessionState, StatefulRouterExt,
+    CookieError, CookieOptions, Csrf, HeaderCarrier, HeaderCarrierError, RejectionKind, RouterExt, SameSite,
+    SessionLayer, SessionRejection, SessionService, SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
-pub use request::{Detached, SessionRef, TypedSession};
+pub use request::{CsrfError, Detached, SessionRef, TypedSession};
 pub use session::{FieldError, OpenError, Schema, ServedBy, Session, merge};
 #[doc = include_str!("derive.md")]
 pub use session_macros::Session;

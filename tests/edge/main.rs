@@ -9,6 +9,7 @@
 mod calls;
 mod cancel;
 mod cookies;
+mod csrf;
 mod detached;
 mod embedded;
 mod events;

@@ -2,6 +2,7 @@
 
 mod caching;
 mod cookie;
+mod csrf;
 mod extract;
 mod header;
 mod layer;
@@ -10,6 +11,7 @@ mod router;
 mod timing;
 
 pub use cookie::{CookieError, CookieOptions, SameSite};
+pub use csrf::Csrf;
 pub use extract::SessionState;
 pub use header::{HeaderCarrier, HeaderCarrierError};
 pub use layer::{SessionLayer, SessionService};

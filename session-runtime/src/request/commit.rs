@@ -190,7 +190,10 @@ impl RequestSession {
 
     async fn create(&self, changes: Changes) -> Result<Commit, CommitError> {
         // One secret, as the record holds its hash, and a sid for each attempt.
-        let first = SessionToken::random().map_err(|_| self.no_random())?;
+        let planned = self.lock().planned;
+        let first = planned
+            .map_or_else(SessionToken::random, Ok)
+            .map_err(|_| self.no_random())?;
         let tried = Arc::new(Mutex::new(None));
         let (last, store) = (Arc::clone(&tried), Arc::clone(&self.store));
         let next_key = move || {
@@ -209,6 +212,7 @@ impl RequestSession {
             state.token_action = Some(TokenAction::Set(token, stored.record.meta().deadline.into()));
         }
         let created = token.filter(|_| done.stored.is_some());
+        state.planned = None;
         state.loaded = done.stored.map(LoadState::Known);
         drop(state);
         if let Some(token) = created {
@@ -319,7 +323,7 @@ impl RequestSession {
         Ok(done.commit)
     }
 
-    fn no_random(&self) -> CommitError {
+    pub(super) fn no_random(&self) -> CommitError {
         let session = self.schema.name;
         CommitError::Unavailable { session, source: None }
     }
