@@ -39,9 +39,12 @@
 //! | keep a session beyond its request | [`Detached`] |
 //! | put a store together | [`CascadeStore::from_env`], [`CascadeStore::builder`], [`Builder`] |
 //! | set cookies and answers | [`SessionLayer`], [`CookieOptions`] |
+//! | serve clients without cookies | [`HeaderCarrier`] |
+//! | tell forms of one's own from those of others | [`Csrf`] |
 //! | use a router with a state of its own | [`SessionState`] |
 //! | choose how two writers are reconciled | [`merge`] |
 //! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
+//! | hear of sign-ins, forged cookies, outages | [`SessionEvent`], [`Builder::on_event`] |
 //! | bring a tier of your own | [`tier`], and the feature `conformance` |
 //!
 //! # Features
@@ -69,17 +72,17 @@ mod session;
 pub mod tier;
 
 pub use cascade::{
-    BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, NoDatastore, NoMemcache, WithDatastore,
-    WithMemcache,
+    BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, NoDatastore, NoMemcache, SessionEvent,
+    WithDatastore, WithMemcache,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "axum")]
 pub use edge::{
-    CookieError, CookieOptions, RejectionKind, RouterExt, SameSite, SessionLayer, SessionRejection, SessionService,
-    SessionState, StatefulRouterExt,
+    CookieError, CookieOptions, Csrf, HeaderCarrier, HeaderCarrierError, RejectionKind, RouterExt, SameSite,
+    SessionLayer, SessionRejection, SessionService, SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
-pub use request::{Detached, Persistence, SessionRef, TypedSession};
+pub use request::{CsrfError, Detached, Persistence, SessionRef, TypedSession};
 pub use session::{FieldError, OpenError, Schema, ServedBy, Session, merge};
 #[doc = include_str!("derive.md")]
 pub use session_macros::Session;

@@ -2,9 +2,11 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::backend::Backend;
+use super::event::{Events, SessionEvent};
 use super::policy::Policy;
 use super::store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};
 use crate::clock::{Clock, SystemClock};
@@ -23,6 +25,7 @@ pub struct Builder<M = NoMemcache, D = NoDatastore> {
     clock: Arc<dyn Clock>,
     policy: Policy,
     purge_every: Option<Duration>,
+    events: Events,
     tiers: PhantomData<fn() -> (M, D)>,
 }
 
@@ -119,6 +122,7 @@ impl CascadeStore {
             clock: Arc::new(SystemClock),
             policy: Policy::default(),
             purge_every: None,
+            events: Events::default(),
             tiers: PhantomData,
         }
     }
@@ -161,6 +165,7 @@ impl<M, D> Builder<M, D> {
             clock,
             policy,
             purge_every,
+            events,
             tiers: _,
         } = self;
         Builder {
@@ -170,6 +175,7 @@ impl<M, D> Builder<M, D> {
             clock,
             policy,
             purge_every,
+            events,
             tiers: PhantomData,
         }
     }
@@ -242,6 +248,27 @@ impl<M, D> Builder<M, D> {
         self
     }
 
+    /// Tells `listener` what happens to sessions, for audits and alarms. It is called on the way of the request: it must
+    /// be quick and not block, so hand longer work to a channel. A panic in it is logged, and changes nothing.
+    ///
+    /// The same is told as `tracing` events under the target `session_runtime::event` at level debug, with the fields
+    /// `event`, `session`, and `key`: a hash of the storage key (8 hex digits of SHA-256), by which the events of one
+    /// session are found.
+    ///
+    /// ```
+    /// # use session_runtime::{Builder, SessionEvent};
+    /// # fn with_alarm<M, D>(builder: Builder<M, D>) -> Builder<M, D> {
+    /// builder.on_event(|event| match event {
+    ///     SessionEvent::ForgedToken { session } => eprintln!("a forged token for {session}"),
+    ///     event => println!("{}: {}", event.session(), event.label()),
+    /// })
+    /// # }
+    /// ```
+    pub fn on_event(mut self, listener: impl Fn(&SessionEvent) + Send + Sync + 'static) -> Self {
+        self.events = Events::new(listener);
+        self
+    }
+
     /// Sets the clock for the deadlines of sessions, for tests (default: the system's).
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -258,6 +285,7 @@ impl<M, D> Builder<M, D> {
             clock,
             policy,
             purge_every,
+            events,
             tiers: _,
         } = self;
         check(&policy)?;
@@ -272,6 +300,8 @@ impl<M, D> Builder<M, D> {
                 keys,
                 clock,
                 policy,
+                old_key_uses: AtomicU64::new(0),
+                events,
             },
             purge_every,
         ))

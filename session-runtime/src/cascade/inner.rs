@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::backend::Backend;
 use super::diagnostics::Diagnostics;
+use super::event::SessionEvent;
 use super::lock::WriteLocks;
 use super::metrics;
 use super::outcome::{Commit, CommitError, LoadError, LoadReport, failed, load_error, refused, too_large};
@@ -151,6 +152,10 @@ impl StoreInner {
             took: started.elapsed(),
         };
         metrics::record_load(session, report.tier, degraded, report.took);
+        if degraded {
+            let event = SessionEvent::Degraded { session };
+            self.backend.events.emit(event, || Some(key.to_owned()));
+        }
         if let Some(expired) = found.as_ref().filter(|found| self.has_expired(found.record.meta())) {
             self.spawn_delete_expired(tiers, key, expired.version);
         } else if let Some(fill) = fill {
@@ -332,12 +337,12 @@ impl StoreInner {
                     record,
                 });
                 guard.hand_over(stored.clone());
-                let commit = self.outcome(key, (fenced, settled), || Settle::hide(fence), now);
+                let commit = self.outcome((session, key), (fenced, settled), || Settle::hide(fence), now);
                 Ok(Committed { commit, stored })
             }
             CommitEnd::Destroyed { fenced, settled } => {
                 guard.hand_over(None);
-                let commit = self.outcome(key, (fenced, settled), Settle::tombstone, now);
+                let commit = self.outcome((session, key), (fenced, settled), Settle::tombstone, now);
                 Ok(Committed { commit, stored: None })
             }
             CommitEnd::Failed(failure) => {
@@ -350,20 +355,23 @@ impl StoreInner {
     /// The outcome of a commit that was done, from what became of the cache.
     fn outcome(
         self: &Arc<Self>,
-        key: &str,
+        (session, key): (&'static str, &str),
         (fenced, settled): (bool, bool),
         settle: impl FnOnce() -> Settle<Record>,
         now: Millis,
     ) -> Commit {
-        match (fenced, settled) {
-            (true, true) => return Commit::Coherent,
-            (false, true) => return Commit::Degraded,
-            (_, false) => {}
+        if fenced && settled {
+            return Commit::Coherent;
+        }
+        let event = SessionEvent::Degraded { session };
+        self.backend.events.emit(event, || Some(key.to_owned()));
+        if settled {
+            return Commit::Degraded;
         }
         // Even where the fence went up: it may have been evicted since, and a reader may have put back what was there
         // before the write.
         let until = now.after(self.backend.policy.max_staleness);
-        self.invalidate_later(key.to_owned(), settle(), until);
+        self.invalidate_later(session, key.to_owned(), settle(), until);
         Commit::Unfenced { until: until.into() }
     }
 

@@ -113,6 +113,15 @@ impl<M, D> CascadeStore<M, D> {
         self.inner.invalidations.load(Ordering::Relaxed)
     }
 
+    /// How much an older key than the newest has signed of what this store has met: session tokens that clients
+    /// presented, and values that it read from its tiers.
+    ///
+    /// Once it grows on no node any more, for as long as a session may live ([`max_age`](crate::Builder::max_age)), the
+    /// older keys can be dropped. With the feature `metrics` it is counted as `session_old_key_total` too.
+    pub fn old_key_uses(&self) -> u64 {
+        self.inner.backend.old_key_uses.load(Ordering::Relaxed)
+    }
+
     /// Finishes what is in flight: commits, cache fills, and a last try at pending invalidations. Call it at shutdown,
     /// after the server has stopped.
     pub async fn drain(&self) {

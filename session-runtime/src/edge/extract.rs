@@ -143,7 +143,8 @@ where
     }
 }
 
-async fn extract<T: Session, E>(
+/// What `load` makes of session `T` of the request.
+pub(super) async fn extract<T: Session, E>(
     parts: &Parts,
     load: impl AsyncFnOnce(Arc<RequestSession>) -> Result<E, LoadError>,
 ) -> Result<E, SessionRejection> {

@@ -17,6 +17,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::cookie::{self, CookieError, CookieOptions};
+use super::header::HeaderCarrier;
 use super::rejection::{RejectionKind, SessionRejection};
 use super::{caching, timing};
 use crate::cascade::inner::StoreInner;
@@ -55,6 +56,8 @@ pub struct SessionLayer<M, D> {
 struct Settings {
     store: Arc<StoreInner>,
     cookies: CookieOptions,
+    /// Carries the tokens instead of cookies.
+    header: Option<HeaderCarrier>,
     server_timing: bool,
     commit_if: fn(&Response) -> bool,
     on_error: Arc<dyn Fn(CommitError) -> Response + Send + Sync>,
@@ -101,7 +104,7 @@ impl LayerSessions {
         }
     }
 
-    /// Session `T`, found by the request's cookie at the first call.
+    /// Session `T`, found by the request's cookie (or its header) at the first call.
     pub(super) fn session<T: Session>(&self, headers: &HeaderMap) -> Result<Arc<RequestSession>, RejectionKind> {
         let session = T::SCHEMA.name;
         if self.is_nested {
@@ -120,8 +123,14 @@ impl LayerSessions {
                 .map_err(|source| RejectionKind::Cookie { session, source })?;
         }
         let found = self.sessions.session::<T>(
-            || cookies.name(spec.name.unwrap_or(session)),
-            |keys, name| cookie::presented(headers, keys, name, session),
+            || match &settings.header {
+                Some(_) => session.to_owned(),
+                None => cookies.name(spec.name.unwrap_or(session)),
+            },
+            |keys, name| match &settings.header {
+                Some(header) => header.presented(headers, keys, name),
+                None => cookie::presented(headers, keys, name, session),
+            },
         );
         found.map_err(|one| RejectionKind::SameName {
             session,
@@ -139,6 +148,20 @@ impl<M, D> SessionLayer<M, D> {
     pub fn with_cookies(self, cookies: CookieOptions) -> Result<Self, CookieError> {
         cookies.check()?;
         Ok(self.with(|settings| settings.cookies = cookies))
+    }
+
+    /// Carries the sessions in headers instead of cookies, for clients that have none: see [`HeaderCarrier`].
+    ///
+    /// ```
+    /// # use session_runtime::{CascadeStore, HeaderCarrier, HeaderCarrierError, SessionLayer, WithDatastore, WithMemcache};
+    /// # fn layer(store: CascadeStore) -> Result<SessionLayer<WithMemcache, WithDatastore>, HeaderCarrierError> {
+    /// let layer = store.layer().with_header(HeaderCarrier::named("x-session")?);
+    /// # Ok(layer)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_header(self, header: HeaderCarrier) -> Self {
+        self.with(|settings| settings.header = Some(header))
     }
 
     /// Tells in a `Server-Timing` header which tier answered, how the commit ended, and how long either took, in
@@ -192,6 +215,7 @@ impl<M, D> From<CascadeStore<M, D>> for SessionLayer<M, D> {
         let settings = Settings {
             store: store.inner,
             cookies: CookieOptions::default(),
+            header: None,
             server_timing: false,
             commit_if,
             on_error: Arc::new(CommitError::into_response),
@@ -224,6 +248,7 @@ impl<M, D> fmt::Debug for SessionLayer<M, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer")
             .field("cookies", &self.settings.cookies)
+            .field("header", &self.settings.header)
             .finish_non_exhaustive()
     }
 }
@@ -331,24 +356,32 @@ async fn finish(layer: &LayerSessions, mut response: Response) -> Response {
             );
         }
     }
-    let (mut timings, mut sets_cookie) = (Vec::new(), false);
+    let (mut timings, mut sets_token) = (Vec::new(), false);
     for session in &sessions {
         let state = session.take_response_state();
         if let Some(action) = state.token_action {
-            sets_cookie |= set_cookie(&settings, session, action, &mut response);
+            sets_token |= set_token(&settings, session, action, &mut response);
         }
         if settings.server_timing && session.is_loaded() {
             timing::describe(&mut timings, &state);
         }
     }
-    caching::protect(response.headers_mut(), &COOKIE, sets_cookie);
+    let carrier = settings.header.as_ref();
+    let carrier = carrier.map_or(COOKIE, |header| header.request_name().clone());
+    caching::protect(response.headers_mut(), &carrier, sets_token);
     timing::append(response.headers_mut(), &timings);
     response
 }
 
-fn set_cookie(settings: &Settings, session: &RequestSession, action: TokenAction, response: &mut Response) -> bool {
+/// Tells the client its token, or to forget it. Whether the response says so.
+fn set_token(settings: &Settings, session: &RequestSession, action: TokenAction, response: &mut Response) -> bool {
     let (name, cookies) = (session.token_name(), settings.cookies.for_type(session.cookie()));
-    let header = match action {
+    let carrier = settings.header.as_ref();
+    let value = match action {
+        TokenAction::Set { token, .. } if carrier.is_some() => {
+            HeaderCarrier::value(name, &session.encode_token(&token))
+        }
+        TokenAction::Remove if carrier.is_some() => HeaderCarrier::value(name, ""),
         TokenAction::Set {
             token,
             until,
@@ -361,11 +394,12 @@ fn set_cookie(settings: &Settings, session: &RequestSession, action: TokenAction
         }
         TokenAction::Remove => cookies.remove(name),
     };
-    let Some(mut header) = header else {
-        tracing::error!(cookie = name, "the cookie cannot be sent: it was not set");
+    let Some(mut value) = value else {
+        tracing::error!(name, "the token cannot be sent: no header can carry its name");
         return false;
     };
-    header.set_sensitive(true);
-    response.headers_mut().append(SET_COOKIE, header);
+    value.set_sensitive(true);
+    let header = carrier.map_or(SET_COOKIE, |header| header.response_name().clone());
+    response.headers_mut().append(header, value);
     true
 }

@@ -12,7 +12,7 @@ use crate::cascade::inner::{Committed, Lookup, nonce};
 use crate::cascade::outcome::refused;
 use crate::cascade::patch::{Patch, Rotation};
 use crate::cascade::protocol::{Goal, VersionedRecord};
-use crate::cascade::{Commit, CommitError, CommitReport, metrics};
+use crate::cascade::{Commit, CommitError, CommitReport, SessionEvent, metrics};
 use crate::session::Session;
 use crate::session::changes::Changes;
 use crate::session::meta::SecretHash;
@@ -193,7 +193,10 @@ impl RequestSession {
 
     async fn create(&self, changes: Changes) -> Result<Commit, CommitError> {
         // One secret, as the record holds its hash, and a sid for each attempt.
-        let first = SessionToken::random().map_err(|_| self.no_random())?;
+        let planned = self.lock().planned;
+        let first = planned
+            .map_or_else(SessionToken::random, Ok)
+            .map_err(|_| self.no_random())?;
         let tried = Arc::new(Mutex::new(None));
         let (last, store) = (Arc::clone(&tried), Arc::clone(&self.store));
         let next_key = move || {
@@ -201,6 +204,7 @@ impl RequestSession {
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
             Some(store.key(&token.sid()))
         };
+        let is_privileged = changes.privileged().is_some();
         let patch = self.patch(changes, 0, SecretHash::NONE, None);
         let meta = self.new_meta(first.hash());
         let done = self.store.create(self.schema.tiers, patch, meta, next_key).await?;
@@ -210,8 +214,17 @@ impl RequestSession {
         if let (Some(token), Some(stored)) = (token, &done.stored) {
             state.token_action = Some(TokenAction::set(token, stored.record.meta()));
         }
-        state.persistent = None;
+        let created = token.filter(|_| done.stored.is_some());
+        (state.planned, state.persistent) = (None, None);
         state.loaded = done.stored.map(LoadState::Known);
+        drop(state);
+        if let Some(token) = created {
+            let session = self.schema.name;
+            self.emit(SessionEvent::Created { session }, &token);
+            if is_privileged {
+                self.emit(SessionEvent::SignedIn { session }, &token);
+            }
+        }
         Ok(done.commit)
     }
 
@@ -238,10 +251,22 @@ impl RequestSession {
         let key = self.store.key(&presented.sid());
         let (tiers, session) = (self.schema.tiers, self.schema.name);
         match self.store.commit(tiers, Goal::Change, &key, loaded, patch).await {
-            Ok(done) => Ok(self.accept(done, presented, new_secret)),
-            Err(CommitError::Superseded { .. }) if is_privileged => self.create(again).await,
+            Ok(done) => {
+                let (commit, is_rotated) = self.accept(done, presented, new_secret);
+                if is_privileged {
+                    self.emit(SessionEvent::SignedIn { session }, &presented);
+                } else if is_rotated {
+                    self.emit(SessionEvent::Rotated { session }, &presented);
+                }
+                Ok(commit)
+            }
+            Err(CommitError::Superseded { .. }) if is_privileged => {
+                self.emit(SessionEvent::SupersededToken { session }, &presented);
+                self.create(again).await
+            }
             Err(error) => {
                 if matches!(error, CommitError::Superseded { .. }) {
+                    self.emit(SessionEvent::SupersededToken { session }, &presented);
                     self.lock().loaded = Some(LoadState::Superseded);
                 }
                 if only_renews {
@@ -254,13 +279,15 @@ impl RequestSession {
         }
     }
 
-    /// Takes over what is stored now.
-    fn accept(&self, done: Committed, presented: SessionToken, new_secret: Option<NewSecret>) -> Commit {
+    /// Takes over what is stored now. Whether the session has got the new secret follows.
+    fn accept(&self, done: Committed, presented: SessionToken, new_secret: Option<NewSecret>) -> (Commit, bool) {
+        let mut is_rotated = false;
         let mut state = self.lock();
         if let Some(stored) = done.stored {
             let meta = stored.record.meta();
             // Where another request has rotated first, its response carries the valid secret.
             let rotated = new_secret.filter(|new| new.token.hash() == meta.secret);
+            is_rotated = rotated.is_some();
             if let Some(NewSecret { token, .. }) = rotated {
                 state.token = Some(token);
                 state.token_action = Some(TokenAction::set(token, meta));
@@ -278,7 +305,7 @@ impl RequestSession {
                 LoadState::Superseded
             });
         }
-        done.commit
+        (done.commit, is_rotated)
     }
 
     async fn destroy_one(&self, destroy: Destroy) -> Result<Commit, CommitError> {
@@ -299,10 +326,11 @@ impl RequestSession {
         };
         let patch = self.patch(Changes::default(), loaded.record.meta().commits, token.hash(), None);
         let done = self.store.commit(tiers, Goal::Destroy, &key, loaded, patch).await?;
+        self.emit(SessionEvent::Destroyed { session: name }, &token);
         Ok(done.commit)
     }
 
-    fn no_random(&self) -> CommitError {
+    pub(super) fn no_random(&self) -> CommitError {
         let session = self.schema.name;
         CommitError::Unavailable { session, source: None }
     }

@@ -2,6 +2,7 @@
 //! detached from it. Knows neither HTTP nor axum.
 
 mod commit;
+mod csrf;
 mod detached;
 mod reference;
 mod session;
@@ -10,6 +11,7 @@ mod state;
 mod token;
 mod typed;
 
+pub use csrf::{CsrfError, CsrfTokens, load_csrf};
 pub use detached::Detached;
 pub use reference::SessionRef;
 pub use session::RequestSession;

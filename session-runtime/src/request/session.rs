@@ -14,7 +14,7 @@ use super::state::{
 use super::token::{Presented, SessionToken};
 use crate::cascade::inner::{Lookup, StoreInner};
 use crate::cascade::outcome::refused;
-use crate::cascade::{CommitError, LoadError, LoadReport};
+use crate::cascade::{CommitError, LoadError, LoadReport, SessionEvent};
 use crate::session::changes::{ChangeError, Changes};
 use crate::session::meta::{Meta, Millis, Nonces, SecretHash};
 use crate::session::migrate::migrate;
@@ -187,9 +187,22 @@ impl RequestSession {
         let mut state = self.lock();
         state.load.get_or_insert(report);
         if state.commits == commits {
+            let was_superseded = matches!(state.loaded, Some(LoadState::Superseded));
             state.accept(lookup, token);
+            let is_superseded = matches!(state.loaded, Some(LoadState::Superseded));
+            drop(state);
+            if is_superseded && !was_superseded {
+                let session = self.schema.name;
+                self.emit(SessionEvent::SupersededToken { session }, &token);
+            }
         }
         Ok(())
+    }
+
+    /// Tells of what has happened to the session of this token.
+    pub(super) fn emit(&self, event: SessionEvent, token: &SessionToken) {
+        let key = || Some(self.store.key(&token.sid()));
+        self.store.backend.events.emit(event, key);
     }
 
     async fn look_up(&self, token: &SessionToken) -> Result<(Lookup, LoadReport), LoadError> {

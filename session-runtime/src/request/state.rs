@@ -17,6 +17,8 @@ pub(super) struct State {
     pub(super) loaded: Option<LoadState>,
     /// The token of the session that was loaded, or that was created since; `None` for a session without one.
     pub(super) token: Option<SessionToken>,
+    /// Whose secret the session is to have, should it be created: a CSRF token was made for it.
+    pub(super) planned: Option<SessionToken>,
     /// The other tokens that were presented.
     pub(super) other_tokens: SmallVec<[SessionToken; 1]>,
     /// How often the session was destroyed in this unit of work. A handle from before the last time stages nothing.

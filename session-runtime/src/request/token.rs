@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
-use crate::keys::{KeyRing, Use};
+use crate::keys::{KeyRing, SignedBy, Use};
 use crate::session::meta::SecretHash;
 
 const PART: usize = 16;
@@ -77,8 +77,8 @@ impl SessionToken {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The token that a client sent, if a key of the ring has signed it for these names.
-    pub(crate) fn decode(keys: &KeyRing, name: &str, session: &str, value: &[u8]) -> Option<Self> {
+    /// The token that a client sent, if a key of the ring has signed it for these names, and which one has.
+    pub(crate) fn decode(keys: &KeyRing, name: &str, session: &str, value: &[u8]) -> Option<(Self, SignedBy)> {
         if value.len() != LEN {
             return None;
         }
@@ -87,10 +87,9 @@ impl SessionToken {
         let (secret, mac) = rest.split_first_chunk::<PART>()?;
         let name = signed_name(name, session);
         let parts = [name.as_bytes(), b"=", sid, secret];
-        keys.verify(Use::Token, None, &parts, mac).then_some(Self {
-            sid: *sid,
-            secret: *secret,
-        })
+        let signed_by = keys.verify(Use::Token, None, &parts, mac)?;
+        let (sid, secret) = (*sid, *secret);
+        Some((Self { sid, secret }, signed_by))
     }
 }
 
@@ -108,6 +107,10 @@ fn signed_name<'a>(name: &'a str, session: &str) -> Cow<'a, str> {
 pub struct Presented {
     /// The tokens that this service issued, in the order in which they were presented, at most [`MAX_TOKENS`].
     pub tokens: SmallVec<[SessionToken; 1]>,
+    /// How many of them an older key than the newest has signed.
+    pub(crate) old_keys: u8,
+    /// Whether a value was presented that no key of the ring has signed.
+    pub(crate) is_forged: bool,
     /// Whether anything was presented under the session's name, be it valid or not.
     pub any: bool,
 }
@@ -122,16 +125,23 @@ impl Presented {
         /// How many values are verified, at the cost of a MAC each.
         const MAX_VALUES: usize = 32;
         let mut values = values.take(MAX_VALUES).peekable();
-        let any = values.peek().is_some();
-        let mut tokens = SmallVec::<[SessionToken; 1]>::new();
-        for token in values.filter_map(|value| SessionToken::decode(keys, name, session, value)) {
-            if !tokens.contains(&token) {
-                tokens.push(token);
+        let mut found = Self {
+            any: values.peek().is_some(),
+            ..Self::default()
+        };
+        for value in values {
+            let Some((token, signed_by)) = SessionToken::decode(keys, name, session, value) else {
+                found.is_forged |= !value.is_empty();
+                continue;
+            };
+            if !found.tokens.contains(&token) {
+                found.tokens.push(token);
+                found.old_keys += u8::from(signed_by == SignedBy::Older);
             }
-            if tokens.len() == MAX_TOKENS {
+            if found.tokens.len() == MAX_TOKENS {
                 break;
             }
         }
-        Self { tokens, any }
+        found
     }
 }

@@ -1,10 +1,16 @@
 //! What is logged on the test's own thread.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
-use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Level};
+
+/// A second subscriber, which hears nothing. While there is but one, `tracing` asks the thread that first comes to an event
+/// whether anybody listens, and remembers the no of a thread of another test.
+static SECOND: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(tracing_subscriber::fmt().with_max_level(LevelFilter::OFF).finish()));
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -20,13 +26,14 @@ impl Write for Buffer {
 }
 
 /// The events from debug upwards, as lines of text, for as long as this lives.
-pub(super) struct Log {
+pub(crate) struct Log {
     buffer: Buffer,
     _guard: DefaultGuard,
 }
 
 impl Log {
-    pub(super) fn capture() -> Self {
+    pub(crate) fn capture() -> Self {
+        LazyLock::force(&SECOND);
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -42,12 +49,12 @@ impl Log {
     }
 
     /// All lines so far.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.buffer.0.lock().unwrap().clone()).unwrap()
     }
 
     /// The lines of this level.
-    pub(super) fn of(&self, level: Level) -> String {
+    pub(crate) fn of(&self, level: Level) -> String {
         let text = self.text();
         let lines = text
             .lines()

@@ -9,7 +9,7 @@ mod discard;
 mod dropped;
 mod expired;
 mod late;
-mod log;
+pub(crate) mod log;
 mod looks;
 mod lookups;
 mod nested;

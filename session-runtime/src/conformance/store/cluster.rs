@@ -217,6 +217,7 @@ impl Node {
         let presented = Presented {
             tokens: token.into_iter().collect(),
             any: token.is_some(),
+            ..Presented::default()
         };
         let session = sessions.session::<S>(|| S::SCHEMA.name.to_owned(), |_, _| presented);
         // The store has seen no other type of this name.
