@@ -42,6 +42,7 @@
 //! | use a router with a state of its own | [`SessionState`] |
 //! | choose how two writers are reconciled | [`merge`] |
 //! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
+//! | test an application that has sessions | `testing`, behind the feature of that name |
 //! | bring a tier of your own | [`tier`], and the feature `conformance` |
 //!
 //! # Features
@@ -54,6 +55,7 @@
 //! | `datastore` | no | the Google Cloud Datastore tier; its client takes minutes to build |
 //! | `metrics` | no | counters and histograms through the `metrics` facade |
 //! | `conformance` | no | a test suite for tiers of your own |
+//! | `testing` | no | for the tests of an application: a store in memory, a clock, and cookies of sessions that are signed in |
 #![forbid(unsafe_code)]
 
 mod cascade;
@@ -73,6 +75,8 @@ pub use cascade::{
     WithMemcache,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
+#[cfg(feature = "testing")]
+pub use edge::testing;
 #[cfg(feature = "axum")]
 pub use edge::{
     CookieError, CookieOptions, RouterExt, SameSite, SessionLayer, SessionRejection, SessionService, SessionState,

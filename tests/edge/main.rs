@@ -22,4 +22,5 @@ mod promises;
 mod request;
 mod rotation;
 mod site;
+mod testing;
 mod tiers;

@@ -6,6 +6,8 @@ mod extract;
 mod layer;
 mod rejection;
 mod router;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timing;
 
 pub use cookie::{CookieError, CookieOptions, SameSite};
