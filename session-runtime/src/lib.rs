@@ -42,6 +42,7 @@
 //! | use a router with a state of its own | [`SessionState`] |
 //! | choose how two writers are reconciled | [`merge`] |
 //! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
+//! | turn away whoever is not signed in | [below](#for-those-who-are-signed-in) |
 //! | test an application that has sessions | `testing`, behind the feature of that name |
 //! | bring a tier of your own | [`tier`], and the feature `conformance` |
 //!
@@ -56,6 +57,7 @@
 //! | `metrics` | no | counters and histograms through the `metrics` facade |
 //! | `conformance` | no | a test suite for tiers of your own |
 //! | `testing` | no | for the tests of an application: a store in memory, a clock, and cookies of sessions that are signed in |
+#![cfg_attr(feature = "axum", doc = include_str!("edge/guard.md"))]
 #![forbid(unsafe_code)]
 
 mod cascade;

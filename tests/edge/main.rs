@@ -18,6 +18,7 @@ mod hostile;
 mod leaks;
 mod memcached;
 mod nodes;
+mod plain_tower;
 mod promises;
 mod request;
 mod rotation;
