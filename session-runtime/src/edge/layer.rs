@@ -46,6 +46,43 @@ use crate::session::Session;
 ///     Ok(routes.sessions(layer))
 /// }
 /// ```
+///
+/// A stack of tower services on `http` types has sessions without axum's router, whatever the types of its bodies. The
+/// service takes them as a handler would, with the store as the state:
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use axum::extract::FromRequestParts;
+/// use axum::http::{Request, Response};
+/// use axum::response::IntoResponse;
+/// use session_runtime::{CascadeStore, Session, TypedSession};
+/// use tower::{Service, ServiceBuilder};
+///
+/// #[derive(Session)]
+/// #[cascade(memcache, datastore)]
+/// struct Shop {
+///     visits: u64,
+/// }
+///
+/// async fn visit(request: Request<()>, store: CascadeStore) -> axum::response::Response {
+///     let (mut parts, _body) = request.into_parts();
+///     match TypedSession::<Shop>::from_request_parts(&mut parts, &store).await {
+///         Ok(mut shop) => {
+///             *shop.visits_mut() += 1;
+///             Response::new(format!("visit {}", shop.visits())).into_response()
+///         }
+///         Err(rejection) => rejection.into_response(),
+///     }
+/// }
+///
+/// fn stack(store: CascadeStore) -> impl Service<Request<()>, Error = Infallible> {
+///     ServiceBuilder::new().layer(store.layer()).service_fn(move |request| {
+///         let response = visit(request, store.clone());
+///         async { Ok(response.await) }
+///     })
+/// }
+/// ```
 pub struct SessionLayer<M, D> {
     settings: Arc<Settings>,
     tiers: PhantomData<fn() -> (M, D)>,
