@@ -75,11 +75,11 @@ pub use cascade::{
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "axum")]
 pub use edge::{
-    CookieError, CookieOptions, RouterExt, SameSite, SessionLayer, SessionRejection, SessionService, SessionState,
-    StatefulRouterExt,
+    CookieError, CookieOptions, RejectionKind, RouterExt, SameSite, SessionLayer, SessionRejection, SessionService,
+    SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
-pub use request::{Detached, TypedSession};
+pub use request::{Detached, Persistence, SessionRef, TypedSession};
 pub use session::{FieldError, OpenError, Schema, ServedBy, Session, merge};
 #[doc = include_str!("derive.md")]
 pub use session_macros::Session;

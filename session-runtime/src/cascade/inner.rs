@@ -43,6 +43,7 @@ pub struct StoreInner {
 pub(super) struct SessionType {
     id: TypeId,
     name: &'static str,
+    cookie: &'static str,
     type_name: &'static str,
 }
 
@@ -87,8 +88,11 @@ impl StoreInner {
     /// The name of another type whose sessions have the same name: they would share cookie and record.
     pub(crate) fn register<T: Session>(&self) -> Result<(), &'static str> {
         let (id, name) = (TypeId::of::<T>(), T::SCHEMA.name);
+        let cookie = T::SCHEMA.cookie.name.unwrap_or(name);
         let check = |types: &[SessionType]| {
-            let same = types.iter().find(|known| known.id == id || known.name == name);
+            let same = types
+                .iter()
+                .find(|known| known.id == id || known.name == name || known.cookie == cookie);
             same.map(|known| if known.id == id { Ok(()) } else { Err(known.type_name) })
         };
         if let Some(outcome) = check(&self.types.read().unwrap_or_else(PoisonError::into_inner)) {
@@ -97,7 +101,12 @@ impl StoreInner {
         let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
         check(&types).unwrap_or_else(|| {
             let type_name = std::any::type_name::<T>();
-            types.push(SessionType { id, name, type_name });
+            types.push(SessionType {
+                id,
+                name,
+                cookie,
+                type_name,
+            });
             Ok(())
         })
     }
@@ -381,10 +390,22 @@ impl StoreInner {
         self.backend.expires_at(meta) <= self.backend.now()
     }
 
+    /// Whether the session has had its secret for as long as it may.
+    pub(crate) fn is_due_for_rotation(&self, meta: &Meta) -> bool {
+        let policy = &self.backend.policy;
+        policy.rotate_every.is_some_and(|every| {
+            // The grace of the latest rotation tells when that was.
+            let rotated = meta
+                .previous
+                .map_or(meta.created, |(_, until)| until.before(policy.rotation_grace));
+            rotated.after(every) <= self.backend.now()
+        })
+    }
+
     /// Whether a session that was used, but not changed, is to be written for that alone.
     pub(crate) fn is_due_for_renewal(&self, meta: &Meta) -> bool {
-        let next = meta.renewed.after(self.backend.policy.renew_after());
-        let is_useful = meta.renewed.after(self.backend.policy.idle) < meta.deadline;
+        let next = meta.renewed.after(self.backend.policy.renew_after(meta));
+        let is_useful = self.backend.expires_at(meta) < meta.deadline;
         is_useful && next <= self.backend.now()
     }
 }

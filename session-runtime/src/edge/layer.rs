@@ -1,6 +1,7 @@
 //! The layer: puts a request's sessions into its extensions, commits them before the response goes out, and sets their
 //! cookies.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -10,12 +11,13 @@ use std::task::{Context, Poll};
 
 use axum::response::{IntoResponse, Response};
 use http::header::{COOKIE, SET_COOKIE};
+use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::cookie::{self, CookieError, CookieOptions};
-use super::rejection::SessionRejection;
+use super::rejection::{RejectionKind, SessionRejection};
 use super::{caching, timing};
 use crate::cascade::inner::StoreInner;
 use crate::cascade::{CascadeStore, CommitError};
@@ -56,7 +58,10 @@ struct Settings {
     server_timing: bool,
     commit_if: fn(&Response) -> bool,
     on_error: Arc<dyn Fn(CommitError) -> Response + Send + Sync>,
+    on_rejection: Option<OnRejection>,
 }
+
+type OnRejection = Arc<dyn Fn(&SessionRejection, &Parts) -> Response + Send + Sync>;
 
 fn commit_if(response: &Response) -> bool {
     let status = response.status();
@@ -85,22 +90,40 @@ impl LayerSessions {
         Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The rejection as the layer was told to answer it.
+    pub(super) fn answer(&self, rejection: SessionRejection, parts: &Parts) -> SessionRejection {
+        match &self.settings().on_rejection {
+            None => rejection,
+            Some(on_rejection) => {
+                let response = on_rejection(&rejection, parts);
+                rejection.with_response(response)
+            }
+        }
+    }
+
     /// Session `T`, found by the request's cookie at the first call.
-    pub(super) fn session<T: Session>(&self, headers: &HeaderMap) -> Result<Arc<RequestSession>, SessionRejection> {
+    pub(super) fn session<T: Session>(&self, headers: &HeaderMap) -> Result<Arc<RequestSession>, RejectionKind> {
         let session = T::SCHEMA.name;
         if self.is_nested {
-            return Err(SessionRejection::NestedStores { session });
+            return Err(RejectionKind::NestedStores { session });
         }
         let missing = self.sessions.missing_tiers::<T>();
         if !missing.is_empty() {
-            return Err(SessionRejection::NoTier { session, missing });
+            return Err(RejectionKind::NoTier { session, missing });
         }
         let settings = self.settings();
+        let spec = &T::SCHEMA.cookie;
+        let cookies = settings.cookies.for_type(spec);
+        if matches!(cookies, Cow::Owned(_)) {
+            cookies
+                .check()
+                .map_err(|source| RejectionKind::Cookie { session, source })?;
+        }
         let found = self.sessions.session::<T>(
-            || settings.cookies.name(session),
-            |keys, name| cookie::presented(headers, keys, name),
+            || cookies.name(spec.name.unwrap_or(session)),
+            |keys, name| cookie::presented(headers, keys, name, session),
         );
-        found.map_err(|one| SessionRejection::SameName {
+        found.map_err(|one| RejectionKind::SameName {
             session,
             one,
             other: std::any::type_name::<T>(),
@@ -130,6 +153,15 @@ impl<M, D> SessionLayer<M, D> {
     #[must_use]
     pub fn with_error_response(self, on_error: impl Fn(CommitError) -> Response + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.on_error = Arc::new(on_error))
+    }
+
+    /// What to answer where a handler cannot be given its session, for this request (default: see [`SessionRejection`]).
+    #[must_use]
+    pub fn with_rejection_response(
+        self,
+        on_rejection: impl Fn(&SessionRejection, &Parts) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|settings| settings.on_rejection = Some(Arc::new(on_rejection)))
     }
 
     /// Which responses commit the changes of their handler (default: all but server errors, 5xx, and request timeouts,
@@ -163,6 +195,7 @@ impl<M, D> From<CascadeStore<M, D>> for SessionLayer<M, D> {
             server_timing: false,
             commit_if,
             on_error: Arc::new(CommitError::into_response),
+            on_rejection: None,
         };
         Self {
             settings: Arc::new(settings),
@@ -314,15 +347,19 @@ async fn finish(layer: &LayerSessions, mut response: Response) -> Response {
 }
 
 fn set_cookie(settings: &Settings, session: &RequestSession, action: TokenAction, response: &mut Response) -> bool {
-    let name = session.token_name();
+    let (name, cookies) = (session.token_name(), settings.cookies.for_type(session.cookie()));
     let header = match action {
-        TokenAction::Set(token, until) => {
+        TokenAction::Set {
+            token,
+            until,
+            persistent,
+        } => {
             // Rounded up: a cookie that outlives its session is harmless, one that ends before it loses it.
             let seconds = session.time_until(until).as_millis().div_ceil(1000);
             let max_age = i64::try_from(seconds.max(1)).unwrap_or(i64::MAX);
-            settings.cookies.set(name, session.encode_token(&token), max_age)
+            cookies.set(name, session.encode_token(&token), max_age, persistent)
         }
-        TokenAction::Remove => settings.cookies.remove(name),
+        TokenAction::Remove => cookies.remove(name),
     };
     let Some(mut header) = header else {
         tracing::error!(cookie = name, "the cookie cannot be sent: it was not set");

@@ -11,5 +11,5 @@ mod timing;
 pub use cookie::{CookieError, CookieOptions, SameSite};
 pub use extract::SessionState;
 pub use layer::{SessionLayer, SessionService};
-pub use rejection::SessionRejection;
+pub use rejection::{RejectionKind, SessionRejection};
 pub use router::{RouterExt, StatefulRouterExt};

@@ -150,10 +150,13 @@ impl RequestSession {
         presented: SessionToken,
     ) -> Result<Plan, CommitError> {
         let is_privileged = changes.privileged().is_some();
-        let rotates = is_privileged || actions.intersects(PendingActions::ROTATE | PendingActions::ROTATE_NOW);
+        let is_asked = actions.intersects(PendingActions::ROTATE | PendingActions::ROTATE_NOW);
+        // A detached session has no response to carry a new secret.
+        let is_due = || !self.is_detached && self.store.is_due_for_rotation(known.record.meta());
+        let rotates = is_privileged || is_asked || (!state.is_unreadable && is_due());
         let is_touched = actions.contains(PendingActions::TOUCH);
-        let is_due = || !state.is_unreadable && self.store.is_due_for_renewal(known.record.meta());
-        if changes.is_empty() && !rotates && !is_touched && !is_due() {
+        let renews = || !state.is_unreadable && self.store.is_due_for_renewal(known.record.meta());
+        if changes.is_empty() && !rotates && !is_touched && state.persistent.is_none() && !renews() {
             return Ok(Plan::Nothing);
         }
         let new_secret = || -> Result<NewSecret, CommitError> {
@@ -180,7 +183,10 @@ impl RequestSession {
             nonce: nonce(),
             base_commits,
             now: self.store.backend.now(),
-            idle: policy.idle,
+            persistent: self.lock().persistent,
+            default_idle: policy.idle,
+            idle: policy.idle_of(self.schema),
+            anonymous_idle: policy.anonymous_idle,
             max_len: policy.max_len,
         }
     }
@@ -202,8 +208,9 @@ impl RequestSession {
         let mut state = self.lock();
         state.token = token;
         if let (Some(token), Some(stored)) = (token, &done.stored) {
-            state.token_action = Some(TokenAction::Set(token, stored.record.meta().deadline.into()));
+            state.token_action = Some(TokenAction::set(token, stored.record.meta()));
         }
+        state.persistent = None;
         state.loaded = done.stored.map(LoadState::Known);
         Ok(done.commit)
     }
@@ -256,8 +263,12 @@ impl RequestSession {
             let rotated = new_secret.filter(|new| new.token.hash() == meta.secret);
             if let Some(NewSecret { token, .. }) = rotated {
                 state.token = Some(token);
-                state.token_action = Some(TokenAction::Set(token, meta.deadline.into()));
+                state.token_action = Some(TokenAction::set(token, meta));
+            } else if state.persistent.is_some() {
+                // The same cookie again, with another lifetime.
+                state.token_action = Some(TokenAction::set(presented, meta));
             }
+            state.persistent = None;
             let now = self.store.backend.now();
             // A commit that had nothing to write may have met what another request wrote with another secret.
             let is_valid = rotated.is_some() || meta.secret_status(&presented.hash(), now).is_valid();

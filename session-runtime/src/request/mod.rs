@@ -3,6 +3,7 @@
 
 mod commit;
 mod detached;
+mod reference;
 mod session;
 mod sessions;
 mod state;
@@ -10,8 +11,9 @@ mod token;
 mod typed;
 
 pub use detached::Detached;
+pub use reference::SessionRef;
 pub use session::RequestSession;
 pub use sessions::{CommitFailure, RequestSessions, finish};
-pub use state::{Disposition, ResponseState, TokenAction};
+pub use state::{Disposition, Persistence, ResponseState, TokenAction};
 pub use token::{MAX_TOKENS, Presented, SessionToken};
-pub use typed::{TypedSession, load};
+pub use typed::{TypedSession, load, load_ref, replace};

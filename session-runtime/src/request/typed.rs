@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use super::commit::{commit_fields, stage_and_reopen};
 use super::detached::Detached;
+use super::reference::SessionRef;
 use super::session::RequestSession;
-use super::state::PendingActions;
+use super::state::{PendingActions, Persistence};
 use crate::cascade::{Commit, CommitError, LoadError};
 use crate::session::{OpenError, Session};
 
@@ -72,25 +73,46 @@ pub struct TypedSession<T: Session> {
 /// # Errors
 /// See [`LoadError`].
 pub async fn load<T: Session>(session: Arc<RequestSession>) -> Result<TypedSession<T>, LoadError> {
+    let (fields, generation) = open::<T>(&session).await?;
+    Ok(TypedSession {
+        fields,
+        generation,
+        session,
+    })
+}
+
+/// As [`load`], to be read only.
+///
+/// # Errors
+/// See [`LoadError`].
+pub async fn load_ref<T: Session>(session: Arc<RequestSession>) -> Result<SessionRef<T>, LoadError> {
+    let (fields, _) = open::<T>(&session).await?;
+    Ok(SessionRef { fields, session })
+}
+
+/// A new session in place of one that cannot be read, whose record is left as it is. `None` where `T` is another type
+/// than that of the session.
+pub fn replace<T: Session>(session: Arc<RequestSession>) -> Option<TypedSession<T>> {
+    session.replace::<T>().map(|generation| TypedSession {
+        fields: T::with_defaults(),
+        generation,
+        session,
+    })
+}
+
+async fn open<T: Session>(session: &RequestSession) -> Result<(T::Fields, u32), LoadError> {
     session.load().await?;
-    match session.open::<T>() {
-        Ok((fields, generation)) => Ok(TypedSession {
-            fields,
-            generation,
-            session,
-        }),
-        Err(source) => {
-            session.mark_unreadable();
-            Err(LoadError::Open {
-                session: T::SCHEMA.name,
-                source: Arc::new(source),
-            })
+    session.open::<T>().map_err(|source| {
+        session.mark_unreadable();
+        LoadError::Open {
+            session: T::SCHEMA.name,
+            source: Arc::new(source),
         }
-    }
+    })
 }
 
 impl<T: Session> TypedSession<T> {
-    /// Whether there was no such session when the request came: no cookie, or none that is valid.
+    /// Whether the client has no session: it presented no cookie, or none that is valid.
     pub fn is_new(&self) -> bool {
         self.session.is_new()
     }
@@ -117,10 +139,22 @@ impl<T: Session> TypedSession<T> {
         self.session.add_action(PendingActions::TOUCH);
     }
 
-    /// Drops the changes of this request, made so far or yet to be made, whatever the response's status. A
+    /// Says whether the client keeps the session's cookie beyond the browser's session, as for "remember me" (default: what
+    /// the layer's [`CookieOptions`](crate::CookieOptions) say). It is kept in the record, for every cookie that the session
+    /// gets from now on; a session that is new and stays empty is not created for it.
+    pub fn set_persistence(&mut self, persistence: Persistence) {
+        self.session.set_persistence(persistence);
+    }
+
+    /// Drops the changes of this request, made so far or yet to be made, whatever the response's status, and shows the
+    /// session as it was loaded. A
     /// [`destroy`](Self::destroy) or a [`rotate`](Self::rotate) is carried out all the same.
     pub fn discard(&mut self) {
         self.session.discard();
+        // It opened when it was loaded, so it opens now.
+        if let Ok(opened) = self.session.open::<T>() {
+            (self.fields, self.generation) = opened;
+        }
     }
 
     /// Shows what other extractions of the session in this request have changed since, with the changes of this one. It

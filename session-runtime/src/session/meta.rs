@@ -21,6 +21,12 @@ impl Millis {
         Self(self.0.saturating_add(millis(by)))
     }
 
+    /// This much earlier; the epoch where that is too far.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// The time since `earlier`; zero where that is not earlier.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
