@@ -36,7 +36,7 @@ pub enum CookieError {
 /// `Path=/`.
 ///
 /// The combinations that browsers refuse (RFC 6265bis, section 4.1.3) cannot be made: the prefix goes where a domain
-/// or a path is set, or `Secure` is staged away.
+/// or a path is set, or `Secure` is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,

@@ -14,8 +14,15 @@ use crate::session::{OpenError, Session};
 /// The session of a request, as an extractor: the accessors of `T`'s fields, and the life of the session itself.
 ///
 /// What a handler changes is committed by the layer after the handler has returned and before the first byte of the
-/// response goes out; nothing is written where nothing has changed, nor where the response is a server error (5xx).
-/// Several of them in one request share their changes.
+/// response goes out. Nothing is written where nothing has changed, where the response is a server error (5xx) or a
+/// request timeout (408), or where the handler panicked; [`discard`](Self::discard) drops the changes under any status.
+/// To outlive the request, in a stream or a spawned task, it takes [`into_detached`](Self::into_detached): changes that
+/// are made after the response are lost, and logged as an error.
+///
+/// Several of them in one request share their changes: each shows, when it is extracted, what was staged until then, and
+/// stages its own when it is dropped. One that is held meanwhile, as by middleware across `next.run`, is a snapshot, which
+/// [`refresh`](Self::refresh) renews. An `Option` of it is `None` for a visitor, and [`SessionRef`](crate::SessionRef) only
+/// reads.
 ///
 /// With `request` among the tiers of `T`, a second extraction in one request shows what the first one found, even
 /// where another request has written the session in between (its own commit is merged with that all the same).
@@ -147,8 +154,7 @@ impl<T: Session> TypedSession<T> {
     }
 
     /// Drops the changes of this request, made so far or yet to be made, whatever the response's status, and shows the
-    /// session as it was loaded. A
-    /// [`destroy`](Self::destroy) or a [`rotate`](Self::rotate) is carried out all the same.
+    /// session as it was loaded. A [`destroy`](Self::destroy) or a [`rotate`](Self::rotate) is carried out all the same.
     pub fn discard(&mut self) {
         self.session.discard();
         // It opened when it was loaded, so it opens now.
