@@ -3,27 +3,22 @@
 use std::any::TypeId;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::backend::Backend;
-use super::diagnostics::Diagnostics;
 use super::event::SessionEvent;
 use super::lock::WriteLocks;
-use super::metrics;
-use super::outcome::{Commit, CommitError, LoadError, LoadReport, failed, load_error, refused, too_large};
+use super::outcome::{Commit, CommitError, failed, refused, too_large};
 use super::patch::Patch;
 use super::protocol::{
-    CacheCommit, CacheCreate, CacheLoad, Change, CommitEnd, Create, CreateEnd, DurableCommit, Goal, Load, LoadEnd,
-    Settle, Source, VersionedRecord,
+    CacheCommit, CacheCreate, Change, CommitEnd, Create, CreateEnd, DurableCommit, Goal, Settle, VersionedRecord,
 };
-use super::rejected::{RejectedTokens, Rejection};
+use super::rejected::RejectedTokens;
 use crate::session::Session;
-use crate::session::meta::{Meta, Millis, Nonce, SecretHash, SecretStatus};
+use crate::session::meta::{Meta, Millis, Nonce};
 use crate::session::record::Record;
 use crate::tier::Tiers;
 
@@ -46,26 +41,6 @@ pub(super) struct SessionType {
     name: &'static str,
     cookie: &'static str,
     type_name: &'static str,
-}
-
-/// What a token finds.
-#[expect(clippy::large_enum_variant, reason = "most tokens that are looked up are valid")]
-pub(crate) enum Lookup {
-    /// A session, to which its secret belongs.
-    Valid(VersionedRecord<Record>),
-    /// A session that has got another secret a moment ago.
-    Superseded,
-    /// No session, or one that has had another secret for long.
-    NoSession,
-}
-
-impl From<Rejection> for Lookup {
-    fn from(rejection: Rejection) -> Self {
-        match rejection {
-            Rejection::Superseded => Self::Superseded,
-            Rejection::NoSession => Self::NoSession,
-        }
-    }
 }
 
 /// A commit that was done.
@@ -114,114 +89,6 @@ impl StoreInner {
 
     pub(crate) fn key(&self, sid: &str) -> String {
         format!("{}{sid}", self.backend.policy.key_prefix)
-    }
-
-    /// Looks up the session that a token names, by its storage key and the hash of its secret.
-    ///
-    /// What the cache says to the client's disadvantage (the session has expired, or has another secret) may be out of
-    /// date, so the durable tier decides it, once for each token and interval. A session that lives in the request's
-    /// memory alone is never found.
-    pub(crate) async fn load(
-        self: &Arc<Self>,
-        session: &'static str,
-        tiers: Tiers,
-        key: &str,
-        secret: &SecretHash,
-    ) -> Result<(Lookup, LoadReport), LoadError> {
-        let started = Instant::now();
-        if !tiers.intersects(Tiers::DISTRIBUTED) {
-            return Ok((Lookup::NoSession, LoadReport::default()));
-        }
-        if let Some(rejection) = self.rejected.get(secret, self.backend.now()) {
-            return Ok((rejection.into(), LoadReport::default()));
-        }
-        let (end, diagnostics) = self.run_load(tiers, key, secret).await;
-        let LoadEnd::Known {
-            found,
-            source,
-            degraded,
-            fill,
-        } = end
-        else {
-            metrics::record_load(session, None, false, started.elapsed());
-            return Err(load_error(session, diagnostics));
-        };
-        let report = LoadReport {
-            tier: Some(self.backend.tier_name(source)),
-            degraded,
-            took: started.elapsed(),
-        };
-        metrics::record_load(session, report.tier, degraded, report.took);
-        if degraded {
-            let event = SessionEvent::Degraded { session };
-            self.backend.events.emit(event, || Some(key.to_owned()));
-        }
-        if let Some(expired) = found.as_ref().filter(|found| self.has_expired(found.record.meta())) {
-            self.spawn_delete_expired(tiers, key, expired.version);
-        } else if let Some(fill) = fill {
-            let (inner, key) = (Arc::clone(self), key.to_owned());
-            self.tasks.spawn(async move { inner.backend.run(&key, fill).await });
-        }
-        Ok((self.judge(tiers, found, secret), report))
-    }
-
-    async fn run_load(&self, tiers: Tiers, key: &str, secret: &SecretHash) -> (LoadEnd<Record>, Diagnostics) {
-        if !tiers.contains(Tiers::DATASTORE) {
-            return self.backend.run(key, CacheLoad).await;
-        }
-        let max_staleness = self.backend.policy.max_staleness;
-        let load = |cache, max_staleness| self.backend.run(key, Load::new(cache, nonce(), max_staleness));
-        if !tiers.contains(Tiers::MEMCACHE) {
-            return load(false, max_staleness).await;
-        }
-        let cached = load(true, max_staleness).await;
-        if !self.is_denied_by_cache(&cached.0, secret) {
-            return cached;
-        }
-        // Past the cache, so that whoever presents a token that is no longer valid does not displace the owner's value.
-        let durable = load(false, max_staleness).await;
-        let LoadEnd::Known { found: Some(found), .. } = &durable.0 else {
-            return durable;
-        };
-        if !self.is_valid(found.record.meta(), secret) {
-            return durable;
-        }
-        // The cache was out of date: have what it holds replaced.
-        let renewed = load(true, Duration::ZERO).await;
-        if self.is_denied_by_cache(&renewed.0, secret) {
-            durable
-        } else {
-            renewed
-        }
-    }
-
-    /// Whether the cache answered, and with a record that denies the client its session.
-    fn is_denied_by_cache(&self, end: &LoadEnd<Record>, secret: &SecretHash) -> bool {
-        matches!(end, LoadEnd::Known { found: Some(found), source: Source::Cache, .. }
-            if !self.is_valid(found.record.meta(), secret))
-    }
-
-    fn is_valid(&self, meta: &Meta, secret: &SecretHash) -> bool {
-        !self.has_expired(meta) && meta.secret_status(secret, self.backend.now()).is_valid()
-    }
-
-    /// What a token finds, where this is the record under its key; a token that finds nothing is remembered.
-    fn judge(&self, tiers: Tiers, found: Option<VersionedRecord<Record>>, secret: &SecretHash) -> Lookup {
-        let now = self.backend.now();
-        let found = found.filter(|found| !self.has_expired(found.record.meta()));
-        let status = found
-            .as_ref()
-            .map(|found| found.record.meta().secret_status(secret, now));
-        let superseded_until = match (status, found) {
-            (Some(SecretStatus::Current | SecretStatus::Previous), Some(found)) => return Lookup::Valid(found),
-            (Some(SecretStatus::Superseded(until)), _) => Some(until),
-            _ => None,
-        };
-        // A session of the cache alone costs no durable read.
-        if tiers.contains(Tiers::DATASTORE) {
-            self.rejected.insert(*secret, superseded_until, now);
-        }
-        superseded_until.map_or(Lookup::NoSession, |_| Lookup::Superseded)
     }
 
     /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.

@@ -10,6 +10,7 @@ pub(crate) mod event;
 pub mod inner;
 pub mod item;
 mod lock;
+pub(crate) mod lookup;
 pub(crate) mod metrics;
 pub(crate) mod outcome;
 pub mod patch;

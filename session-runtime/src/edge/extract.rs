@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 
-use super::layer::LayerSessions;
 use super::rejection::{RejectionKind, SessionRejection};
+use super::service::LayerSessions;
 use crate::cascade::{CascadeStore, LoadError};
 use crate::request::{self, RequestSession, SessionRef, TypedSession};
 use crate::session::{ServedBy, Session};

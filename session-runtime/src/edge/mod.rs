@@ -8,6 +8,8 @@ mod header;
 mod layer;
 mod rejection;
 mod router;
+mod service;
+mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timing;
@@ -16,6 +18,7 @@ pub use cookie::{CookieError, CookieOptions, SameSite};
 pub use csrf::Csrf;
 pub use extract::SessionState;
 pub use header::{HeaderCarrier, HeaderCarrierError};
-pub use layer::{SessionLayer, SessionService};
+pub use layer::SessionLayer;
 pub use rejection::{RejectionKind, SessionRejection};
 pub use router::{RouterExt, StatefulRouterExt};
+pub use service::SessionService;

@@ -2,7 +2,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::commit::{commit_fields, stage_and_reopen};
+use super::fields::{commit_fields, stage_and_reopen};
 use super::session::RequestSession;
 use super::state::PendingActions;
 use crate::cascade::{Commit, CommitError, LoadError};

@@ -1,9 +1,14 @@
 //! A session within one unit of work (a request, a message, a job): loaded, changed, rotated, destroyed, committed, or
 //! detached from it. Knows neither HTTP nor axum.
 
+mod actions;
 mod commit;
 mod csrf;
 mod detached;
+mod execute;
+mod fields;
+mod finish;
+mod plan;
 mod reference;
 mod session;
 mod sessions;
@@ -13,9 +18,10 @@ mod typed;
 
 pub use csrf::{CsrfError, CsrfTokens, load_csrf};
 pub use detached::Detached;
+pub use finish::{CommitFailure, finish};
 pub use reference::SessionRef;
 pub use session::RequestSession;
-pub use sessions::{CommitFailure, RequestSessions, finish};
+pub use sessions::RequestSessions;
 pub use state::{Disposition, Persistence, ResponseState, TokenAction};
 pub use token::{MAX_TOKENS, Presented, SessionToken};
 pub use typed::{TypedSession, load, load_ref, replace};

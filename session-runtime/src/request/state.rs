@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use smallvec::SmallVec;
 
 use super::token::SessionToken;
+use crate::cascade::lookup::Lookup;
 use crate::cascade::protocol::VersionedRecord;
 use crate::cascade::{CommitError, CommitReport, LoadReport};
 use crate::session::changes::Changes;
@@ -164,4 +165,38 @@ pub enum Disposition {
     Commit,
     /// Changes are discarded, since the handler failed. A destroy or a rotation is carried out all the same.
     Discard,
+}
+
+impl State {
+    /// Takes over what a token found.
+    pub(super) fn accept(&mut self, lookup: Lookup, token: SessionToken) {
+        let loaded = match (lookup, self.loaded.take()) {
+            // The cache may answer with less than this unit of work has seen or written already.
+            (Lookup::Valid(found), Some(LoadState::Known(known))) if found.version < known.version => {
+                LoadState::Known(known)
+            }
+            (Lookup::Valid(found), _) => LoadState::Known(found),
+            (Lookup::Superseded, _) => LoadState::Superseded,
+            (Lookup::NoSession, Some(LoadState::Known(_) | LoadState::Gone)) => LoadState::Gone,
+            (Lookup::NoSession, _) => LoadState::New,
+        };
+        self.loaded = Some(loaded);
+        if self.token != Some(token) {
+            self.other_tokens.retain(|other| *other != token);
+            self.other_tokens.extend(self.token.replace(token));
+        }
+    }
+
+    /// Whether the response has been made; logs what is lost for that reason.
+    pub(super) fn check_late(&mut self, session: &'static str, what: &str) -> bool {
+        let is_late = self.phase != Phase::Open;
+        if is_late {
+            self.is_late = true;
+            tracing::error!(
+                session,
+                "{what} came after the response was made, and are lost: commit before, or use `into_detached`"
+            );
+        }
+        is_late
+    }
 }

@@ -3,8 +3,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::commit::{commit_fields, stage_and_reopen};
 use super::detached::Detached;
+use super::fields::{commit_fields, stage_and_reopen};
 use super::reference::SessionRef;
 use super::session::RequestSession;
 use super::state::{PendingActions, Persistence};

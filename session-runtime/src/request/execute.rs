@@ -1,0 +1,181 @@
+//! Carries out what a commit is to do: creates, writes and deletes sessions, and takes over what is stored then.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::plan::NewSecret;
+use super::session::RequestSession;
+use super::state::{Destroy, LoadState, TokenAction};
+use super::token::SessionToken;
+use crate::cascade::inner::{Committed, nonce};
+use crate::cascade::lookup::Lookup;
+use crate::cascade::patch::{Patch, Rotation};
+use crate::cascade::protocol::{Goal, VersionedRecord};
+use crate::cascade::{Commit, CommitError, SessionEvent};
+use crate::session::changes::Changes;
+use crate::session::meta::SecretHash;
+use crate::session::record::Record;
+
+impl RequestSession {
+    fn patch(&self, changes: Changes, base_commits: u64, presented: SecretHash, rotation: Option<Rotation>) -> Patch {
+        let policy = &self.store.backend.policy;
+        Patch {
+            schema: self.schema,
+            migrate: self.migrate,
+            changes,
+            presented,
+            rotation,
+            nonce: nonce(),
+            base_commits,
+            now: self.store.backend.now(),
+            persistent: self.lock().persistent,
+            default_idle: policy.idle,
+            idle: policy.idle_of(self.schema),
+            anonymous_idle: policy.anonymous_idle,
+            max_len: policy.max_len,
+        }
+    }
+
+    pub(super) async fn create(&self, changes: Changes) -> Result<Commit, CommitError> {
+        // One secret, as the record holds its hash, and a sid for each attempt.
+        let planned = self.lock().planned;
+        let first = planned
+            .map_or_else(SessionToken::random, Ok)
+            .map_err(|_| self.no_random())?;
+        let tried = Arc::new(Mutex::new(None));
+        let (last, store) = (Arc::clone(&tried), Arc::clone(&self.store));
+        let next_key = move || {
+            let token = first.with_new_sid().ok()?;
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+            Some(store.key(&token.sid()))
+        };
+        let is_privileged = changes.privileged().is_some();
+        let patch = self.patch(changes, 0, SecretHash::NONE, None);
+        let meta = self.new_meta(first.hash());
+        let done = self.store.create(self.schema.tiers, patch, meta, next_key).await?;
+        let token = *tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        state.token = token;
+        if let (Some(token), Some(stored)) = (token, &done.stored) {
+            state.token_action = Some(TokenAction::set(token, stored.record.meta()));
+        }
+        let created = token.filter(|_| done.stored.is_some());
+        (state.planned, state.persistent) = (None, None);
+        state.loaded = done.stored.map(LoadState::Known);
+        drop(state);
+        if let Some(token) = created {
+            let session = self.schema.name;
+            self.emit(SessionEvent::Created { session }, &token);
+            if is_privileged {
+                self.emit(SessionEvent::SignedIn { session }, &token);
+            }
+        }
+        Ok(done.commit)
+    }
+
+    pub(super) async fn write(
+        &self,
+        changes: Changes,
+        loaded: VersionedRecord<Record>,
+        presented: SessionToken,
+        new_secret: Option<NewSecret>,
+    ) -> Result<Commit, CommitError> {
+        let is_privileged = changes.privileged().is_some();
+        let rotation = new_secret.map(|new| Rotation {
+            secret: new.token.hash(),
+            grace: self.store.backend.policy.rotation_grace,
+            ends_at_once: new.ends_at_once,
+        });
+        let again = if is_privileged {
+            changes.clone()
+        } else {
+            Changes::default()
+        };
+        let patch = self.patch(changes, loaded.record.meta().commits, presented.hash(), rotation);
+        let only_renews = patch.only_renews();
+        let key = self.store.key(&presented.sid());
+        let (tiers, session) = (self.schema.tiers, self.schema.name);
+        match self.store.commit(tiers, Goal::Change, &key, loaded, patch).await {
+            Ok(done) => {
+                let (commit, is_rotated) = self.accept(done, presented, new_secret);
+                if is_privileged {
+                    self.emit(SessionEvent::SignedIn { session }, &presented);
+                } else if is_rotated {
+                    self.emit(SessionEvent::Rotated { session }, &presented);
+                }
+                Ok(commit)
+            }
+            Err(CommitError::Superseded { .. }) if is_privileged => {
+                self.emit(SessionEvent::SupersededToken { session }, &presented);
+                self.create(again).await
+            }
+            Err(error) => {
+                if matches!(error, CommitError::Superseded { .. }) {
+                    self.emit(SessionEvent::SupersededToken { session }, &presented);
+                    self.lock().loaded = Some(LoadState::Superseded);
+                }
+                if only_renews {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::debug!(session, error, "a session was not renewed");
+                    return Ok(Commit::Clean);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes over what is stored now. Whether the session has got the new secret follows.
+    fn accept(&self, done: Committed, presented: SessionToken, new_secret: Option<NewSecret>) -> (Commit, bool) {
+        let mut is_rotated = false;
+        let mut state = self.lock();
+        if let Some(stored) = done.stored {
+            let meta = stored.record.meta();
+            // Where another request has rotated first, its response carries the valid secret.
+            let rotated = new_secret.filter(|new| new.token.hash() == meta.secret);
+            is_rotated = rotated.is_some();
+            if let Some(NewSecret { token, .. }) = rotated {
+                state.token = Some(token);
+                state.token_action = Some(TokenAction::set(token, meta));
+            } else if state.persistent.is_some() {
+                // The same cookie again, with another lifetime.
+                state.token_action = Some(TokenAction::set(presented, meta));
+            }
+            state.persistent = None;
+            let now = self.store.backend.now();
+            // A commit that had nothing to write may have met what another request wrote with another secret.
+            let is_valid = rotated.is_some() || meta.secret_status(&presented.hash(), now).is_valid();
+            state.loaded = Some(if is_valid {
+                LoadState::Known(stored)
+            } else {
+                LoadState::Superseded
+            });
+        }
+        (done.commit, is_rotated)
+    }
+
+    pub(super) async fn destroy_one(&self, destroy: Destroy) -> Result<Commit, CommitError> {
+        let Destroy { token, loaded } = destroy;
+        let (tiers, name, key) = (self.schema.tiers, self.schema.name, self.store.key(&token.sid()));
+        let loaded = if let Some(loaded) = loaded {
+            loaded
+        } else {
+            let lookup = self.store.load(name, tiers, &key, &token.hash()).await;
+            match lookup {
+                Ok((Lookup::Valid(found), _)) => found,
+                Ok((Lookup::Superseded | Lookup::NoSession, _)) => return Ok(Commit::Clean),
+                Err(_) => {
+                    let session = self.schema.name;
+                    return Err(CommitError::Unavailable { session, source: None });
+                }
+            }
+        };
+        let patch = self.patch(Changes::default(), loaded.record.meta().commits, token.hash(), None);
+        let done = self.store.commit(tiers, Goal::Destroy, &key, loaded, patch).await?;
+        self.emit(SessionEvent::Destroyed { session: name }, &token);
+        Ok(done.commit)
+    }
+
+    pub(super) fn no_random(&self) -> CommitError {
+        let session = self.schema.name;
+        CommitError::Unavailable { session, source: None }
+    }
+}
