@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use session_runtime::{CascadeStore, CommitError, Detached, RouterExt, Session, TypedSession};
@@ -15,16 +15,16 @@ use tokio::net::TcpListener;
 #[derive(Session)]
 #[session(name = "ticker", version = 1)]
 #[cascade(memcache, datastore)]
-struct Ticker {
+pub(crate) struct Ticker {
     /// Two tabs that listen at once both count.
     #[session(merge = add)]
-    seconds: u64,
+    pub(crate) seconds: u64,
 }
 
 /// Counts the seconds that the visitor has listened for, until the session ends.
-async fn ticks(ticker: TypedSession<Ticker>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let events = unfold(ticker.into_detached(), |mut ticker| async move {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+fn ticks(ticker: TypedSession<Ticker>, every: Duration) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let events = unfold(ticker.into_detached(), move |mut ticker| async move {
+        tokio::time::sleep(every).await;
         let event = tick(&mut ticker).await.ok()?;
         Some((Ok(event), ticker))
     });
@@ -37,11 +37,28 @@ async fn tick(ticker: &mut Detached<Ticker>) -> Result<Event, CommitError> {
     Ok(Event::default().event("tick").data(ticker.seconds().to_string()))
 }
 
+/// Another request writes what the streams count, and neither write is lost.
+async fn skip(mut ticker: TypedSession<Ticker>) {
+    *ticker.seconds_mut() += 60;
+}
+
+/// The streams of the session end with it.
+async fn stop(mut ticker: TypedSession<Ticker>) {
+    ticker.destroy();
+}
+
+pub(crate) fn app(store: CascadeStore, every: Duration) -> Router {
+    Router::new()
+        .route("/ticks", get(move |ticker| async move { ticks(ticker, every) }))
+        .route("/skip", post(skip))
+        .route("/stop", post(stop))
+        .sessions(store)
+}
+
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "whoever started the program waits for this line")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let store = CascadeStore::from_env().await?;
-    let app: Router = Router::new().route("/ticks", get(ticks)).sessions(store);
+    let app = app(CascadeStore::from_env().await?, Duration::from_secs(1));
 
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     println!("listening on http://{}/ticks", listener.local_addr()?);

@@ -86,6 +86,8 @@ impl<'a> Session<'a> {
     fn read_attrs(&mut self, ctxt: &Ctxt) {
         let (mut name, mut version, mut previous) = (Attr::default(), Attr::default(), Attr::default());
         let (mut removed, mut expected_fingerprint, mut krate) = (Attr::default(), Attr::default(), Attr::default());
+        let instead = "put them on the types of its fields, or on a struct of your own that is made from `snapshot()`";
+        attr::report_serde(ctxt, &self.input.attrs, instead);
         let (mut idle, mut max_age, mut cookie) = (Attr::default(), Attr::default(), Attr::default());
         for arg in &attr::args(ctxt, &self.input.attrs) {
             let key = &arg.key;

@@ -10,6 +10,7 @@ use crate::ctxt::Ctxt;
 
 pub(crate) const SESSION: &str = "session";
 pub(crate) const CASCADE: &str = "cascade";
+pub(crate) const SERDE: &str = "serde";
 
 pub(crate) const ON_STRUCT: &[&str] = &[
     "name",
@@ -95,6 +96,16 @@ impl ToTokens for Arg {
             Value::Expr(expr) => expr.to_tokens(tokens),
             Value::List(list) => list.to_tokens(tokens),
         }
+    }
+}
+
+/// Reports every `#[serde(...)]`: the derive stores a session field by field, without serde's derives.
+pub(crate) fn report_serde(ctxt: &Ctxt, attrs: &[Attribute], instead: &str) {
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident(SERDE)) {
+        ctxt.error_at(
+            &attr.meta,
+            format!("serde's attributes have no effect on what is stored of a session: {instead}"),
+        );
     }
 }
 

@@ -108,6 +108,11 @@ fn check_fingerprint(ctxt: &Ctxt, session: &Session<'_>) {
 const RESERVED: &[&str] = &[
     "is_new",
     "rotate",
+    "rotate_now",
+    "touch",
+    "set_persistence",
+    "discard",
+    "refresh",
     "destroy",
     "expires_at",
     "commit",

@@ -45,6 +45,8 @@
 //! | choose how two writers are reconciled | [`merge`] |
 //! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
 //! | hear of sign-ins, forged cookies, outages | [`SessionEvent`], [`Builder::on_event`] |
+//! | turn away whoever is not signed in | [below](#for-those-who-are-signed-in) |
+//! | test an application that has sessions | `testing`, behind the feature of that name |
 //! | bring a tier of your own | [`tier`], and the feature `conformance` |
 //!
 //! # Features
@@ -57,6 +59,8 @@
 //! | `datastore` | no | the Google Cloud Datastore tier; its client takes minutes to build |
 //! | `metrics` | no | counters and histograms through the `metrics` facade |
 //! | `conformance` | no | a test suite for tiers of your own |
+//! | `testing` | no | for the tests of an application: a store in memory, a clock, and cookies of sessions that are signed in |
+#![cfg_attr(feature = "axum", doc = include_str!("edge/guard.md"))]
 #![forbid(unsafe_code)]
 
 mod cascade;
@@ -76,13 +80,15 @@ pub use cascade::{
     WithDatastore, WithMemcache,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
+#[cfg(feature = "testing")]
+pub use edge::testing;
 #[cfg(feature = "axum")]
 pub use edge::{
     CookieError, CookieOptions, Csrf, HeaderCarrier, HeaderCarrierError, RejectionKind, RouterExt, SameSite,
     SessionLayer, SessionRejection, SessionService, SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
-pub use request::{CsrfError, Detached, SessionRef, TypedSession};
+pub use request::{CsrfError, Detached, Persistence, SessionRef, TypedSession};
 pub use session::{FieldError, OpenError, Schema, ServedBy, Session, merge};
 #[doc = include_str!("derive.md")]
 pub use session_macros::Session;

@@ -50,8 +50,8 @@ async fn borrowing_a_privileged_field_without_a_change_does_not_rotate() {
     let site = Site::new().await;
     let handler = |mut shop: ShopSession| async move {
         let user = shop.user_mut();
-        let same = *user;
-        *user = same;
+        let value = user.take();
+        *user = value;
     };
     let borrowing = site.serving(Router::new().route("/", post(handler)));
     let mut browser = site.visitor().await;

@@ -187,6 +187,13 @@ impl<M, D> Builder<M, D> {
         self
     }
 
+    /// Sets how long a session lives without being used while nothing privileged is in it (default: as any other). Crawlers
+    /// and visitors who never come back make most of those.
+    pub fn anonymous_idle(mut self, idle: Duration) -> Self {
+        self.policy.anonymous_idle = Some(idle);
+        self
+    }
+
     /// Sets the greatest age of a session and of its cookie, however often it is used (default: 30 days).
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.policy.max_age = max_age;
@@ -316,8 +323,11 @@ fn check(policy: &Policy) -> Result<(), BuildError> {
     check_duration("idle", policy.idle)?;
     check_duration("max_age", policy.max_age)?;
     check_duration("commit_timeout", policy.commit_timeout)?;
-    if let Some(every) = policy.rotate_every {
-        check_duration("rotate_every", every)?;
+    for (option, value) in [
+        ("rotate_every", policy.rotate_every),
+        ("anonymous_idle", policy.anonymous_idle),
+    ] {
+        value.map_or(Ok(()), |value| check_duration(option, value))?;
     }
     let prefix = &policy.key_prefix;
     if prefix.len() > 200 || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -44,6 +44,7 @@ pub struct StoreInner {
 pub(super) struct SessionType {
     id: TypeId,
     name: &'static str,
+    cookie: &'static str,
     type_name: &'static str,
 }
 
@@ -88,8 +89,11 @@ impl StoreInner {
     /// The name of another type whose sessions have the same name: they would share cookie and record.
     pub(crate) fn register<T: Session>(&self) -> Result<(), &'static str> {
         let (id, name) = (TypeId::of::<T>(), T::SCHEMA.name);
+        let cookie = T::SCHEMA.cookie.name.unwrap_or(name);
         let check = |types: &[SessionType]| {
-            let same = types.iter().find(|known| known.id == id || known.name == name);
+            let same = types
+                .iter()
+                .find(|known| known.id == id || known.name == name || known.cookie == cookie);
             same.map(|known| if known.id == id { Ok(()) } else { Err(known.type_name) })
         };
         if let Some(outcome) = check(&self.types.read().unwrap_or_else(PoisonError::into_inner)) {
@@ -98,7 +102,12 @@ impl StoreInner {
         let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
         check(&types).unwrap_or_else(|| {
             let type_name = std::any::type_name::<T>();
-            types.push(SessionType { id, name, type_name });
+            types.push(SessionType {
+                id,
+                name,
+                cookie,
+                type_name,
+            });
             Ok(())
         })
     }
@@ -403,8 +412,8 @@ impl StoreInner {
 
     /// Whether a session that was used, but not changed, is to be written for that alone.
     pub(crate) fn is_due_for_renewal(&self, meta: &Meta) -> bool {
-        let next = meta.renewed.after(self.backend.policy.renew_after());
-        let is_useful = meta.renewed.after(self.backend.policy.idle) < meta.deadline;
+        let next = meta.renewed.after(self.backend.policy.renew_after(meta));
+        let is_useful = self.backend.expires_at(meta) < meta.deadline;
         is_useful && next <= self.backend.now()
     }
 }

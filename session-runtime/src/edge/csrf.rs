@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::extract::{SessionState, extract};
+use super::extract::{Serves, extract};
 use super::rejection::SessionRejection;
 use crate::request::{self, CsrfError, CsrfTokens};
-use crate::session::{ServedBy, Session};
+use crate::session::Session;
 
 /// Where scripts put the token.
 const HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
@@ -113,8 +113,8 @@ impl<T: Session> Csrf<T> {
 
 impl<S, T> FromRequestParts<S> for Csrf<T>
 where
-    S: SessionState + Send + Sync,
-    T: ServedBy<S::Store>,
+    S: Serves<T> + Send + Sync,
+    T: Session,
 {
     type Rejection = SessionRejection;
 

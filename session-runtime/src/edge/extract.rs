@@ -1,5 +1,6 @@
 //! The extractor.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -15,22 +16,41 @@ use crate::session::{ServedBy, Session};
 /// checked when the router is compiled.
 ///
 /// ```
-/// use session_runtime::{CascadeStore, SessionState};
+/// use std::sync::Arc;
 ///
-/// #[derive(Clone)]
+/// use axum::{Router, routing::get};
+/// use session_runtime::{CascadeStore, Session, SessionState, StatefulRouterExt, TypedSession};
+/// # #[derive(Session)]
+/// # #[cascade(memcache, datastore)]
+/// # struct Shop { note: Option<String> }
+///
 /// struct AppState {}
 ///
 /// impl SessionState for AppState {
 ///     type Store = CascadeStore;
 /// }
+///
+/// async fn note(shop: TypedSession<Shop>) -> String {
+///     shop.note().clone().unwrap_or_default()
+/// }
+///
+/// fn app(state: Arc<AppState>, store: CascadeStore) -> Router {
+///     Router::new().route("/note", get(note)).session_layer(store).with_state(state)
+/// }
 /// ```
+///
+/// An `Arc<S>` has the store of `S`. Another crate's type cannot have an impl in yours: put it in a struct of your own.
+/// A router without a state ends with [`sessions`](crate::RouterExt::sessions), and its store is its state. Middleware
+/// has a state of its own, which is `()` in `axum::middleware::from_fn`: see [`CascadeStore::middleware`].
 #[diagnostic::on_unimplemented(
-    message = "the router's state `{Self}` does not say which store serves its sessions",
-    label = "no session store",
-    note = "end the router with `.sessions(store)`, or write `impl SessionState for {Self} {{ type Store = CascadeStore; }}` and add `.session_layer(store)`"
+    message = "the state `{Self}` does not say which store serves its sessions",
+    label = "the state here is `{Self}`",
+    note = "end a router without a state of its own with `.sessions(store)`; where its type is written before that, it is `Router<CascadeStore>`",
+    note = "for a state of your own, write `impl SessionState for AppState {{ type Store = CascadeStore; }}` and add `.session_layer(store)`; `Arc<AppState>` then has the same store, and another crate's type must be put in a struct of your own",
+    note = "for middleware, write `store.middleware(function)` in place of `from_fn(function)`"
 )]
 pub trait SessionState {
-    /// The type of the store that the router's layer has.
+    /// The type of the store that the router's layer has: a [`CascadeStore`].
     type Store;
 }
 
@@ -38,10 +58,43 @@ impl<M, D> SessionState for CascadeStore<M, D> {
     type Store = Self;
 }
 
+impl<S: SessionState> SessionState for Arc<S> {
+    type Store = S::Store;
+}
+
+/// A state under which session `T` can be taken: the bound of every extractor.
+pub trait Serves<T> {}
+
+impl<S, T> Serves<T> for S
+where
+    StateCheck<S, T>:,
+    S: StateDeferred<T>,
+{
+}
+
+/// A state whose store has the tiers of session `T`. It is checked as the module `served_by` describes.
+pub trait StateFor<T> {}
+
+impl<S, T> StateFor<T> for S
+where
+    S: SessionState,
+    T: ServedBy<S::Store>,
+{
+}
+
+/// See [`StateFor`].
+#[derive(Debug)]
+pub struct StateCheck<S: StateFor<T>, T>(PhantomData<(S, T)>);
+
+/// See [`StateFor`].
+pub trait StateDeferred<T>: StateFor<T> {}
+
+impl<S: StateFor<T>, T> StateDeferred<T> for S {}
+
 impl<S, T> FromRequestParts<S> for TypedSession<T>
 where
-    S: SessionState + Send + Sync,
-    T: ServedBy<S::Store>,
+    S: Serves<T> + Send + Sync,
+    T: Session,
 {
     type Rejection = SessionRejection;
 
@@ -53,8 +106,8 @@ where
 /// `None` for a visitor. An outage is rejected all the same.
 impl<S, T> OptionalFromRequestParts<S> for TypedSession<T>
 where
-    S: SessionState + Send + Sync,
-    T: ServedBy<S::Store>,
+    S: Serves<T> + Send + Sync,
+    T: Session,
 {
     type Rejection = SessionRejection;
 
@@ -66,8 +119,8 @@ where
 
 impl<S, T> FromRequestParts<S> for SessionRef<T>
 where
-    S: SessionState + Send + Sync,
-    T: ServedBy<S::Store>,
+    S: Serves<T> + Send + Sync,
+    T: Session,
 {
     type Rejection = SessionRejection;
 
@@ -79,8 +132,8 @@ where
 /// `None` for a visitor. An outage is rejected all the same.
 impl<S, T> OptionalFromRequestParts<S> for SessionRef<T>
 where
-    S: SessionState + Send + Sync,
-    T: ServedBy<S::Store>,
+    S: Serves<T> + Send + Sync,
+    T: Session,
 {
     type Rejection = SessionRejection;
 

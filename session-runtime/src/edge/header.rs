@@ -126,7 +126,7 @@ impl HeaderCarrier {
                 Some(element)
             }
         });
-        Presented::find(keys, name, values)
+        Presented::find(keys, name, name, values)
     }
 
     fn without_scheme<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {

@@ -1,6 +1,7 @@
 //! The layer: puts a request's sessions into its extensions, commits them before the response goes out, and sets their
 //! cookies.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -43,6 +44,43 @@ use crate::session::Session;
 ///             error => error.into_response(),
 ///         });
 ///     Ok(routes.sessions(layer))
+/// }
+/// ```
+///
+/// A stack of tower services on `http` types has sessions without axum's router, whatever the types of its bodies. The
+/// service takes them as a handler would, with the store as the state:
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use axum::extract::FromRequestParts;
+/// use axum::http::{Request, Response};
+/// use axum::response::IntoResponse;
+/// use session_runtime::{CascadeStore, Session, TypedSession};
+/// use tower::{Service, ServiceBuilder};
+///
+/// #[derive(Session)]
+/// #[cascade(memcache, datastore)]
+/// struct Shop {
+///     visits: u64,
+/// }
+///
+/// async fn visit(request: Request<()>, store: CascadeStore) -> axum::response::Response {
+///     let (mut parts, _body) = request.into_parts();
+///     match TypedSession::<Shop>::from_request_parts(&mut parts, &store).await {
+///         Ok(mut shop) => {
+///             *shop.visits_mut() += 1;
+///             Response::new(format!("visit {}", shop.visits())).into_response()
+///         }
+///         Err(rejection) => rejection.into_response(),
+///     }
+/// }
+///
+/// fn stack(store: CascadeStore) -> impl Service<Request<()>, Error = Infallible> {
+///     ServiceBuilder::new().layer(store.layer()).service_fn(move |request| {
+///         let response = visit(request, store.clone());
+///         async { Ok(response.await) }
+///     })
 /// }
 /// ```
 pub struct SessionLayer<M, D> {
@@ -114,14 +152,21 @@ impl LayerSessions {
             return Err(RejectionKind::NoTier { session, missing });
         }
         let settings = self.settings();
+        let spec = &T::SCHEMA.cookie;
+        let cookies = settings.cookies.for_type(spec);
+        if matches!(cookies, Cow::Owned(_)) {
+            cookies
+                .check()
+                .map_err(|source| RejectionKind::Cookie { session, source })?;
+        }
         let found = self.sessions.session::<T>(
             || match &settings.header {
                 Some(_) => session.to_owned(),
-                None => settings.cookies.name(session),
+                None => cookies.name(spec.name.unwrap_or(session)),
             },
             |keys, name| match &settings.header {
                 Some(header) => header.presented(headers, keys, name),
-                None => cookie::presented(headers, keys, name),
+                None => cookie::presented(headers, keys, name, session),
             },
         );
         found.map_err(|one| RejectionKind::SameName {
@@ -367,18 +412,24 @@ async fn finish(layer: &LayerSessions, mut response: Response) -> Response {
 
 /// Tells the client its token, or to forget it. Whether the response says so.
 fn set_token(settings: &Settings, session: &RequestSession, action: TokenAction, response: &mut Response) -> bool {
-    let name = session.token_name();
+    let (name, cookies) = (session.token_name(), settings.cookies.for_type(session.cookie()));
     let carrier = settings.header.as_ref();
     let value = match action {
-        TokenAction::Set(token, _) if carrier.is_some() => HeaderCarrier::value(name, &session.encode_token(&token)),
+        TokenAction::Set { token, .. } if carrier.is_some() => {
+            HeaderCarrier::value(name, &session.encode_token(&token))
+        }
         TokenAction::Remove if carrier.is_some() => HeaderCarrier::value(name, ""),
-        TokenAction::Set(token, until) => {
+        TokenAction::Set {
+            token,
+            until,
+            persistent,
+        } => {
             // Rounded up: a cookie that outlives its session is harmless, one that ends before it loses it.
             let seconds = session.time_until(until).as_millis().div_ceil(1000);
             let max_age = i64::try_from(seconds.max(1)).unwrap_or(i64::MAX);
-            settings.cookies.set(name, session.encode_token(&token), max_age)
+            cookies.set(name, session.encode_token(&token), max_age, persistent)
         }
-        TokenAction::Remove => settings.cookies.remove(name),
+        TokenAction::Remove => cookies.remove(name),
     };
     let Some(mut value) = value else {
         tracing::error!(name, "the token cannot be sent: no header can carry its name");

@@ -8,6 +8,8 @@ mod header;
 mod layer;
 mod rejection;
 mod router;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timing;
 
 pub use cookie::{CookieError, CookieOptions, SameSite};

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
+use super::cookie::CookieError;
 use crate::cascade::{CommitError, LoadError};
 use crate::request::{self, RequestSession, TypedSession};
 use crate::session::Session;
@@ -65,6 +66,14 @@ pub enum RejectionKind {
         one: &'static str,
         /// The type that uses it too.
         other: &'static str,
+    },
+    /// The cookie that the session's type asks for cannot be set with the layer's options.
+    #[error("the cookie of the session `{session}` cannot be set")]
+    Cookie {
+        /// The session's name.
+        session: &'static str,
+        /// Why.
+        source: CookieError,
     },
     /// The store of the router's layer is not the one that its state names: it lacks a tier.
     #[error("the session `{session}` needs {missing:?}, which the store of this router's layer does not have")]

@@ -156,7 +156,7 @@ impl RequestSession {
         let rotates = is_privileged || is_asked || (!state.is_unreadable && is_due());
         let is_touched = actions.contains(PendingActions::TOUCH);
         let renews = || !state.is_unreadable && self.store.is_due_for_renewal(known.record.meta());
-        if changes.is_empty() && !rotates && !is_touched && !renews() {
+        if changes.is_empty() && !rotates && !is_touched && state.persistent.is_none() && !renews() {
             return Ok(Plan::Nothing);
         }
         let new_secret = || -> Result<NewSecret, CommitError> {
@@ -183,7 +183,10 @@ impl RequestSession {
             nonce: nonce(),
             base_commits,
             now: self.store.backend.now(),
-            idle: policy.idle,
+            persistent: self.lock().persistent,
+            default_idle: policy.idle,
+            idle: policy.idle_of(self.schema),
+            anonymous_idle: policy.anonymous_idle,
             max_len: policy.max_len,
         }
     }
@@ -209,10 +212,10 @@ impl RequestSession {
         let mut state = self.lock();
         state.token = token;
         if let (Some(token), Some(stored)) = (token, &done.stored) {
-            state.token_action = Some(TokenAction::Set(token, stored.record.meta().deadline.into()));
+            state.token_action = Some(TokenAction::set(token, stored.record.meta()));
         }
         let created = token.filter(|_| done.stored.is_some());
-        state.planned = None;
+        (state.planned, state.persistent) = (None, None);
         state.loaded = done.stored.map(LoadState::Known);
         drop(state);
         if let Some(token) = created {
@@ -287,8 +290,12 @@ impl RequestSession {
             is_rotated = rotated.is_some();
             if let Some(NewSecret { token, .. }) = rotated {
                 state.token = Some(token);
-                state.token_action = Some(TokenAction::Set(token, meta.deadline.into()));
+                state.token_action = Some(TokenAction::set(token, meta));
+            } else if state.persistent.is_some() {
+                // The same cookie again, with another lifetime.
+                state.token_action = Some(TokenAction::set(presented, meta));
             }
+            state.persistent = None;
             let now = self.store.backend.now();
             // A commit that had nothing to write may have met what another request wrote with another secret.
             let is_valid = rotated.is_some() || meta.secret_status(&presented.hash(), now).is_valid();

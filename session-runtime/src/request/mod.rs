@@ -16,6 +16,6 @@ pub use detached::Detached;
 pub use reference::SessionRef;
 pub use session::RequestSession;
 pub use sessions::{CommitFailure, RequestSessions, finish};
-pub use state::{Disposition, ResponseState, TokenAction};
+pub use state::{Disposition, Persistence, ResponseState, TokenAction};
 pub use token::{MAX_TOKENS, Presented, SessionToken};
 pub use typed::{TypedSession, load, load_ref, replace};

@@ -8,7 +8,9 @@ use smallvec::SmallVec;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::state::{Destroy, Disposition, LastFailure, LoadState, PendingActions, Phase, ResponseState, Staged, State};
+use super::state::{
+    Destroy, Disposition, LastFailure, LoadState, PendingActions, Persistence, Phase, ResponseState, Staged, State,
+};
 use super::token::{Presented, SessionToken};
 use crate::cascade::inner::{Lookup, StoreInner};
 use crate::cascade::outcome::refused;
@@ -17,7 +19,7 @@ use crate::session::changes::{ChangeError, Changes};
 use crate::session::meta::{Meta, Millis, Nonces, SecretHash};
 use crate::session::migrate::migrate;
 use crate::session::record::Record;
-use crate::session::{Migrate, OpenError, Schema, Session};
+use crate::session::{CookieSpec, Migrate, OpenError, Schema, Session};
 use crate::tier::Tiers;
 
 /// One session within one unit of work: a request, a message, a job.
@@ -78,9 +80,14 @@ impl RequestSession {
         self.store.spawn_commit(work)
     }
 
+    /// What the session's type says of its cookie.
+    pub fn cookie(&self) -> &'static CookieSpec {
+        &self.schema.cookie
+    }
+
     /// The token as it is sent to the client.
     pub fn encode_token(&self, token: &SessionToken) -> String {
-        token.encode(&self.store.backend.keys, &self.token_name)
+        token.encode(&self.store.backend.keys, &self.token_name, self.schema.name)
     }
 
     /// How long from now until `time`.
@@ -293,11 +300,29 @@ impl RequestSession {
         }
         state.staged.actions -= PendingActions::ROTATE | PendingActions::ROTATE_NOW | PendingActions::TOUCH;
         state.staged.changes = Changes::default();
+        state.persistent = None;
         state.loaded = Some(LoadState::New);
         state.is_unreadable = false;
         state.generation += 1;
         state.last_failure = LastFailure::None;
         state.generation
+    }
+
+    /// Stages whether the client keeps its token beyond the browser's session.
+    pub(super) fn set_persistence(&self, persistence: Persistence) {
+        let persistent = persistence == Persistence::Remembered;
+        let mut state = self.lock();
+        if state.check_late(self.schema.name, "a persistence") {
+            return;
+        }
+        let known = match &state.loaded {
+            Some(LoadState::Known(known)) => known.record.meta().persistent,
+            _ => None,
+        };
+        if known != Some(persistent) {
+            state.persistent = Some(persistent);
+            state.last_failure = LastFailure::None;
+        }
     }
 
     /// Drops the changes that were staged, and those that will be until the response is made. Destroys and rotations are
@@ -307,6 +332,7 @@ impl RequestSession {
         state.is_discarded = true;
         state.staged.changes = Changes::default();
         state.staged.actions -= PendingActions::KEEP | PendingActions::TOUCH;
+        state.persistent = None;
         state.deferred_error = None;
     }
 
@@ -345,6 +371,7 @@ impl RequestSession {
         if disposition == Disposition::Discard || state.is_discarded {
             state.staged.changes = Changes::default();
             state.staged.actions -= PendingActions::KEEP | PendingActions::TOUCH;
+            state.persistent = None;
             if state.staged.destroys.is_empty() {
                 state.deferred_error = None;
             }
@@ -381,7 +408,7 @@ impl RequestSession {
         Meta {
             created: now,
             renewed: now,
-            deadline: now.after(self.store.backend.policy.max_age),
+            deadline: now.after(self.store.backend.policy.max_age_of(self.schema)),
             secret,
             previous: None,
             commits: 0,

@@ -7,7 +7,7 @@ use super::commit::{commit_fields, stage_and_reopen};
 use super::detached::Detached;
 use super::reference::SessionRef;
 use super::session::RequestSession;
-use super::state::PendingActions;
+use super::state::{PendingActions, Persistence};
 use crate::cascade::{Commit, CommitError, LoadError};
 use crate::session::{OpenError, Session};
 
@@ -137,6 +137,13 @@ impl<T: Session> TypedSession<T> {
     /// Renews the session with the response, even where that is not due yet: its idle time begins anew.
     pub fn touch(&mut self) {
         self.session.add_action(PendingActions::TOUCH);
+    }
+
+    /// Says whether the client keeps the session's cookie beyond the browser's session, as for "remember me" (default: what
+    /// the layer's [`CookieOptions`](crate::CookieOptions) say). It is kept in the record, for every cookie that the session
+    /// gets from now on; a session that is new and stays empty is not created for it.
+    pub fn set_persistence(&mut self, persistence: Persistence) {
+        self.session.set_persistence(persistence);
     }
 
     /// Drops the changes of this request, made so far or yet to be made, whatever the response's status, and shows the

@@ -10,7 +10,7 @@ pub mod meta;
 pub mod migrate;
 pub mod record;
 mod schema;
-mod served_by;
+pub(crate) mod served_by;
 pub mod slot;
 
 use std::borrow::Cow;

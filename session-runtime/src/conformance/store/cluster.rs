@@ -263,7 +263,7 @@ impl<S: Sample> Request<S> {
             .map_err(|failure| failure.error)?;
         let state = session.take_response_state();
         let token = match state.token_action {
-            Some(TokenAction::Set(token, _)) => Some(token),
+            Some(TokenAction::Set { token, .. }) => Some(token),
             Some(TokenAction::Remove) | None => None,
         };
         // Without a report there was nothing to commit.
