@@ -44,7 +44,8 @@ pub enum HeaderCarrierError {
 /// A response that begins a session, or gives it a new secret, has a header line for each such session, with
 /// `name=token`, where `name` is the session's. The client keeps it, and sends it back as it is. An empty token
 /// (`name=`) means that the session has ended, and that the client is to forget its token. Several sessions travel in
-/// several lines, or in one with commas between them. A client that has one session may send the token alone.
+/// several lines, or in one with commas between them. A client that has one session may send the token alone;
+/// for any other session that a handler takes, it would count as forged.
 ///
 /// | carrier | request | response |
 /// |---|---|---|
