@@ -148,3 +148,14 @@ async fn the_removal_of_a_cookie_that_ends_with_the_browser_is_one() {
     let line = site.post(&mut browser, "/logout").await.cookie();
     assert!(line.contains("Max-Age=0"), "{line}");
 }
+
+/// A parallel request that still presents the secret before the latest rotation must not send that one again.
+#[tokio::test]
+async fn a_change_of_persistence_does_not_replace_a_newer_cookie() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let mut old = browser.clone();
+    site.post(&mut browser, "/rotate").await.cookie();
+    signing_in(&site).post(&mut old, "/change").await.assert_no_cookie();
+    assert!(is_persistent(&site.post(&mut browser, "/rotate").await));
+}

@@ -12,7 +12,7 @@ use crate::cascade::patch::{Patch, Rotation};
 use crate::cascade::protocol::{Goal, VersionedRecord};
 use crate::cascade::{Commit, CommitError, SessionEvent};
 use crate::session::changes::Changes;
-use crate::session::meta::SecretHash;
+use crate::session::meta::{SecretHash, SecretStatus};
 use crate::session::record::Record;
 
 impl RequestSession {
@@ -135,14 +135,14 @@ impl RequestSession {
             if let Some(NewSecret { token, .. }) = rotated {
                 state.token = Some(token);
                 state.token_action = Some(TokenAction::set(token, meta));
-            } else if state.persistent.is_some() {
-                // The same cookie again, with another lifetime.
+            }
+            let status = meta.secret_status(&presented.hash(), self.store.backend.now());
+            if state.persistent.take().is_some() && rotated.is_none() && status == SecretStatus::Current {
+                // The same cookie again, with another lifetime. Not the one before it, which would replace the client's.
                 state.token_action = Some(TokenAction::set(presented, meta));
             }
-            state.persistent = None;
-            let now = self.store.backend.now();
             // A commit that had nothing to write may have met what another request wrote with another secret.
-            let is_valid = rotated.is_some() || meta.secret_status(&presented.hash(), now).is_valid();
+            let is_valid = rotated.is_some() || status.is_valid();
             state.loaded = Some(if is_valid {
                 LoadState::Known(stored)
             } else {

@@ -1,7 +1,7 @@
 //! The tiers that store records: the bits that name them, and the two traits that they implement.
 //!
 //! A [`CacheTier`] may forget at any moment; a [`DurableTier`] may not, and its compare-and-swap orders the writers of a
-//! session. To both, a value is opaque bytes. The crate's [conformance suite](crate::conformance) checks any
+//! session. To both, a value is opaque bytes. The crate's conformance suite (the feature `conformance`) checks any
 //! implementation of them.
 
 mod bits;
