@@ -13,14 +13,24 @@ use crate::cbor;
 
 /// The record as the current version of the session writes it.
 pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError> {
+    if is_current::<T>(record) {
+        return Ok(Cow::Borrowed(record));
+    }
     record.check_schema(T::SCHEMA)?;
     migrate_any_name::<T>(record)
+}
+
+/// Whether a struct just like this one wrote the record, so that there is nothing to do. Its name was checked when it was
+/// opened, and a storage key never gets a record of another name.
+fn is_current<T: Session>(record: &Record) -> bool {
+    let schema = T::SCHEMA;
+    record.is_written_by(schema) && !schema.fields.iter().any(|spec| spec.default_on_invalid)
 }
 
 /// As [`migrate`], whatever the record's name: it may be that of a later version's struct.
 fn migrate_any_name<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError> {
     let schema = T::SCHEMA;
-    if record.is_written_by(schema) && !schema.fields.iter().any(|spec| spec.default_on_invalid) {
+    if is_current::<T>(record) {
         return Ok(Cow::Borrowed(record));
     }
     // By way of each earlier struct, so that a field that one of them has to quarantine is kept.

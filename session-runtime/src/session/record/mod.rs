@@ -34,7 +34,7 @@ pub use wire::RecordError;
 #[derive(Clone)]
 pub struct Record {
     bytes: Bytes,
-    name: Range<usize>,
+    name: Span,
     version: u32,
     fingerprint: u64,
     meta: Meta,
@@ -46,18 +46,56 @@ pub struct Record {
 /// The entries of `meta` that this crate does not know: a newer one wrote them.
 #[derive(Clone, Default)]
 struct MetaTail {
-    count: usize,
+    count: u32,
     /// Where in the record's bytes they lie.
-    range: Range<usize>,
+    range: Span,
 }
 
 /// Where in a record's bytes a field lies.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Entry {
     /// Where the head of its name begins.
-    start: usize,
-    name: Range<usize>,
-    value: Range<usize>,
+    start: u32,
+    name: Span,
+    value: Span,
+}
+
+impl Entry {
+    #[inline]
+    fn new(start: usize, name: Range<usize>, value: Range<usize>) -> Self {
+        Self {
+            start: Span::new(start..start).start,
+            name: Span::new(name),
+            value: Span::new(value),
+        }
+    }
+}
+
+/// A part of a record's bytes. Records are shorter than 4 GiB, and are copied and moved often enough for the width to
+/// count.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "`decode` refuses longer records, and no tier takes one"
+    )]
+    fn new(range: Range<usize>) -> Self {
+        Self {
+            start: range.start as u32,
+            end: range.end as u32,
+        }
+    }
+
+    #[inline]
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// The order of fields: that of their encoded names (RFC 8949, section 4.2.1), which for text compares lengths first.
@@ -87,7 +125,7 @@ impl Record {
 
     /// The schema's name.
     pub fn name(&self) -> &str {
-        text(self.slice(&self.name))
+        text(self.slice(self.name))
     }
 
     /// The schema's version.
@@ -107,19 +145,19 @@ impl Record {
 
     /// The entries of `meta` that this crate does not know, encoded one after the other.
     pub fn unknown_meta(&self) -> &[u8] {
-        self.slice(&self.meta_tail.range)
+        self.slice(self.meta_tail.range)
     }
 
     /// The encoded value of a field.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         let at = self.position(name, 0).ok()?;
-        self.entries.get(at).map(|entry| self.slice(&entry.value))
+        self.entries.get(at).map(|entry| self.slice(entry.value))
     }
 
     /// All fields, in the order in which they are written, each with its encoded value.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let entries = self.entries.iter();
-        entries.map(|entry| (text(self.slice(&entry.name)), self.slice(&entry.value)))
+        entries.map(|entry| (text(self.slice(entry.name)), self.slice(entry.value)))
     }
 
     /// Whether a struct of the same version and with the same fields as the schema's wrote the record.
@@ -129,7 +167,7 @@ impl Record {
 
     /// An error where the record belongs to a session of another name, or where a newer binary than the schema's wrote it.
     pub(in crate::session) fn check_schema(&self, schema: &Schema) -> Result<(), OpenError> {
-        let name = self.slice(&self.name);
+        let name = self.slice(self.name);
         if name != schema.name.as_bytes() && !schema.earlier().any(|earlier| earlier.name.as_bytes() == name) {
             return Err(OpenError::foreign(schema.name, self.name()));
         }
@@ -157,7 +195,7 @@ impl Record {
     /// Where in [`bytes`](Self::bytes) the encoded value of the field at a [`position`](Self::position) lies.
     #[inline]
     pub(in crate::session) fn value_range(&self, at: usize) -> Option<Range<usize>> {
-        self.entries.get(at).map(|entry| entry.value.clone())
+        self.entries.get(at).map(|entry| entry.value.range())
     }
 
     /// The position of a field, or the one at which it would be inserted. Quick where that is `guess`, or little less.
@@ -173,12 +211,12 @@ impl Record {
     #[inline]
     pub(in crate::session) fn value_range_if(&self, at: usize, name: &str) -> Option<Range<usize>> {
         let entry = self.entries.get(at)?;
-        (self.slice(&entry.name) == name.as_bytes()).then(|| entry.value.clone())
+        (self.slice(entry.name) == name.as_bytes()).then(|| entry.value.range())
     }
 
     #[inline(never)]
     fn search(&self, name: &str, guess: usize) -> Result<usize, usize> {
-        let compare = |entry: &Entry| order(self.slice(&entry.name), name.as_bytes());
+        let compare = |entry: &Entry| order(self.slice(entry.name), name.as_bytes());
         let mut at = guess.saturating_add(1).min(self.entries.len());
         let end = at;
         while let Some(entry) = at.checked_sub(1).and_then(|previous| self.entries.get(previous)) {
@@ -197,8 +235,8 @@ impl Record {
     }
 
     #[inline]
-    fn slice(&self, range: &Range<usize>) -> &[u8] {
-        self.bytes.get(range.clone()).unwrap_or_default()
+    fn slice(&self, span: Span) -> &[u8] {
+        self.bytes.get(span.range()).unwrap_or_default()
     }
 }
 

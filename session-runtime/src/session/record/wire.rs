@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Entry, MetaTail, Record, order};
+use super::{Entry, MetaTail, Record, Span, order};
 use crate::cbor::head::{push_array, push_bytes, push_map, push_text, push_uint, string_len};
 use crate::cbor::{DecodeError, Reader};
 use crate::session::meta::{Meta, Millis, NONCES, Nonce, Nonces, SecretHash, millis};
@@ -63,13 +63,13 @@ pub(super) struct Header<'a> {
     pub(super) fingerprint: u64,
     pub(super) meta: &'a Meta,
     /// How many entries of `meta` this crate does not know, and their bytes.
-    pub(super) meta_tail: (usize, &'a [u8]),
+    pub(super) meta_tail: (u32, &'a [u8]),
 }
 
 /// Writes a record: its header, then its fields in their order.
 pub(super) struct Writer {
     out: Vec<u8>,
-    name: Range<usize>,
+    name: Span,
     version: u32,
     fingerprint: u64,
     meta_tail: MetaTail,
@@ -82,7 +82,7 @@ impl Writer {
         let mut out = Vec::with_capacity(len);
         out.extend_from_slice(&BEGINNING);
         push_text(&mut out, header.name);
-        let name = out.len() - header.name.len()..out.len();
+        let name = Span::new(out.len() - header.name.len()..out.len());
         push_uint(&mut out, header.version.into());
         push_long(&mut out, header.fingerprint);
         let (unknown, bytes) = header.meta_tail;
@@ -91,7 +91,7 @@ impl Writer {
         } else {
             header.meta.optional_len()
         };
-        push_array(&mut out, META_LEN + optional + unknown);
+        push_array(&mut out, META_LEN + optional + unknown as usize);
         header.meta.append(&mut out);
         if optional > 0 {
             header.meta.append_optional(optional, &mut out);
@@ -100,7 +100,7 @@ impl Writer {
         out.extend_from_slice(bytes);
         let meta_tail = MetaTail {
             count: unknown,
-            range: start..out.len(),
+            range: Span::new(start..out.len()),
         };
         push_map(&mut out, count);
         Self {
@@ -121,7 +121,7 @@ impl Writer {
         self.out.extend_from_slice(&EMBEDDED_HEAD);
         push_bytes(&mut self.out, value);
         let value = self.out.len() - value.len()..self.out.len();
-        self.entries.push(Entry { start, name, value });
+        self.entries.push(Entry::new(start, name, value));
     }
 
     /// Appends fields of another record, byte by byte as they are there.
@@ -130,15 +130,23 @@ impl Writer {
         let (Some(first), Some(last)) = (fields.first(), fields.last()) else {
             return;
         };
-        let (old, new) = (first.start, self.out.len());
-        self.out.extend_from_slice(from.slice(&(old..last.value.end)));
-        let moved = |at: usize| at - old + new;
-        self.entries
-            .extend(fields.iter().map(|Entry { start, name, value }| Entry {
-                start: moved(*start),
-                name: moved(name.start)..moved(name.end),
-                value: moved(value.start)..moved(value.end),
-            }));
+        let old = Span {
+            start: first.start,
+            end: last.value.end,
+        };
+        let new = Span::new(self.out.len()..self.out.len()).start;
+        self.out.extend_from_slice(from.slice(old));
+        // One wrapping addition moves an offset either way.
+        let distance = new.wrapping_sub(old.start);
+        let moved = |span: Span| Span {
+            start: span.start.wrapping_add(distance),
+            end: span.end.wrapping_add(distance),
+        };
+        self.entries.extend(fields.iter().map(|entry| Entry {
+            start: entry.start.wrapping_add(distance),
+            name: moved(entry.name),
+            value: moved(entry.value),
+        }));
     }
 
     /// The record. `meta` is that of its header.
@@ -158,6 +166,9 @@ impl Writer {
 impl Record {
     /// Reads a record; its fields stay in `bytes`.
     pub fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(RecordErrorKind::Range("its length").into());
+        }
         let mut reader = Reader::new(bytes);
         if !reader.skip_prefix(&BEGINNING) {
             if reader.tag()? != SELF_DESCRIBED {
@@ -170,7 +181,7 @@ impl Record {
             }
         }
         let name = reader.text()?;
-        let name = last_read(&reader, name.as_bytes());
+        let name = Span::new(last_read(&reader, name.as_bytes()));
         let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
         let fingerprint = reader.uint()?;
         let more = if reader.skip_prefix(&META_HEAD) {
@@ -204,7 +215,7 @@ impl Record {
             let value = last_read(&reader, value);
             let shortest = string_len(name.len()) + EMBEDDED_HEAD.len() + string_len(value.len());
             is_shortest &= value.end - start == shortest;
-            entries.push(Entry { start, name, value });
+            entries.push(Entry::new(start, name, value));
         }
         reader.end()?;
         let record = || Self {
@@ -361,8 +372,8 @@ impl MetaTail {
             reader.skip()?;
         }
         Ok(Self {
-            count,
-            range: start..reader.position(),
+            count: u32::try_from(count).map_err(|_| RecordErrorKind::Range("the length of its metadata"))?,
+            range: Span::new(start..reader.position()),
         })
     }
 }
