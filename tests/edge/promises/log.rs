@@ -19,18 +19,28 @@ impl Write for Buffer {
     }
 }
 
-/// The events from debug upwards, as lines of text, for as long as this lives.
-pub(super) struct Log {
+/// Events as lines of text, for as long as this lives.
+pub(crate) struct Log {
     buffer: Buffer,
     _guard: DefaultGuard,
 }
 
 impl Log {
-    pub(super) fn capture() -> Self {
+    /// The events from debug upwards.
+    pub(crate) fn capture() -> Self {
+        Self::from_level(Level::DEBUG)
+    }
+
+    /// All events, and the spans that they are in.
+    pub(crate) fn capture_all() -> Self {
+        Self::from_level(Level::TRACE)
+    }
+
+    fn from_level(level: Level) -> Self {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::DEBUG)
+            .with_max_level(level)
             .with_ansi(false)
             .without_time()
             .with_writer(move || writer.clone())
@@ -42,12 +52,12 @@ impl Log {
     }
 
     /// All lines so far.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.buffer.0.lock().unwrap().clone()).unwrap()
     }
 
     /// The lines of this level.
-    pub(super) fn of(&self, level: Level) -> String {
+    pub(crate) fn of(&self, level: Level) -> String {
         let text = self.text();
         let lines = text
             .lines()

@@ -8,7 +8,7 @@ mod destroyed;
 mod dropped;
 mod expired;
 mod late;
-mod log;
+pub(crate) mod log;
 mod looks;
 mod lookups;
 mod nested;
