@@ -129,6 +129,8 @@ mod tests {
             previous: None,
             commits: 0,
             nonces: Nonces::default(),
+            idle: None,
+            persistent: None,
         };
         let empty = Record::new(Till::SCHEMA, &meta);
         let mut draft = empty.draft();

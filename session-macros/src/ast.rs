@@ -1,6 +1,8 @@
 //! The model of a session, with the syntax nodes that errors point at.
 
+mod cookie;
 mod field;
+mod lifetime;
 mod tiers;
 
 use std::collections::HashSet;
@@ -13,7 +15,9 @@ use syn::{Data, DeriveInput, Fields, Ident, LitInt, LitStr, Path};
 use crate::attr::{self, Attr, Number};
 use crate::ctxt::Ctxt;
 use crate::fingerprint;
+pub(crate) use cookie::Cookie;
 pub(crate) use field::{Field, Kind, Merge, Upgrade, flash_item};
+pub(crate) use lifetime::Lifetime;
 pub(crate) use tiers::Tier;
 
 /// A struct with `#[derive(Session)]`.
@@ -29,6 +33,9 @@ pub(crate) struct Session<'a> {
     pub(crate) version_lit: Option<LitInt>,
     pub(crate) previous: Option<(Ident, Path)>,
     pub(crate) removed: Vec<LitStr>,
+    pub(crate) idle: Option<Lifetime>,
+    pub(crate) max_age: Option<Lifetime>,
+    pub(crate) cookie: Option<Cookie>,
     pub(crate) fingerprint: u64,
     pub(crate) expected_fingerprint: Option<Number<u64>>,
     pub(crate) tiers: Vec<Tier>,
@@ -48,6 +55,9 @@ impl<'a> Session<'a> {
             version_lit: None,
             previous: None,
             removed: Vec::new(),
+            idle: None,
+            max_age: None,
+            cookie: None,
             fingerprint: 0,
             expected_fingerprint: None,
             tiers: Vec::new(),
@@ -76,6 +86,9 @@ impl<'a> Session<'a> {
     fn read_attrs(&mut self, ctxt: &Ctxt) {
         let (mut name, mut version, mut previous) = (Attr::default(), Attr::default(), Attr::default());
         let (mut removed, mut expected_fingerprint, mut krate) = (Attr::default(), Attr::default(), Attr::default());
+        let instead = "put them on the types of its fields, or on a struct of your own that is made from `snapshot()`";
+        attr::report_serde(ctxt, &self.input.attrs, instead);
+        let (mut idle, mut max_age, mut cookie) = (Attr::default(), Attr::default(), Attr::default());
         for arg in &attr::args(ctxt, &self.input.attrs) {
             let key = &arg.key;
             match &*key.to_string() {
@@ -85,6 +98,13 @@ impl<'a> Session<'a> {
                 "removed" => removed.set(ctxt, key, Some(arg.strings(ctxt, "\"old\""))),
                 "fingerprint" => expected_fingerprint.set(ctxt, key, arg.int(ctxt, "0x0123456789abcdef")),
                 "crate" => krate.set(ctxt, key, arg.path(ctxt, "path::to::session_runtime").cloned()),
+                "idle" => idle.set(ctxt, key, Lifetime::from_arg(ctxt, arg)),
+                "max_age" => max_age.set(ctxt, key, Lifetime::from_arg(ctxt, arg)),
+                "cookie" => cookie.set(ctxt, key, Cookie::from_arg(ctxt, arg)),
+                of_cookie if attr::ON_COOKIE.contains(&of_cookie) => {
+                    let message = format!("`{key}` belongs in `cookie(...)`: write `#[session(cookie({key} ...))]`");
+                    ctxt.error_at(key, message);
+                }
                 _ => attr::report_unknown(ctxt, arg, "the struct", attr::ON_STRUCT, "a field", attr::ON_FIELD),
             }
         }
@@ -100,6 +120,8 @@ impl<'a> Session<'a> {
         self.removed = removed.into_value().unwrap_or_default();
         self.expected_fingerprint = expected_fingerprint.into_value();
         self.krate = krate.into_value();
+        (self.idle, self.max_age) = (idle.into_value(), max_age.into_value());
+        self.cookie = cookie.into_value();
     }
 
     /// The path to the runtime.

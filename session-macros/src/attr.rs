@@ -10,8 +10,20 @@ use crate::ctxt::Ctxt;
 
 pub(crate) const SESSION: &str = "session";
 pub(crate) const CASCADE: &str = "cascade";
+pub(crate) const SERDE: &str = "serde";
 
-pub(crate) const ON_STRUCT: &[&str] = &["name", "version", "previous", "removed", "fingerprint", "crate"];
+pub(crate) const ON_STRUCT: &[&str] = &[
+    "name",
+    "version",
+    "previous",
+    "removed",
+    "fingerprint",
+    "crate",
+    "idle",
+    "max_age",
+    "cookie",
+];
+pub(crate) const ON_COOKIE: &[&str] = &["name", "same_site", "path", "domain", "http_only", "partitioned"];
 pub(crate) const ON_FIELD: &[&str] = &[
     "default",
     "merge",
@@ -87,6 +99,16 @@ impl ToTokens for Arg {
     }
 }
 
+/// Reports every `#[serde(...)]`: the derive stores a session field by field, without serde's derives.
+pub(crate) fn report_serde(ctxt: &Ctxt, attrs: &[Attribute], instead: &str) {
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident(SERDE)) {
+        ctxt.error_at(
+            &attr.meta,
+            format!("serde's attributes have no effect on what is stored of a session: {instead}"),
+        );
+    }
+}
+
 /// The arguments of all `#[session(...)]` in `attrs`. One that does not parse is reported, and skipped up to the next
 /// comma.
 pub(crate) fn args(ctxt: &Ctxt, attrs: &[Attribute]) -> Vec<Arg> {
@@ -96,28 +118,32 @@ pub(crate) fn args(ctxt: &Ctxt, attrs: &[Attribute]) -> Vec<Arg> {
             ctxt.error_at(&attr.meta, "write `#[session(...)]`, with the arguments in parentheses");
             continue;
         };
-        let read = |input: ParseStream<'_>| {
-            while !input.is_empty() {
-                match input.parse() {
-                    Ok(arg) => args.push(arg),
-                    Err(error) => {
-                        ctxt.push(error);
-                        while !input.is_empty() && !input.peek(Token![,]) {
-                            input.parse::<TokenTree>()?;
-                        }
-                    }
-                }
-                if !input.is_empty() {
-                    input.parse::<Token![,]>()?;
-                }
-            }
-            Ok(())
-        };
-        if let Err(error) = read.parse2(list.tokens.clone()) {
-            ctxt.push(error);
-        }
+        read_args(ctxt, list.tokens.clone(), &mut args);
     }
     args
+}
+
+fn read_args(ctxt: &Ctxt, tokens: TokenStream, args: &mut Vec<Arg>) {
+    let read = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            match input.parse() {
+                Ok(arg) => args.push(arg),
+                Err(error) => {
+                    ctxt.push(error);
+                    while !input.is_empty() && !input.peek(Token![,]) {
+                        input.parse::<TokenTree>()?;
+                    }
+                }
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = read.parse2(tokens) {
+        ctxt.push(error);
+    }
 }
 
 impl Arg {
@@ -143,6 +169,16 @@ impl Arg {
             Expr::Lit(ExprLit {
                 lit: Lit::Str(text), ..
             }) => Some(text),
+            other => self.report_no_literal(ctxt, other, example),
+        }
+    }
+
+    /// `= true`
+    pub(crate) fn bool(&self, ctxt: &Ctxt, example: &str) -> Option<bool> {
+        match self.expr(ctxt, example)? {
+            Expr::Lit(ExprLit {
+                lit: Lit::Bool(lit), ..
+            }) => Some(lit.value),
             other => self.report_no_literal(ctxt, other, example),
         }
     }
@@ -215,6 +251,19 @@ impl Arg {
             Ok(read) => Some(read),
             Err(_) => self.report(ctxt, &format!("write `{}({example})`", self.key)),
         }
+    }
+
+    /// `(key, key = value)`, at least one
+    pub(crate) fn args(&self, ctxt: &Ctxt, example: &str) -> Option<Vec<Self>> {
+        let Value::List(list) = &self.value else {
+            return self.report(ctxt, &format!("write `{}({example})`", self.key));
+        };
+        if list.is_empty() {
+            return self.report(ctxt, &format!("write `{}({example})`", self.key));
+        }
+        let mut args = Vec::new();
+        read_args(ctxt, list.clone(), &mut args);
+        Some(args)
     }
 
     fn report<T>(&self, ctxt: &Ctxt, message: &str) -> Option<T> {

@@ -1,5 +1,7 @@
 //! The rules that no single argument can break: one function a rule.
 
+mod cookie;
+
 use std::collections::HashMap;
 
 use proc_macro2::Span;
@@ -15,7 +17,9 @@ use crate::ctxt::Ctxt;
 
 pub(crate) fn check(ctxt: &Ctxt, session: &Session<'_>) {
     check_generics(ctxt, session);
-    check_name(ctxt, session);
+    cookie::check_name(ctxt, session);
+    cookie::check_cookie(ctxt, session);
+    check_lifetimes(ctxt, session);
     check_version(ctxt, session);
     check_previous(ctxt, session);
     check_fingerprint(ctxt, session);
@@ -43,42 +47,19 @@ fn check_generics(ctxt: &Ctxt, session: &Session<'_>) {
     }
 }
 
-/// Bytes. Browsers need only keep cookies of up to 4096 bytes, with name, value and attributes (RFC 6265, section 6.1),
-/// and every request carries the name.
-const MAX_NAME_LEN: usize = 256;
-
-/// The prefixes that `CookieOptions` adds, in lower case.
-const COOKIE_PREFIXES: &[&str] = &["__host-", "__secure-"];
-
-/// RFC 6265, section 4.1.1: the name of a cookie is a token as in RFC 2616, section 2.2.
-fn check_name(ctxt: &Ctxt, session: &Session<'_>) {
-    let name = &session.name;
-    let is_token = |char: char| char.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(char);
-    let message = if name.is_empty() || !name.chars().all(is_token) {
-        format!(
-            "\"{}\" cannot name a cookie: RFC 6265 allows letters, digits and any of !#$%&'*+-.^_`|~",
-            name.escape_debug()
-        )
-    } else if name.len() > MAX_NAME_LEN {
-        format!(
-            "this cookie name has {} bytes, more than {MAX_NAME_LEN}: browsers and proxies may drop the cookie",
-            name.len()
-        )
-    } else if let Some(prefix) = COOKIE_PREFIXES
-        .iter()
-        .find(|prefix| name.to_ascii_lowercase().starts_with(*prefix))
+/// An idle time that is longer would never end a session.
+fn check_lifetimes(ctxt: &Ctxt, session: &Session<'_>) {
+    if let (Some(idle), Some(max_age)) = (&session.idle, &session.max_age)
+        && idle.seconds > max_age.seconds
     {
-        let prefix = &name[..prefix.len()];
-        format!("leave out `{prefix}`: `CookieOptions` adds the prefix to the name of the cookie")
-    } else {
-        return;
-    };
-    match &session.name_lit {
-        Some(name) => ctxt.error_at(name, message),
-        None => ctxt.error_at(
-            &session.input.ident,
-            format!("{message}; name the session with `#[session(name = \"...\")]`"),
-        ),
+        ctxt.error_at(
+            &idle.lit,
+            format!(
+                "`idle` is longer than `max_age`, \"{}\", which ends the session first: write a shorter time here, or \
+                 leave out `idle`",
+                max_age.lit.value()
+            ),
+        );
     }
 }
 
@@ -127,6 +108,11 @@ fn check_fingerprint(ctxt: &Ctxt, session: &Session<'_>) {
 const RESERVED: &[&str] = &[
     "is_new",
     "rotate",
+    "rotate_now",
+    "touch",
+    "set_persistence",
+    "discard",
+    "refresh",
     "destroy",
     "expires_at",
     "commit",

@@ -15,7 +15,8 @@ mod expand;
 mod fingerprint;
 
 #[doc = include_str!("derive.md")]
-#[proc_macro_derive(Session, attributes(session, cascade))]
+// `serde` is among them so that only the derive reports one on a session, with what to write instead.
+#[proc_macro_derive(Session, attributes(session, cascade, serde))]
 pub fn derive_session(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     derive::derive(&input).into()

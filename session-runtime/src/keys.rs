@@ -13,8 +13,8 @@ const MIN_KEY_LEN: usize = 32;
 
 /// The keys of a store, newest first: the first one signs, all of them verify.
 ///
-/// To rotate keys, put a new one in front and keep the old ones for as long as a session may live. `Debug` shows
-/// nothing of them.
+/// To rotate keys, put a new one in front and keep the old ones for as long as a session may live;
+/// [`old_key_uses`](crate::CascadeStore::old_key_uses) tells whether they are still needed. `Debug` shows nothing of them.
 #[derive(Clone)]
 pub struct KeyRing(std::sync::Arc<[Key]>);
 
@@ -23,6 +23,7 @@ struct Key {
     id: KeyId,
     cookie: Hmac<Sha256>,
     record: Hmac<Sha256>,
+    csrf: Hmac<Sha256>,
 }
 
 /// Four bytes that tell the keys of a ring apart, and nothing about them.
@@ -35,6 +36,28 @@ pub(crate) enum Use {
     Token,
     /// To authenticate what leaves the process.
     Record,
+    /// To make CSRF tokens.
+    Csrf,
+}
+
+impl Use {
+    /// What it is called in metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Record => "record",
+            Self::Csrf => "csrf",
+        }
+    }
+}
+
+/// Which key of a ring has signed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignedBy {
+    /// The one that signs today.
+    Newest,
+    /// One that is kept for what it has signed before.
+    Older,
 }
 
 /// Why there is no key ring.
@@ -115,10 +138,13 @@ impl KeyRing {
         self.0[0].mac(role, parts).finalize().into_bytes().into()
     }
 
-    /// Whether any key (only the one called `id`, where that is known) has signed this. `tag` may be cut short.
-    pub(crate) fn verify(&self, role: Use, id: Option<KeyId>, parts: &[&[u8]], tag: &[u8]) -> bool {
-        let mut keys = self.0.iter().filter(|key| id.is_none_or(|id| id == key.id));
-        keys.any(|key| key.mac(role, parts).verify_truncated_left(tag).is_ok())
+    /// Which key (only the one called `id` is tried, where that is known) has signed this. `tag` may be cut short.
+    pub(crate) fn verify(&self, role: Use, id: Option<KeyId>, parts: &[&[u8]], tag: &[u8]) -> Option<SignedBy> {
+        let mut keys = self.0.iter().enumerate();
+        let (at, _) = keys.find(|(_, key)| {
+            id.is_none_or(|id| id == key.id) && key.mac(role, parts).verify_truncated_left(tag).is_ok()
+        })?;
+        Some(if at == 0 { SignedBy::Newest } else { SignedBy::Older })
     }
 }
 
@@ -140,6 +166,7 @@ impl Key {
                 id: [id[0], id[1], id[2], id[3]],
                 cookie: mac(b"session-runtime cookie")?,
                 record: mac(b"session-runtime record")?,
+                csrf: mac(b"session-runtime csrf")?,
             })
         };
         derived().ok_or(too_short)
@@ -149,6 +176,7 @@ impl Key {
         let mut mac = match role {
             Use::Token => self.cookie.clone(),
             Use::Record => self.record.clone(),
+            Use::Csrf => self.csrf.clone(),
         };
         for part in parts {
             mac.update(part);

@@ -39,9 +39,12 @@
 //! | keep a session beyond its request | [`Detached`] |
 //! | put a store together | [`CascadeStore::from_env`], [`CascadeStore::builder`], [`Builder`] |
 //! | set cookies and answers | [`SessionLayer`], [`CookieOptions`] |
+//! | serve clients without cookies | [`HeaderCarrier`] |
+//! | tell forms of one's own from those of others | [`Csrf`] |
 //! | use a router with a state of its own | [`SessionState`] |
 //! | choose how two writers are reconciled | [`merge`] |
 //! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
+//! | hear of sign-ins, forged cookies, outages | [`SessionEvent`], [`Builder::on_event`] |
 //! | turn away whoever is not signed in | [below](#for-those-who-are-signed-in) |
 //! | test an application that has sessions | `testing`, behind the feature of that name |
 //! | bring a tier of your own | [`tier`], and the feature `conformance` |
@@ -73,19 +76,19 @@ mod session;
 pub mod tier;
 
 pub use cascade::{
-    BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, NoDatastore, NoMemcache, WithDatastore,
-    WithMemcache,
+    BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, NoDatastore, NoMemcache, SessionEvent,
+    WithDatastore, WithMemcache,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "testing")]
 pub use edge::testing;
 #[cfg(feature = "axum")]
 pub use edge::{
-    CookieError, CookieOptions, RouterExt, SameSite, SessionLayer, SessionRejection, SessionService, SessionState,
-    StatefulRouterExt,
+    CookieError, CookieOptions, Csrf, HeaderCarrier, HeaderCarrierError, RejectionKind, RouterExt, SameSite,
+    SessionLayer, SessionRejection, SessionService, SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
-pub use request::{Detached, TypedSession};
+pub use request::{CsrfError, Detached, Persistence, SessionRef, TypedSession};
 pub use session::{FieldError, OpenError, Schema, ServedBy, Session, merge};
 #[doc = include_str!("derive.md")]
 pub use session_macros::Session;
@@ -107,8 +110,8 @@ pub mod __private {
         AnySlot, DebugProbe, Field, FieldCursor, FieldDefault, LazySlot, Redacted, Slot, field,
     };
     pub use crate::session::{
-        CarriesSecret, FieldError, FieldSpec, HasDatastore, HasMemcache, Migrate, OpenError, Schema, ServedBy, Session,
-        merge,
+        CarriesSecret, CookieSpec, FieldError, FieldSpec, HasDatastore, HasMemcache, Migrate, OpenError, SameSite,
+        Schema, ServedBy, Session, merge,
     };
     pub use crate::tier::Tiers;
     pub use bytes::Bytes;

@@ -1,11 +1,13 @@
 //! The `meta` array of a record: what older binaries wrote, and the entries that newer ones may append.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use ciborium::Value;
 use proptest::prelude::*;
 use session_runtime::__private::cbor;
 use session_runtime::__private::session::changes::Changes;
-use session_runtime::__private::session::meta::{Nonce, SecretHash};
+use session_runtime::__private::session::meta::{Meta, Millis, Nonce, SecretHash};
 use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
 
@@ -14,20 +16,44 @@ use crate::samples;
 
 /// Where `meta` is in the array of a record.
 const META: usize = 4;
-/// How many entries of it are known.
-const KNOWN: usize = 7;
+/// How many entries every record has.
+const ALWAYS: usize = 7;
+/// How many more are known.
+const OPTIONAL: usize = 2;
 
 /// `small()` with these entries appended to its `meta`, byte by byte.
-fn with_tail(tail: &[&[u8]]) -> Bytes {
+fn with_entries(entries: &[&[u8]]) -> Bytes {
     let record = small();
     let known = cbor::to_vec(&items(&record)[META]).unwrap();
-    let mut grown = cbor::to_vec(&vec![0; KNOWN + tail.len()]).unwrap();
-    grown.truncate(grown.len() - KNOWN - tail.len());
+    let mut grown = cbor::to_vec(&vec![0; ALWAYS + entries.len()]).unwrap();
+    grown.truncate(grown.len() - ALWAYS - entries.len());
     grown.extend_from_slice(&known[1..]);
-    grown.extend(tail.concat());
+    grown.extend(entries.concat());
     let bytes = record.bytes();
     let start = bytes.windows(known.len()).position(|window| window == known).unwrap();
     [&bytes[..start], &grown, &bytes[start + known.len()..]].concat().into()
+}
+
+/// The same with entries that are not known.
+fn with_tail(tail: &[&[u8]]) -> Bytes {
+    let known: &[&[u8]] = if tail.is_empty() {
+        &[]
+    } else {
+        &[&b"\xf6"[..]; OPTIONAL]
+    };
+    with_entries(&[known, tail].concat())
+}
+
+fn with_optional(idle: Option<Duration>, persistent: Option<bool>) -> Record {
+    let record = small();
+    let mut draft = record.draft();
+    (draft.meta.idle, draft.meta.persistent) = (idle, persistent);
+    draft.finish()
+}
+
+/// The entries that not every record has, by ciborium.
+fn optional(record: &Record) -> Vec<Value> {
+    items(record)[META].clone().into_array().unwrap().split_off(ALWAYS)
 }
 
 /// Written by the version that knew exactly seven entries: with a previous secret, and with nonces.
@@ -63,8 +89,78 @@ fn unknown_entries_survive_a_commit() {
         assert_eq!(record.unknown_meta(), tail.concat());
         assert_eq!(Till::open(record).unwrap().visits(), &9);
     }
-    let meta = items(&written)[META].clone().into_array().unwrap();
-    assert_eq!(meta[KNOWN..], [Value::from("later"), Value::Array(vec![Value::Null])]);
+    let later = [Value::from("later"), Value::Array(vec![Value::Null])];
+    assert_eq!(optional(&written), [&[Value::Null, Value::Null][..], &later].concat());
+}
+
+/// Written by the version that knew exactly nine entries.
+#[test]
+fn a_record_with_an_idle_time_and_a_cookie_that_persists_is_read_and_written_unchanged() {
+    let stored = Bytes::from_static(include_bytes!("records/remembered.cbor"));
+    let record = Record::decode(&stored).unwrap();
+    let expected = Meta {
+        idle: Some(Duration::from_secs(30 * 24 * 60 * 60)),
+        persistent: Some(true),
+        ..meta()
+    };
+    assert_eq!((record.meta(), record.unknown_meta()), (&expected, &b""[..]));
+    assert_eq!(record.draft().finish().bytes(), &stored);
+    assert_eq!(with_optional(expected.idle, expected.persistent).bytes(), &stored);
+}
+
+#[test]
+fn optional_entries_are_written_up_to_the_last_that_is_not_null() {
+    let minute = Some(Duration::from_secs(60));
+    let cases = [
+        (None, None, vec![]),
+        (minute, None, vec![Value::from(60_000)]),
+        (None, Some(false), vec![Value::Null, Value::from(false)]),
+        (minute, Some(true), vec![Value::from(60_000), Value::from(true)]),
+    ];
+    for (idle, persistent, expected) in cases {
+        assert_eq!(optional(&with_optional(idle, persistent)), expected);
+    }
+    let nulls: [&[u8]; 2] = [b"\xf6", b"\xf6"];
+    for count in 1..=2 {
+        let record = Record::decode(&with_entries(&nulls[..count])).unwrap();
+        assert_eq!(record.meta(), &meta());
+        assert_eq!(record.draft().finish(), small());
+    }
+}
+
+#[test]
+fn an_optional_entry_of_another_type_is_refused() {
+    let entries: [&[&[u8]]; 6] = [
+        &[b"\xf5"],
+        &[b"\x20"],
+        &[b"\x65later"],
+        &[b"\xf6", b"\x01"],
+        &[b"\xf6", b"\xf7"],
+        &[b"\xf6", b"\xf8\x15"],
+    ];
+    for entries in entries {
+        Record::decode(&with_entries(entries)).map(drop).unwrap_err();
+    }
+}
+
+#[test]
+fn a_session_ends_after_its_own_idle_time_and_never_after_its_deadline() {
+    let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
+    let renewed = Millis(1_000);
+    let ends = |idle, default_idle| {
+        let meta = Meta {
+            renewed,
+            deadline: renewed.after(hours(5)),
+            idle,
+            ..meta()
+        };
+        meta.expires_at(default_idle).since(renewed)
+    };
+    assert_eq!(ends(None, hours(1)), hours(1));
+    assert_eq!(ends(Some(hours(2)), hours(1)), hours(2));
+    assert_eq!(ends(Some(hours(1)), hours(2)), hours(1));
+    assert_eq!(ends(Some(hours(6)), hours(1)), hours(5));
+    assert_eq!(ends(None, Duration::MAX), hours(5));
 }
 
 #[test]
@@ -78,7 +174,7 @@ fn meta_that_is_too_short_or_not_all_there_is_refused() {
         "{error}"
     );
 
-    let stored = with_tail(&[b"\xf6"]);
+    let stored = with_entries(&[b"\xf6"]);
     let head = stored.iter().position(|byte| *byte == 0x88).unwrap();
     decode(stored.clone()).unwrap();
     for claimed in [
@@ -101,6 +197,7 @@ fn meta_that_is_too_short_or_not_all_there_is_refused() {
         &deep,
     ];
     for tail in hostile {
+        decode(with_entries(&[tail])).unwrap_err();
         decode(with_tail(&[tail])).unwrap_err();
     }
     for end in 0..stored.len() {
@@ -108,15 +205,33 @@ fn meta_that_is_too_short_or_not_all_there_is_refused() {
     }
 }
 
+fn optional_values() -> impl Strategy<Value = (Option<Duration>, Option<bool>)> {
+    let idle = prop_oneof![0..1_000_u64, any::<u64>()].prop_map(Duration::from_millis);
+    (proptest::option::of(idle), any::<Option<bool>>())
+}
+
 proptest! {
     #[test]
     fn any_entries_are_carried_through_any_number_of_drafts(
         tail in proptest::collection::vec(samples::value().prop_map(|value| cbor::to_vec(&value).unwrap()), 0..30),
         values in proptest::collection::vec(proptest::option::of(any::<u8>()), 0..4),
+        (idle, persistent) in optional_values(),
     ) {
         let tail: Vec<&[u8]> = tail.iter().map(|item| &item[..]).collect();
-        let stored = with_tail(&tail);
+        let set = {
+            let record = Record::decode(&with_tail(&tail)).unwrap();
+            let mut draft = record.draft();
+            (draft.meta.idle, draft.meta.persistent) = (idle, persistent);
+            draft.finish()
+        };
+        let stored = set.bytes().clone();
         let mut record = Record::decode(&stored).unwrap();
+        prop_assert_eq!(record.meta(), set.meta());
+        prop_assert_eq!((record.meta().idle, record.meta().persistent), (idle, persistent));
+        if tail.is_empty() {
+            let written = optional(&record);
+            prop_assert_ne!(written.last(), Some(&Value::Null));
+        }
         let unchanged = record.draft().finish();
         prop_assert_eq!(unchanged.bytes(), &stored);
         for (nonce, value) in (0..).zip(&values) {
@@ -131,6 +246,7 @@ proptest! {
             prop_assert_eq!(record.unknown_meta(), written.unknown_meta());
         }
         prop_assert_eq!(record.unknown_meta(), tail.concat());
+        prop_assert_eq!((record.meta().idle, record.meta().persistent), (idle, persistent));
         prop_assert_eq!(record.meta().commits, meta().commits + values.len() as u64);
     }
 }

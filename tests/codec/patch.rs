@@ -25,6 +25,8 @@ fn empty() -> Record {
         previous: None,
         commits: 0,
         nonces: Nonces::default(),
+        idle: None,
+        persistent: None,
     };
     Record::new(Counted::SCHEMA, &meta)
 }

@@ -28,6 +28,8 @@ fn signed_in() -> Record {
         previous: None,
         commits: 0,
         nonces: Nonces::default(),
+        idle: None,
+        persistent: None,
     };
     let record = Record::new(Account::SCHEMA, &meta);
     applied(&changed(&record, |account| account.set_user(Some(5))), &record)

@@ -1,6 +1,7 @@
 //! Records: what a draft writes, with a map as the oracle; records that another tool wrote; bytes that are no record.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ciborium::Value;
@@ -30,6 +31,8 @@ pub(crate) fn meta() -> Meta {
         previous: Some((SecretHash([9; 32]), Millis(256))),
         commits: 65_536,
         nonces,
+        idle: None,
+        persistent: None,
     }
 }
 
@@ -89,6 +92,22 @@ proptest! {
             prop_assert_eq!(record.field(name), Some(&value[..]));
         }
         prop_assert_eq!(record.field("never set"), None);
+    }
+
+    #[test]
+    fn any_meta_is_read_as_it_was_written(
+        times: [u64; 3],
+        previous: Option<([u8; 32], u64)>,
+        idle in proptest::option::of(any::<u64>().prop_map(Duration::from_millis)),
+        persistent: Option<bool>,
+    ) {
+        let [created, renewed, deadline] = times.map(Millis);
+        let previous = previous.map(|(secret, until)| (SecretHash(secret), Millis(until)));
+        let meta = Meta { created, renewed, deadline, previous, idle, persistent, ..meta() };
+        let record = Record::new(Till::SCHEMA, &meta);
+        assert_deterministic(record.bytes());
+        let read = Record::decode(record.bytes()).unwrap();
+        prop_assert_eq!(read.meta(), &meta);
     }
 
     #[test]

@@ -63,6 +63,8 @@ fn stored<T: Session>() -> Record {
         previous: None,
         commits: 0,
         nonces: Nonces::default(),
+        idle: None,
+        persistent: None,
     };
     let empty = Record::new(T::SCHEMA, &meta);
     let mut draft = empty.draft();

@@ -29,6 +29,8 @@ fn meta() -> Meta {
         previous: None,
         commits: 0,
         nonces: Nonces::default(),
+        idle: None,
+        persistent: None,
     }
 }
 

@@ -8,7 +8,7 @@ use axum::http::header::{COOKIE, SET_COOKIE, VARY};
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use session_runtime::tier::TierErrorKind;
-use session_runtime::{SessionLayer, SessionRejection};
+use session_runtime::{RejectionKind, SessionLayer};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::site::{Reply, ShopSession, Site};
@@ -71,7 +71,7 @@ async fn its_rejections_are_responses_like_any() {
         .await
         .unwrap_err();
     assert!(
-        matches!(rejection, SessionRejection::NoLayer { session: "shop" }),
+        matches!(rejection.kind(), RejectionKind::NoLayer { session: "shop" }),
         "{rejection}"
     );
 

@@ -34,12 +34,30 @@ async fn a_privileged_write_rotates_the_secret_and_the_old_cookie_is_rejected_at
 }
 
 #[tokio::test]
-async fn writing_an_equal_privileged_value_does_not_rotate() {
+async fn signing_in_again_as_the_same_user_rotates_the_secret() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     site.post(&mut browser, "/login/7").await.cookie();
+    let old = browser.clone();
+    site.post(&mut browser, "/login/7").await.cookie();
+    assert!(site.get(&mut old.clone(), "/read").await.is_new());
+    assert_eq!(site.get(&mut browser, "/read").await.json()["user"], 7);
+}
+
+/// A borrow is no sign-in.
+#[tokio::test]
+async fn borrowing_a_privileged_field_without_a_change_does_not_rotate() {
+    let site = Site::new().await;
+    let handler = |mut shop: ShopSession| async move {
+        let user = shop.user_mut();
+        let value = user.take();
+        *user = value;
+    };
+    let borrowing = site.serving(Router::new().route("/", post(handler)));
+    let mut browser = site.visitor().await;
+    site.post(&mut browser, "/login/7").await.cookie();
     site.reset_calls();
-    site.post(&mut browser, "/login/7").await.assert_no_cookie();
+    borrowing.post(&mut browser, "/").await.assert_no_cookie();
     assert_eq!(site.durable.take_calls(), []);
 }
 
@@ -251,4 +269,38 @@ async fn destroying_a_missing_session_removes_its_cookie() {
     site.post(&mut browser, "/logout").await.cookie();
     assert!(site.post(&mut again, "/logout").await.cookie().contains("Max-Age=0"));
     site.post(&mut Browser::default(), "/logout").await.assert_no_cookie();
+}
+
+#[tokio::test]
+async fn a_session_gets_a_new_secret_as_often_as_the_builder_says() {
+    let every = Duration::from_secs(600);
+    let site = Site::with(|builder| builder.rotate_every(every)).await;
+    let mut browser = site.visitor().await;
+    let first = browser.clone();
+    site.clock.advance(Duration::from_secs(599));
+    site.get(&mut browser, "/read").await.assert_no_cookie();
+    site.clock.advance(Duration::from_secs(1));
+    site.get(&mut browser, "/read").await.cookie();
+    assert_ne!(first.cookie, browser.cookie);
+    // The secret before is accepted for the grace, and does not rotate again.
+    let reply = site.get(&mut first.clone(), "/read").await;
+    assert_eq!(reply.visits(), 1);
+    reply.assert_no_cookie();
+    site.clock.advance(Duration::from_secs(599));
+    site.get(&mut browser, "/read").await.assert_no_cookie();
+    site.clock.advance(Duration::from_secs(1));
+    site.get(&mut browser, "/read").await.cookie();
+}
+
+#[tokio::test]
+async fn rotate_now_ends_the_old_secret_at_once() {
+    let site = Site::new().await;
+    let handler = |mut shop: ShopSession| async move { shop.rotate_now() };
+    let rotating = site.serving(Router::new().route("/", post(handler)));
+    let mut browser = site.visitor().await;
+    let mut old = browser.clone();
+    rotating.post(&mut browser, "/").await.cookie();
+    assert!(site.get(&mut old, "/read").await.is_new());
+    assert_eq!(site.post(&mut old, "/visit").await.status, StatusCode::CONFLICT);
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
 }

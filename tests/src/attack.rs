@@ -110,9 +110,10 @@ async fn change(
     if ms > 0 {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
-    if !session.is_new() {
-        make(&mut session, u32::try_from(number).unwrap_or(u32::MAX));
+    if session.is_new() {
+        return view(&session);
     }
+    make(&mut session, u32::try_from(number).unwrap_or(u32::MAX));
     view(&session)
 }
 
@@ -133,5 +134,12 @@ async fn rotate(session: TypedSession<Attack>, Query(params): Query<Params>) -> 
 }
 
 async fn destroy(session: TypedSession<Attack>, Query(params): Query<Params>) -> Json<View> {
-    change(session, params, |session, _| session.destroy()).await
+    // What is destroyed is shown as it was found: its fields have their defaults afterwards.
+    let mut found = None;
+    let after = change(session, params, |session, _| {
+        found = Some(view(session));
+        session.destroy();
+    });
+    let after = after.await;
+    found.unwrap_or(after)
 }

@@ -48,6 +48,20 @@ pub(crate) enum Merge {
     With(Path),
 }
 
+/// Strategies, and the words that people try for them.
+const SYNONYMS: &[(&str, &[&str])] = &[
+    (
+        "last_write",
+        &["last", "latest", "lww", "newest", "ours", "overwrite", "replace"],
+    ),
+    ("reject", &["conflict", "deny", "error", "fail", "refuse"]),
+    ("add", &["count", "counter", "delta", "increment", "plus", "sum"]),
+    ("max", &["greatest", "highest", "largest", "max_by", "maximum"]),
+    ("min", &["least", "lowest", "min_by", "minimum", "smallest"]),
+    ("union", &["append", "concat", "extend", "join", "list", "push"]),
+    ("entries", &["by_key", "dict", "entry", "hash_map", "keys", "map"]),
+];
+
 /// `upgrade(version, step)`
 pub(crate) struct Upgrade {
     pub(crate) version: u32,
@@ -65,6 +79,9 @@ impl<'a> Field<'a> {
         for attr in syn.attrs.iter().filter(|attr| attr.path().is_ident(CASCADE)) {
             ctxt.error_at(&attr.meta, "`#[cascade(...)]` belongs on the struct, not on a field");
         }
+        let instead = "rename a field with `#[session(was = \"old\")]`, give it a default with \
+                       `#[session(default = ...)]`, and put any other on a type of the field's own";
+        attr::report_serde(ctxt, &syn.attrs, instead);
         for arg in &attr::args(ctxt, &syn.attrs) {
             let key = &arg.key;
             match &*key.to_string() {
@@ -177,6 +194,17 @@ impl Merge {
                     Some("min") => Self::Min,
                     Some("union") => Self::Union,
                     Some("entries") => Self::Entries,
+                    Some(word) if let Some(meant) = strategy_meant_by(word) => {
+                        ctxt.error_at(
+                            path,
+                            format!(
+                                "unknown strategy `{word}`; did you mean `{meant}`? `merge` takes {}; for a function of \
+                                 this name, write `self::{word}`",
+                                Self::NAMES
+                            ),
+                        );
+                        return None;
+                    }
                     _ => Self::With(path.clone()),
                 }
             }
@@ -188,6 +216,28 @@ impl Merge {
         };
         Some(merge)
     }
+}
+
+/// The strategy that a word is a synonym or a misspelling of. Any other word is the name of a function.
+fn strategy_meant_by(word: &str) -> Option<&'static str> {
+    let is_synonym = |(strategy, words): &&(&str, &[&str])| {
+        words.contains(&word) || distance(word, strategy) <= if strategy.len() > 3 { 2 } else { 1 }
+    };
+    SYNONYMS.iter().find(is_synonym).map(|(strategy, _)| *strategy)
+}
+
+/// How many characters have to be inserted, deleted or replaced to make one word of the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (line, from) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
+        for (at, to) in other.chars().enumerate() {
+            let replaced = diagonal + usize::from(from != to);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 fn is_entries_add(call: &ExprCall) -> bool {
@@ -246,5 +296,39 @@ pub(crate) fn flash_item(ty: &Type) -> Option<&Type> {
     match args.args.first()? {
         GenericArgument::Type(item) => Some(item),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SYNONYMS, distance, strategy_meant_by};
+
+    #[test]
+    fn a_synonym_or_a_misspelling_means_a_strategy() {
+        for (word, meant) in [
+            ("append", "union"),
+            ("sum", "add"),
+            ("unoin", "union"),
+            ("maxx", "max"),
+            ("entry", "entries"),
+            ("lastwrite", "last_write"),
+        ] {
+            assert_eq!(strategy_meant_by(word), Some(meant), "{word}");
+        }
+        for function in ["merge_lines", "larger", "keep_both", "combine", "f"] {
+            assert_eq!(strategy_meant_by(function), None, "{function}");
+        }
+        for (strategy, _) in SYNONYMS {
+            assert_eq!(strategy_meant_by(strategy), Some(*strategy));
+        }
+    }
+
+    #[test]
+    fn the_distance_counts_edits() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(
+            (distance("", "add"), distance("add", ""), distance("add", "add")),
+            (3, 3, 0)
+        );
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Ident, Type, parse_quote};
 
@@ -123,6 +123,9 @@ impl Method<'_> {
         let (vis, forwarded) = (&self.field.syn.vis, forwarded_attrs::for_field(self.field));
         let blank = forwarded_attrs::has_comment(self.field).then(|| quote!(#[doc = ""]));
         let errors = is_fallible.then(|| errors_section(docs::LAZY_ERRORS));
+        // Errors about an accessor, such as that it is private, then point at the field, and not at the derive.
+        let at = self.field.ident.span().resolved_at(Span::call_site());
+        let (keyword, signature) = (quote_spanned!(at=> fn), located(signature, at));
         let must_use = is_must_use.then(|| quote!(#[must_use]));
         let body = match self.body {
             Body::Access => body,
@@ -141,7 +144,7 @@ impl Method<'_> {
             #hidden
             #must_use
             #[inline]
-            #vis fn #name #signature #bound { #body }
+            #vis #keyword #name #signature #bound { #body }
         };
         (name, text)
     }
@@ -153,6 +156,17 @@ impl Method<'_> {
         let krate = self.session.krate();
         quote!(where for<'__a> Self: #krate::__private::CarriesSecret)
     }
+}
+
+/// The tokens with the place of punctuation and brackets changed.
+fn located(tokens: TokenStream, at: Span) -> TokenStream {
+    let set_span = |mut token: TokenTree| {
+        if let TokenTree::Punct(_) | TokenTree::Group(_) = token {
+            token.set_span(at);
+        }
+        token
+    };
+    tokens.into_iter().map(set_span).collect()
 }
 
 fn errors_section(text: &str) -> TokenStream {

@@ -1,7 +1,7 @@
 //! The schema, the tiers, and the stores that can serve the session.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use crate::ast::{Field, Kind, Merge, Session, Tier};
@@ -18,6 +18,11 @@ fn schema(session: &Session<'_>) -> TokenStream {
     let krate = session.krate();
     let (name, version, fingerprint) = (&session.name, session.version, session.fingerprint);
     let (ident, removed) = (&session.input.ident, &session.removed);
+    let [idle, max_age] = [&session.idle, &session.max_age].map(|time| {
+        let seconds = time.as_ref().map(|time| time.seconds);
+        optional(seconds.map(|seconds| quote!(::core::time::Duration::from_secs(#seconds))))
+    });
+    let cookie = cookie(session);
     let fields = session.stored_fields();
     let specs = fields.iter().map(|field| spec(session, field));
     let (previous, previous_static) = match &session.previous {
@@ -40,9 +45,43 @@ fn schema(session: &Session<'_>) -> TokenStream {
             fields: &[#(#specs,)*],
             removed: &[#(#removed,)*],
             previous: #previous,
+            idle: #idle,
+            max_age: #max_age,
+            cookie: #cookie,
         };
         #previous_static
     }
+}
+
+fn cookie(session: &Session<'_>) -> TokenStream {
+    let krate = session.krate();
+    let Some(cookie) = &session.cookie else {
+        return quote!(#krate::__private::CookieSpec::DEFAULT);
+    };
+    let [name, path, domain] = [&cookie.name, &cookie.path, &cookie.domain].map(optional);
+    let variant = |variant| quote!(#krate::__private::SameSite::#variant);
+    let same_site = optional(cookie.same_site.as_ref().map(variant));
+    let http_only = optional(cookie.http_only);
+    let partitioned = optional(cookie.partitioned.then_some(true));
+    quote! {
+        #krate::__private::CookieSpec {
+            name: #name,
+            same_site: #same_site,
+            path: #path,
+            domain: #domain,
+            http_only: #http_only,
+            partitioned: #partitioned,
+        }
+    }
+}
+
+/// `Some(value)` or `None`.
+fn optional(value: impl IntoIterator<Item: ToTokens>) -> TokenStream {
+    let value = value.into_iter().next();
+    value.map_or_else(
+        || quote!(::core::option::Option::None),
+        |value| quote!(::core::option::Option::Some(#value)),
+    )
 }
 
 fn spec(session: &Session<'_>, field: &Field<'_>) -> TokenStream {

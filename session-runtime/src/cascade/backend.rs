@@ -2,17 +2,19 @@
 //! tier, and hands its answer back to the machine.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
 use super::diagnostics::{Diagnostics, UnreadableRecord};
+use super::event::Events;
 use super::item;
 use super::policy::{FENCE_MARGIN, LEASE_TTL, Policy, TOMBSTONE_TTL};
 use super::protocol::{Action, Event, Item, Machine, Source, Step};
 use crate::cascade::envelope;
 use crate::clock::Clock;
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, SignedBy, Use};
 use crate::session::meta::{Meta, Millis};
 use crate::session::record::Record;
 use crate::tier::erased::{AnyCache, AnyDurable};
@@ -25,6 +27,9 @@ pub(crate) struct Backend {
     pub(crate) keys: KeyRing,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) policy: Policy,
+    /// How much was verified that an older key than the newest has signed.
+    pub(super) old_key_uses: AtomicU64,
+    pub(crate) events: Events,
 }
 
 impl Backend {
@@ -49,6 +54,21 @@ impl Backend {
     /// When a session ends if it is not used again.
     pub(crate) fn expires_at(&self, meta: &Meta) -> Millis {
         meta.expires_at(self.policy.idle)
+    }
+
+    /// Counts what was verified, where an older key has signed it.
+    pub(crate) fn count_old_key(&self, role: Use, signed_by: SignedBy) {
+        if signed_by == SignedBy::Older {
+            self.old_key_uses.fetch_add(1, Ordering::Relaxed);
+            super::metrics::count_old_key(role.label());
+        }
+    }
+
+    /// The payload of what lies in a tier, if it is authentic.
+    fn unwrap(&self, key: &str, envelope: &Bytes) -> Option<Bytes> {
+        let (payload, signed_by) = envelope::unwrap(&self.keys, key, envelope)?;
+        self.count_old_key(Use::Record, signed_by);
+        Some(payload)
     }
 
     /// Runs a machine to its end.
@@ -133,7 +153,9 @@ impl Backend {
         let Some(cached) = cache.get(key).await.map_err(ActionError::Cache)? else {
             return Ok(Event::Got(None));
         };
-        let item = envelope::unwrap(&self.keys, key, &cached.value).and_then(|payload| item::decode(&payload));
+        let item = self
+            .unwrap(key, &cached.value)
+            .and_then(|payload| item::decode(&payload));
         if let Some(item) = item {
             return Ok(Event::Got(Some((item, cached.token))));
         }
@@ -158,7 +180,7 @@ impl Backend {
         let Some(stored) = self.durable()?.read(key).await.map_err(ActionError::Durable)? else {
             return Ok(None);
         };
-        let Some(payload) = envelope::unwrap(&self.keys, key, &stored.value) else {
+        let Some(payload) = self.unwrap(key, &stored.value) else {
             diagnostics.unreadable = Some(UnreadableRecord::NotAuthentic);
             return Err(ActionError::Unreadable);
         };

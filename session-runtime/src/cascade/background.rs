@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::event::SessionEvent;
 use super::inner::StoreInner;
 use super::metrics;
 use super::protocol::{Settle, SettleOutcome};
@@ -16,7 +17,13 @@ const MAX_INVALIDATIONS: usize = 4096;
 
 impl StoreInner {
     /// Goes on trying to settle the cache until it is done, or no reader believes the old value any more.
-    pub(super) fn invalidate_later(self: &Arc<Self>, key: String, settle: Settle<Record>, until: Millis) {
+    pub(super) fn invalidate_later(
+        self: &Arc<Self>,
+        session: &'static str,
+        key: String,
+        settle: Settle<Record>,
+        until: Millis,
+    ) {
         const PAUSE: Duration = Duration::from_millis(100);
         const MAX_PAUSE: Duration = Duration::from_secs(5);
         if self.invalidations.fetch_add(1, Ordering::Relaxed) >= MAX_INVALIDATIONS {
@@ -34,7 +41,11 @@ impl StoreInner {
             let mut last = false;
             while inner.backend.now() < until {
                 let (fenced, _) = inner.backend.run(&key, settle.clone()).await;
-                if fenced == SettleOutcome::Settled || last {
+                if fenced == SettleOutcome::Settled {
+                    let event = SessionEvent::Repaired { session };
+                    return inner.backend.events.emit(event, || Some(key));
+                }
+                if last {
                     return;
                 }
                 tokio::select! {

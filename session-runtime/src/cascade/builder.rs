@@ -2,9 +2,11 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::backend::Backend;
+use super::event::{Events, SessionEvent};
 use super::policy::Policy;
 use super::store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};
 use crate::clock::{Clock, SystemClock};
@@ -23,6 +25,7 @@ pub struct Builder<M = NoMemcache, D = NoDatastore> {
     clock: Arc<dyn Clock>,
     policy: Policy,
     purge_every: Option<Duration>,
+    events: Events,
     tiers: PhantomData<fn() -> (M, D)>,
 }
 
@@ -119,6 +122,7 @@ impl CascadeStore {
             clock: Arc::new(SystemClock),
             policy: Policy::default(),
             purge_every: None,
+            events: Events::default(),
             tiers: PhantomData,
         }
     }
@@ -161,6 +165,7 @@ impl<M, D> Builder<M, D> {
             clock,
             policy,
             purge_every,
+            events,
             tiers: _,
         } = self;
         Builder {
@@ -170,6 +175,7 @@ impl<M, D> Builder<M, D> {
             clock,
             policy,
             purge_every,
+            events,
             tiers: PhantomData,
         }
     }
@@ -178,6 +184,13 @@ impl<M, D> Builder<M, D> {
     /// written at most once per tenth of this time.
     pub fn idle(mut self, idle: Duration) -> Self {
         self.policy.idle = idle;
+        self
+    }
+
+    /// Sets how long a session lives without being used while nothing privileged is in it (default: as any other). Crawlers
+    /// and visitors who never come back make most of those.
+    pub fn anonymous_idle(mut self, idle: Duration) -> Self {
+        self.policy.anonymous_idle = Some(idle);
         self
     }
 
@@ -215,6 +228,13 @@ impl<M, D> Builder<M, D> {
         self
     }
 
+    /// Gives a session a new secret this often, with the first request after that time (default: never). The secret before
+    /// is accepted for the [`rotation_grace`](Self::rotation_grace).
+    pub fn rotate_every(mut self, every: Duration) -> Self {
+        self.policy.rotate_every = Some(every);
+        self
+    }
+
     /// Sets how long a commit may take, retries included (default: 30 seconds).
     pub fn commit_timeout(mut self, timeout: Duration) -> Self {
         self.policy.commit_timeout = timeout;
@@ -225,6 +245,27 @@ impl<M, D> Builder<M, D> {
     /// every 10 minutes for an embedded file; Google Cloud Datastore has TTL policies, and asks for nothing).
     pub fn purge_every(mut self, every: Duration) -> Self {
         self.purge_every = Some(every);
+        self
+    }
+
+    /// Tells `listener` what happens to sessions, for audits and alarms. It is called on the way of the request: it must
+    /// be quick and not block, so hand longer work to a channel. A panic in it is logged, and changes nothing.
+    ///
+    /// The same is told as `tracing` events under the target `session_runtime::event` at level debug, with the fields
+    /// `event`, `session`, and `key`: a hash of the storage key (8 hex digits of SHA-256), by which the events of one
+    /// session are found.
+    ///
+    /// ```
+    /// # use session_runtime::{Builder, SessionEvent};
+    /// # fn with_alarm<M, D>(builder: Builder<M, D>) -> Builder<M, D> {
+    /// builder.on_event(|event| match event {
+    ///     SessionEvent::ForgedToken { session } => eprintln!("a forged token for {session}"),
+    ///     event => println!("{}: {}", event.session(), event.label()),
+    /// })
+    /// # }
+    /// ```
+    pub fn on_event(mut self, listener: impl Fn(&SessionEvent) + Send + Sync + 'static) -> Self {
+        self.events = Events::new(listener);
         self
     }
 
@@ -244,6 +285,7 @@ impl<M, D> Builder<M, D> {
             clock,
             policy,
             purge_every,
+            events,
             tiers: _,
         } = self;
         check(&policy)?;
@@ -258,6 +300,8 @@ impl<M, D> Builder<M, D> {
                 keys,
                 clock,
                 policy,
+                old_key_uses: AtomicU64::new(0),
+                events,
             },
             purge_every,
         ))
@@ -279,6 +323,12 @@ fn check(policy: &Policy) -> Result<(), BuildError> {
     check_duration("idle", policy.idle)?;
     check_duration("max_age", policy.max_age)?;
     check_duration("commit_timeout", policy.commit_timeout)?;
+    for (option, value) in [
+        ("rotate_every", policy.rotate_every),
+        ("anonymous_idle", policy.anonymous_idle),
+    ] {
+        value.map_or(Ok(()), |value| check_duration(option, value))?;
+    }
     let prefix = &policy.key_prefix;
     if prefix.len() > 200 || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
         let remedy = "it must be at most 200 bytes of printable ASCII without spaces";

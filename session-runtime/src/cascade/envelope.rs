@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::cbor::Reader;
 use crate::cbor::head::{Major, push_array, push_bytes, push_head, push_tag, push_text, push_uint};
-use crate::keys::{KeyId, KeyRing, Use};
+use crate::keys::{KeyId, KeyRing, SignedBy, Use};
 
 /// `COSE_Mac0` (RFC 9052, section 2).
 const TAG: u64 = 17;
@@ -37,11 +37,15 @@ pub(crate) fn wrap(keys: &KeyRing, key: &str, len: usize, write: impl FnOnce(&mu
     out.into()
 }
 
-/// The payload, if a key of the ring has wrapped it for the storage key `key`.
-pub(crate) fn unwrap(keys: &KeyRing, key: &str, envelope: &Bytes) -> Option<Bytes> {
+/// The payload, if a key of the ring has wrapped it for the storage key `key`, and which one has.
+pub(crate) fn unwrap(keys: &KeyRing, key: &str, envelope: &Bytes) -> Option<(Bytes, SignedBy)> {
     let (payload, id, tag) = parse(envelope)?;
+    if tag.len() != 32 {
+        return None;
+    }
     let head = mac_structure(key, payload.len());
-    (tag.len() == 32 && keys.verify(Use::Record, Some(id), &[&head, payload], tag)).then(|| envelope.slice_ref(payload))
+    let signed_by = keys.verify(Use::Record, Some(id), &[&head, payload], tag)?;
+    Some((envelope.slice_ref(payload), signed_by))
 }
 
 /// The payload of an envelope without a check of its MAC, for inspection.

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::backend::Backend;
 use super::diagnostics::Diagnostics;
+use super::event::SessionEvent;
 use super::lock::WriteLocks;
 use super::metrics;
 use super::outcome::{Commit, CommitError, LoadError, LoadReport, failed, load_error, refused, too_large};
@@ -43,6 +44,7 @@ pub struct StoreInner {
 pub(super) struct SessionType {
     id: TypeId,
     name: &'static str,
+    cookie: &'static str,
     type_name: &'static str,
 }
 
@@ -87,8 +89,11 @@ impl StoreInner {
     /// The name of another type whose sessions have the same name: they would share cookie and record.
     pub(crate) fn register<T: Session>(&self) -> Result<(), &'static str> {
         let (id, name) = (TypeId::of::<T>(), T::SCHEMA.name);
+        let cookie = T::SCHEMA.cookie.name.unwrap_or(name);
         let check = |types: &[SessionType]| {
-            let same = types.iter().find(|known| known.id == id || known.name == name);
+            let same = types
+                .iter()
+                .find(|known| known.id == id || known.name == name || known.cookie == cookie);
             same.map(|known| if known.id == id { Ok(()) } else { Err(known.type_name) })
         };
         if let Some(outcome) = check(&self.types.read().unwrap_or_else(PoisonError::into_inner)) {
@@ -97,7 +102,12 @@ impl StoreInner {
         let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
         check(&types).unwrap_or_else(|| {
             let type_name = std::any::type_name::<T>();
-            types.push(SessionType { id, name, type_name });
+            types.push(SessionType {
+                id,
+                name,
+                cookie,
+                type_name,
+            });
             Ok(())
         })
     }
@@ -142,6 +152,10 @@ impl StoreInner {
             took: started.elapsed(),
         };
         metrics::record_load(session, report.tier, degraded, report.took);
+        if degraded {
+            let event = SessionEvent::Degraded { session };
+            self.backend.events.emit(event, || Some(key.to_owned()));
+        }
         if let Some(expired) = found.as_ref().filter(|found| self.has_expired(found.record.meta())) {
             self.spawn_delete_expired(tiers, key, expired.version);
         } else if let Some(fill) = fill {
@@ -323,12 +337,12 @@ impl StoreInner {
                     record,
                 });
                 guard.hand_over(stored.clone());
-                let commit = self.outcome(key, (fenced, settled), || Settle::hide(fence), now);
+                let commit = self.outcome((session, key), (fenced, settled), || Settle::hide(fence), now);
                 Ok(Committed { commit, stored })
             }
             CommitEnd::Destroyed { fenced, settled } => {
                 guard.hand_over(None);
-                let commit = self.outcome(key, (fenced, settled), Settle::tombstone, now);
+                let commit = self.outcome((session, key), (fenced, settled), Settle::tombstone, now);
                 Ok(Committed { commit, stored: None })
             }
             CommitEnd::Failed(failure) => {
@@ -341,20 +355,23 @@ impl StoreInner {
     /// The outcome of a commit that was done, from what became of the cache.
     fn outcome(
         self: &Arc<Self>,
-        key: &str,
+        (session, key): (&'static str, &str),
         (fenced, settled): (bool, bool),
         settle: impl FnOnce() -> Settle<Record>,
         now: Millis,
     ) -> Commit {
-        match (fenced, settled) {
-            (true, true) => return Commit::Coherent,
-            (false, true) => return Commit::Degraded,
-            (_, false) => {}
+        if fenced && settled {
+            return Commit::Coherent;
+        }
+        let event = SessionEvent::Degraded { session };
+        self.backend.events.emit(event, || Some(key.to_owned()));
+        if settled {
+            return Commit::Degraded;
         }
         // Even where the fence went up: it may have been evicted since, and a reader may have put back what was there
         // before the write.
         let until = now.after(self.backend.policy.max_staleness);
-        self.invalidate_later(key.to_owned(), settle(), until);
+        self.invalidate_later(session, key.to_owned(), settle(), until);
         Commit::Unfenced { until: until.into() }
     }
 
@@ -381,10 +398,22 @@ impl StoreInner {
         self.backend.expires_at(meta) <= self.backend.now()
     }
 
+    /// Whether the session has had its secret for as long as it may.
+    pub(crate) fn is_due_for_rotation(&self, meta: &Meta) -> bool {
+        let policy = &self.backend.policy;
+        policy.rotate_every.is_some_and(|every| {
+            // The grace of the latest rotation tells when that was.
+            let rotated = meta
+                .previous
+                .map_or(meta.created, |(_, until)| until.before(policy.rotation_grace));
+            rotated.after(every) <= self.backend.now()
+        })
+    }
+
     /// Whether a session that was used, but not changed, is to be written for that alone.
     pub(crate) fn is_due_for_renewal(&self, meta: &Meta) -> bool {
-        let next = meta.renewed.after(self.backend.policy.renew_after());
-        let is_useful = meta.renewed.after(self.backend.policy.idle) < meta.deadline;
+        let next = meta.renewed.after(self.backend.policy.renew_after(meta));
+        let is_useful = self.backend.expires_at(meta) < meta.deadline;
         is_useful && next <= self.backend.now()
     }
 }

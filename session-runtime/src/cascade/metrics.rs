@@ -6,6 +6,7 @@
 //! | `session_commit_seconds` | histogram | `session`, `outcome` (as in `Server-Timing`) |
 //! | `session_invalidations_pending` | gauge | |
 //! | `session_items_not_authentic_total` | counter | |
+//! | `session_old_key_total` | counter | `use` (`token`, `record`): of what an older key than the newest has signed |
 
 #[cfg(feature = "metrics")]
 mod facade {
@@ -30,6 +31,10 @@ mod facade {
     pub(crate) fn count_not_authentic() {
         metrics::counter!("session_items_not_authentic_total").increment(1);
     }
+
+    pub(crate) fn count_old_key(usage: &'static str) {
+        metrics::counter!("session_old_key_total", "use" => usage).increment(1);
+    }
 }
 
 #[cfg(not(feature = "metrics"))]
@@ -40,6 +45,7 @@ mod facade {
     pub(crate) fn record_commit(_: &'static str, _: &'static str, _: Duration) {}
     pub(crate) fn set_pending_invalidations(_: usize) {}
     pub(crate) fn count_not_authentic() {}
+    pub(crate) fn count_old_key(_: &'static str) {}
 }
 
-pub(crate) use facade::{count_not_authentic, record_commit, record_load, set_pending_invalidations};
+pub(crate) use facade::{count_not_authentic, count_old_key, record_commit, record_load, set_pending_invalidations};

@@ -6,6 +6,7 @@ mod builder;
 mod diagnostics;
 pub mod envelope;
 mod environment;
+pub(crate) mod event;
 pub mod inner;
 pub mod item;
 mod lock;
@@ -18,5 +19,6 @@ mod rejected;
 mod store;
 
 pub use builder::{BuildError, Builder};
+pub use event::SessionEvent;
 pub use outcome::{Commit, CommitError, CommitReport, LoadError, LoadReport};
 pub use store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};

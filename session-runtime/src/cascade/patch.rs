@@ -7,7 +7,7 @@ use super::protocol::Change;
 use crate::session::changes::{ChangeError, Changes};
 use crate::session::meta::{Meta, Millis, Nonce, SecretHash, SecretStatus};
 use crate::session::record::{Draft, Record};
-use crate::session::{Migrate, OpenError, Schema};
+use crate::session::{FieldError, Migrate, OpenError, Schema};
 use crate::tier::Version;
 
 /// A new secret, and what becomes of the one before.
@@ -40,8 +40,14 @@ pub struct Patch {
     pub base_commits: u64,
     /// The time of the commit.
     pub now: Millis,
-    /// How long the session lives without being used.
+    /// Whether the client is to keep its token beyond the browser's session; `None` where that stays as it was.
+    pub persistent: Option<bool>,
+    /// The idle time of records that name none.
+    pub default_idle: Duration,
+    /// The idle time that the record is to have.
     pub idle: Duration,
+    /// The same, while nothing privileged is in it.
+    pub anonymous_idle: Option<Duration>,
     /// The largest record, in bytes.
     pub max_len: usize,
 }
@@ -75,7 +81,7 @@ impl From<ChangeError> for PatchError {
 impl Patch {
     /// Whether all that it does is to note that the session was used.
     pub fn only_renews(&self) -> bool {
-        self.changes.is_empty() && self.rotation.is_none()
+        self.changes.is_empty() && self.rotation.is_none() && self.persistent.is_none()
     }
 
     /// A record that has never been stored, with the patch made.
@@ -105,10 +111,39 @@ impl Patch {
         }
     }
 
+    fn idle_to_write(&self, idle: Duration) -> Option<Duration> {
+        (idle != self.default_idle).then_some(idle)
+    }
+
+    /// Whether a privileged field has another value than its default.
+    fn has_privileged_value(&self, record: &Record) -> Result<bool, PatchError> {
+        for spec in self.schema.fields.iter().filter(|spec| spec.privileged) {
+            let Some(value) = record.field(spec.name) else { continue };
+            let mut default = Vec::new();
+            let encoded = (spec.default)(&mut default);
+            encoded.map_err(|error| {
+                let error = FieldError::new(self.schema.name, spec.name, "encode", error);
+                PatchError::Change(error.into())
+            })?;
+            if value != default {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn finish(&self, draft: &mut Draft<'_>) -> Result<Record, PatchError> {
         draft.meta.push(self.nonce);
         draft.meta.renewed = draft.meta.renewed.max(self.now);
-        let record = draft.write();
+        draft.meta.persistent = self.persistent.or(draft.meta.persistent);
+        draft.meta.idle = self.idle_to_write(self.idle);
+        let mut record = draft.write();
+        if let Some(anonymous_idle) = self.anonymous_idle
+            && !self.has_privileged_value(&record)?
+        {
+            draft.meta.idle = self.idle_to_write(anonymous_idle);
+            record = draft.write();
+        }
         let (size, limit) = (record.bytes().len(), self.max_len);
         if size > limit {
             return Err(PatchError::TooLarge { size, limit });
@@ -122,7 +157,7 @@ impl Change<Record> for Patch {
 
     fn apply(&self, to: &Record) -> Result<Record, PatchError> {
         let status = self.check_secret(to.meta())?;
-        if to.meta().expires_at(self.idle) <= self.now {
+        if to.meta().expires_at(self.default_idle) <= self.now {
             return Err(PatchError::Ended);
         }
         let record = (self.migrate)(to).map_err(|error| PatchError::Open(Arc::new(error)))?;

@@ -1,14 +1,19 @@
 use std::time::Duration;
 
+use crate::session::Schema;
+use crate::session::meta::Meta;
+
 /// The options of a store: lifetimes, timeouts and sizes.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) key_prefix: String,
     pub(crate) idle: Duration,
     pub(crate) max_age: Duration,
+    pub(crate) anonymous_idle: Option<Duration>,
     pub(crate) max_len: usize,
     pub(crate) max_staleness: Duration,
     pub(crate) rotation_grace: Duration,
+    pub(crate) rotate_every: Option<Duration>,
     pub(crate) commit_timeout: Duration,
 }
 
@@ -18,18 +23,30 @@ impl Default for Policy {
             key_prefix: "session.".to_owned(),
             idle: Duration::from_mins(20),
             max_age: Duration::from_hours(30 * 24),
+            anonymous_idle: None,
             max_len: 4096,
             max_staleness: Duration::from_mins(5),
             rotation_grace: Duration::from_secs(30),
+            rotate_every: None,
             commit_timeout: Duration::from_secs(30),
         }
     }
 }
 
 impl Policy {
-    /// How long after its last renewal a session that is only read is written to renew it: a tenth of the idle time.
-    pub(crate) fn renew_after(&self) -> Duration {
-        self.idle / 10
+    /// How long after its last renewal a session is written again only because it is used: a tenth of its idle time.
+    pub(crate) fn renew_after(&self, meta: &Meta) -> Duration {
+        meta.idle.unwrap_or(self.idle) / 10
+    }
+
+    /// The idle time of sessions of this type.
+    pub(crate) fn idle_of(&self, schema: &Schema) -> Duration {
+        schema.idle.unwrap_or(self.idle)
+    }
+
+    /// The greatest age of sessions of this type.
+    pub(crate) fn max_age_of(&self, schema: &Schema) -> Duration {
+        schema.max_age.unwrap_or(self.max_age)
     }
 }
 

@@ -13,7 +13,10 @@ use super::backend::Backend;
 use super::inner::StoreInner;
 use super::lock::WriteLocks;
 use super::rejected::RejectedTokens;
-use crate::session::{HasDatastore, HasMemcache};
+use crate::session::served_by::{
+    DatastoreCheck, DatastoreDeferred, DatastoreFor, HasDatastore, HasMemcache, MemcacheCheck, MemcacheDeferred,
+    MemcacheFor,
+};
 use crate::tier::TierError;
 
 /// Says of a [`CascadeStore`] that it has the memcache tier.
@@ -37,16 +40,24 @@ pub struct CascadeStore<M = WithMemcache, D = WithDatastore> {
     tiers: PhantomData<fn() -> (M, D)>,
 }
 
-impl<T, D> HasMemcache<T> for CascadeStore<WithMemcache, D> {}
-impl<T, M> HasDatastore<T> for CascadeStore<M, WithDatastore> {}
+// One impl for all stores, that asks the marker: while the store is not yet known, the compiler waits for it. An impl
+// for `WithMemcache` alone it would take for a promise about the store.
+impl<T, M, D> HasMemcache<T> for CascadeStore<M, D>
+where
+    MemcacheCheck<M, T>:,
+    M: MemcacheDeferred<T>,
+{
+}
 
-/// Nothing is one of these. With one impl alone, the compiler would take a handler's session for a promise about the
-/// store, and blame the store where it is handed over; with a second, it waits for the store, and then names the
-/// handler, its session, and the tier that is missing.
-pub trait Uninhabited {}
+impl<T, M, D> HasDatastore<T> for CascadeStore<M, D>
+where
+    DatastoreCheck<D, T>:,
+    D: DatastoreDeferred<T>,
+{
+}
 
-impl<T, D: Uninhabited> HasMemcache<T> for CascadeStore<NoMemcache, D> {}
-impl<T, M: Uninhabited> HasDatastore<T> for CascadeStore<M, NoDatastore> {}
+impl<T> MemcacheFor<T> for WithMemcache {}
+impl<T> DatastoreFor<T> for WithDatastore {}
 
 impl<M, D> Clone for CascadeStore<M, D> {
     fn clone(&self) -> Self {
@@ -100,6 +111,15 @@ impl<M, D> CascadeStore<M, D> {
     /// How many sessions wait for their old value to be removed from a cache that could not be reached.
     pub fn pending_invalidations(&self) -> usize {
         self.inner.invalidations.load(Ordering::Relaxed)
+    }
+
+    /// How much an older key than the newest has signed of what this store has met: session tokens that clients
+    /// presented, and values that it read from its tiers.
+    ///
+    /// Once it grows on no node any more, for as long as a session may live ([`max_age`](crate::Builder::max_age)), the
+    /// older keys can be dropped. With the feature `metrics` it is counted as `session_old_key_total` too.
+    pub fn old_key_uses(&self) -> u64 {
+        self.inner.backend.old_key_uses.load(Ordering::Relaxed)
     }
 
     /// Finishes what is in flight: commits, cache fills, and a last try at pending invalidations. Call it at shutdown,

@@ -3,9 +3,9 @@
 use http::header::{CACHE_CONTROL, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Adds the header that carries the session to `Vary`, and keeps the response out of shared caches. One that sets a
-/// cookie is not stored at all, unless the handler said `private`.
-pub(super) fn protect(headers: &mut HeaderMap, carrier: &HeaderName, sets_cookie: bool) {
+/// Adds the header that carries the session to `Vary`, and keeps the response out of shared caches. One that carries a
+/// token is not stored at all, unless the handler said `private`.
+pub(super) fn protect(headers: &mut HeaderMap, carrier: &HeaderName, sets_token: bool) {
     vary_by(headers, carrier);
     let (mut directives, removed) = private_directives(headers);
     if !removed.is_empty() {
@@ -16,7 +16,7 @@ pub(super) fn protect(headers: &mut HeaderMap, carrier: &HeaderName, sets_cookie
         );
     }
     let has = |name: &str| directives.iter().any(|directive| is(directive, name));
-    if sets_cookie && !has("private") && !has("no-store") {
+    if sets_token && !has("private") && !has("no-store") {
         directives = vec!["no-store".to_owned()];
     } else if !has("private") && !has("no-store") {
         directives.insert(0, "private".to_owned());

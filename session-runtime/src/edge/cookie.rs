@@ -1,11 +1,14 @@
 //! Cookies: the token that a request carries, and the `Set-Cookie` of its response.
 
+use std::borrow::Cow;
+
 use ::cookie::Cookie;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use crate::keys::KeyRing;
 use crate::request::Presented;
+use crate::session::{self, CookieSpec};
 
 pub use ::cookie::SameSite;
 
@@ -33,7 +36,7 @@ pub enum CookieError {
 /// `Path=/`.
 ///
 /// The combinations that browsers refuse (RFC 6265bis, section 4.1.3) cannot be made: the prefix goes where a domain
-/// or a path is set, or `Secure` is staged away.
+/// or a path is set, or `Secure` is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -159,7 +162,7 @@ impl CookieOptions {
         format!("{prefix}{session}")
     }
 
-    fn header(&self, name: &str, value: String, max_age: i64) -> Option<HeaderValue> {
+    fn header(&self, name: &str, value: String, max_age: Option<i64>) -> Option<HeaderValue> {
         let mut cookie = Cookie::build((name.to_owned(), value))
             .path(self.path.clone())
             .secure(self.secure)
@@ -171,30 +174,52 @@ impl CookieOptions {
         if self.partitioned {
             cookie = cookie.partitioned(true);
         }
-        if !self.session_only || max_age == 0 {
+        if let Some(max_age) = max_age {
             cookie = cookie.max_age(::cookie::time::Duration::seconds(max_age));
         }
         HeaderValue::try_from(cookie.to_string()).ok()
     }
 
-    /// The `Set-Cookie` that gives the client a token, for so many seconds.
-    pub(super) fn set(&self, name: &str, token: String, max_age: i64) -> Option<HeaderValue> {
-        self.header(name, token, max_age)
+    /// The options for a type of session that has some of its own.
+    pub(super) fn for_type(&self, spec: &CookieSpec) -> Cow<'_, Self> {
+        if *spec == CookieSpec::DEFAULT {
+            return Cow::Borrowed(self);
+        }
+        let same_site = spec.same_site.map(|same_site| match same_site {
+            session::SameSite::Strict => SameSite::Strict,
+            session::SameSite::Lax => SameSite::Lax,
+            session::SameSite::None => SameSite::None,
+        });
+        Cow::Owned(Self {
+            path: spec.path.map_or_else(|| self.path.clone(), str::to_owned),
+            domain: spec.domain.map(str::to_owned).or_else(|| self.domain.clone()),
+            http_only: spec.http_only.unwrap_or(self.http_only),
+            same_site: same_site.unwrap_or(self.same_site),
+            partitioned: spec.partitioned.unwrap_or(self.partitioned),
+            ..*self
+        })
+    }
+
+    /// The `Set-Cookie` that gives the client a token, for so many seconds or, where it is not `persistent`, until the
+    /// browser is closed.
+    pub(super) fn set(&self, name: &str, token: String, max_age: i64, persistent: Option<bool>) -> Option<HeaderValue> {
+        let is_persistent = persistent.unwrap_or(!self.session_only);
+        self.header(name, token, is_persistent.then_some(max_age))
     }
 
     /// The `Set-Cookie` that removes it; browsers ignore one whose attributes differ from those it was set with.
     pub(super) fn remove(&self, name: &str) -> Option<HeaderValue> {
-        self.header(name, String::new(), 0)
+        self.header(name, String::new(), Some(0))
     }
 }
 
-/// The token among the request's cookies.
-pub(super) fn presented(headers: &HeaderMap, keys: &KeyRing, name: &str) -> Presented {
+/// The tokens among the request's cookies.
+pub(super) fn presented(headers: &HeaderMap, keys: &KeyRing, name: &str, session: &str) -> Presented {
     // As bytes: the header is shared, and a letter beyond ASCII in another application's cookie must not cost this one.
     let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
     let pairs = lines
         .flat_map(|line| line.split(|byte| *byte == b';'))
         .map(<[u8]>::trim_ascii);
     let values = pairs.filter_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
-    Presented::find(keys, name, values)
+    Presented::find(keys, name, session, values)
 }

@@ -1,6 +1,7 @@
 //! The layer: puts a request's sessions into its extensions, commits them before the response goes out, and sets their
 //! cookies.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -10,12 +11,14 @@ use std::task::{Context, Poll};
 
 use axum::response::{IntoResponse, Response};
 use http::header::{COOKIE, SET_COOKIE};
+use http::request::Parts;
 use http::{HeaderMap, Request, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::cookie::{self, CookieError, CookieOptions};
-use super::rejection::SessionRejection;
+use super::header::HeaderCarrier;
+use super::rejection::{RejectionKind, SessionRejection};
 use super::{caching, timing};
 use crate::cascade::inner::StoreInner;
 use crate::cascade::{CascadeStore, CommitError};
@@ -90,10 +93,15 @@ pub struct SessionLayer<M, D> {
 struct Settings {
     store: Arc<StoreInner>,
     cookies: CookieOptions,
+    /// Carries the tokens instead of cookies.
+    header: Option<HeaderCarrier>,
     server_timing: bool,
     commit_if: fn(&Response) -> bool,
     on_error: Arc<dyn Fn(CommitError) -> Response + Send + Sync>,
+    on_rejection: Option<OnRejection>,
 }
+
+type OnRejection = Arc<dyn Fn(&SessionRejection, &Parts) -> Response + Send + Sync>;
 
 fn commit_if(response: &Response) -> bool {
     let status = response.status();
@@ -122,22 +130,46 @@ impl LayerSessions {
         Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Session `T`, found by the request's cookie at the first call.
-    pub(super) fn session<T: Session>(&self, headers: &HeaderMap) -> Result<Arc<RequestSession>, SessionRejection> {
+    /// The rejection as the layer was told to answer it.
+    pub(super) fn answer(&self, rejection: SessionRejection, parts: &Parts) -> SessionRejection {
+        match &self.settings().on_rejection {
+            None => rejection,
+            Some(on_rejection) => {
+                let response = on_rejection(&rejection, parts);
+                rejection.with_response(response)
+            }
+        }
+    }
+
+    /// Session `T`, found by the request's cookie (or its header) at the first call.
+    pub(super) fn session<T: Session>(&self, headers: &HeaderMap) -> Result<Arc<RequestSession>, RejectionKind> {
         let session = T::SCHEMA.name;
         if self.is_nested {
-            return Err(SessionRejection::NestedStores { session });
+            return Err(RejectionKind::NestedStores { session });
         }
         let missing = self.sessions.missing_tiers::<T>();
         if !missing.is_empty() {
-            return Err(SessionRejection::NoTier { session, missing });
+            return Err(RejectionKind::NoTier { session, missing });
         }
         let settings = self.settings();
+        let spec = &T::SCHEMA.cookie;
+        let cookies = settings.cookies.for_type(spec);
+        if matches!(cookies, Cow::Owned(_)) {
+            cookies
+                .check()
+                .map_err(|source| RejectionKind::Cookie { session, source })?;
+        }
         let found = self.sessions.session::<T>(
-            || settings.cookies.name(session),
-            |keys, name| cookie::presented(headers, keys, name),
+            || match &settings.header {
+                Some(_) => session.to_owned(),
+                None => cookies.name(spec.name.unwrap_or(session)),
+            },
+            |keys, name| match &settings.header {
+                Some(header) => header.presented(headers, keys, name),
+                None => cookie::presented(headers, keys, name, session),
+            },
         );
-        found.map_err(|one| SessionRejection::SameName {
+        found.map_err(|one| RejectionKind::SameName {
             session,
             one,
             other: std::any::type_name::<T>(),
@@ -155,6 +187,20 @@ impl<M, D> SessionLayer<M, D> {
         Ok(self.with(|settings| settings.cookies = cookies))
     }
 
+    /// Carries the sessions in headers instead of cookies, for clients that have none: see [`HeaderCarrier`].
+    ///
+    /// ```
+    /// # use session_runtime::{CascadeStore, HeaderCarrier, HeaderCarrierError, SessionLayer, WithDatastore, WithMemcache};
+    /// # fn layer(store: CascadeStore) -> Result<SessionLayer<WithMemcache, WithDatastore>, HeaderCarrierError> {
+    /// let layer = store.layer().with_header(HeaderCarrier::named("x-session")?);
+    /// # Ok(layer)
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_header(self, header: HeaderCarrier) -> Self {
+        self.with(|settings| settings.header = Some(header))
+    }
+
     /// Tells in a `Server-Timing` header which tier answered, how the commit ended, and how long either took, in
     /// milliseconds (default: off, since it tells a visitor about the inside).
     #[must_use]
@@ -167,6 +213,15 @@ impl<M, D> SessionLayer<M, D> {
     #[must_use]
     pub fn with_error_response(self, on_error: impl Fn(CommitError) -> Response + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.on_error = Arc::new(on_error))
+    }
+
+    /// What to answer where a handler cannot be given its session, for this request (default: see [`SessionRejection`]).
+    #[must_use]
+    pub fn with_rejection_response(
+        self,
+        on_rejection: impl Fn(&SessionRejection, &Parts) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|settings| settings.on_rejection = Some(Arc::new(on_rejection)))
     }
 
     /// Which responses commit the changes of their handler (default: all but server errors, 5xx, and request timeouts,
@@ -197,9 +252,11 @@ impl<M, D> From<CascadeStore<M, D>> for SessionLayer<M, D> {
         let settings = Settings {
             store: store.inner,
             cookies: CookieOptions::default(),
+            header: None,
             server_timing: false,
             commit_if,
             on_error: Arc::new(CommitError::into_response),
+            on_rejection: None,
         };
         Self {
             settings: Arc::new(settings),
@@ -228,6 +285,7 @@ impl<M, D> fmt::Debug for SessionLayer<M, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionLayer")
             .field("cookies", &self.settings.cookies)
+            .field("header", &self.settings.header)
             .finish_non_exhaustive()
     }
 }
@@ -335,37 +393,50 @@ async fn finish(layer: &LayerSessions, mut response: Response) -> Response {
             );
         }
     }
-    let (mut timings, mut sets_cookie) = (Vec::new(), false);
+    let (mut timings, mut sets_token) = (Vec::new(), false);
     for session in &sessions {
         let state = session.take_response_state();
         if let Some(action) = state.token_action {
-            sets_cookie |= set_cookie(&settings, session, action, &mut response);
+            sets_token |= set_token(&settings, session, action, &mut response);
         }
         if settings.server_timing && session.is_loaded() {
             timing::describe(&mut timings, &state);
         }
     }
-    caching::protect(response.headers_mut(), &COOKIE, sets_cookie);
+    let carrier = settings.header.as_ref();
+    let carrier = carrier.map_or(COOKIE, |header| header.request_name().clone());
+    caching::protect(response.headers_mut(), &carrier, sets_token);
     timing::append(response.headers_mut(), &timings);
     response
 }
 
-fn set_cookie(settings: &Settings, session: &RequestSession, action: TokenAction, response: &mut Response) -> bool {
-    let name = session.token_name();
-    let header = match action {
-        TokenAction::Set(token, until) => {
+/// Tells the client its token, or to forget it. Whether the response says so.
+fn set_token(settings: &Settings, session: &RequestSession, action: TokenAction, response: &mut Response) -> bool {
+    let (name, cookies) = (session.token_name(), settings.cookies.for_type(session.cookie()));
+    let carrier = settings.header.as_ref();
+    let value = match action {
+        TokenAction::Set { token, .. } if carrier.is_some() => {
+            HeaderCarrier::value(name, &session.encode_token(&token))
+        }
+        TokenAction::Remove if carrier.is_some() => HeaderCarrier::value(name, ""),
+        TokenAction::Set {
+            token,
+            until,
+            persistent,
+        } => {
             // Rounded up: a cookie that outlives its session is harmless, one that ends before it loses it.
             let seconds = session.time_until(until).as_millis().div_ceil(1000);
             let max_age = i64::try_from(seconds.max(1)).unwrap_or(i64::MAX);
-            settings.cookies.set(name, session.encode_token(&token), max_age)
+            cookies.set(name, session.encode_token(&token), max_age, persistent)
         }
-        TokenAction::Remove => settings.cookies.remove(name),
+        TokenAction::Remove => cookies.remove(name),
     };
-    let Some(mut header) = header else {
-        tracing::error!(cookie = name, "the cookie cannot be sent: it was not set");
+    let Some(mut value) = value else {
+        tracing::error!(name, "the token cannot be sent: no header can carry its name");
         return false;
     };
-    header.set_sensitive(true);
-    response.headers_mut().append(SET_COOKIE, header);
+    value.set_sensitive(true);
+    let header = carrier.map_or(SET_COOKIE, |header| header.response_name().clone());
+    response.headers_mut().append(header, value);
     true
 }

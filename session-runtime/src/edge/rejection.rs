@@ -1,14 +1,20 @@
+use std::fmt;
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
+use super::cookie::CookieError;
 use crate::cascade::{CommitError, LoadError};
+use crate::request::{self, RequestSession, TypedSession};
+use crate::session::Session;
 use crate::tier::Tiers;
 
 /// When to try again after a 503, in seconds: most outages that answer quickly are short.
 const TRY_AGAIN_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// Why a handler could not be given its session.
+/// Why a handler could not be given its session. What happened is its [`kind`](Self::kind).
 ///
 /// | what | status |
 /// |---|---|
@@ -16,10 +22,21 @@ const TRY_AGAIN_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// | what is stored does not decode | 500 |
 /// | the router has no session layer, its store lacks a tier, two stores are nested, two structs share a name | 500 |
 ///
-/// The body is the status' own phrase and nothing else; the cause is logged.
+/// The body is the status' own phrase and nothing else; the cause is logged. Another response is made by
+/// [`with_rejection_response`](crate::SessionLayer::with_rejection_response), or by a handler that takes
+/// `Result<TypedSession<T>, SessionRejection>`.
+pub struct SessionRejection {
+    kind: RejectionKind,
+    /// What cannot be read, and may be replaced.
+    session: Option<Arc<RequestSession>>,
+    /// What the layer was told to answer.
+    response: Option<Box<Response>>,
+}
+
+/// What kept a handler from its session.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SessionRejection {
+pub enum RejectionKind {
     /// The session could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -50,6 +67,14 @@ pub enum SessionRejection {
         /// The type that uses it too.
         other: &'static str,
     },
+    /// The cookie that the session's type asks for cannot be set with the layer's options.
+    #[error("the cookie of the session `{session}` cannot be set")]
+    Cookie {
+        /// The session's name.
+        session: &'static str,
+        /// Why.
+        source: CookieError,
+    },
     /// The store of the router's layer is not the one that its state names: it lacks a tier.
     #[error("the session `{session}` needs {missing:?}, which the store of this router's layer does not have")]
     NoTier {
@@ -60,15 +85,100 @@ pub enum SessionRejection {
     },
 }
 
+impl SessionRejection {
+    pub(super) fn of_session(error: LoadError, session: Arc<RequestSession>) -> Self {
+        Self {
+            kind: error.into(),
+            session: Some(session),
+            response: None,
+        }
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> &RejectionKind {
+        &self.kind
+    }
+
+    /// Gives the visitor a new session in place of one that cannot be read: its record does not decode, or was written
+    /// under a key that the store no longer has. What is stored is left for the operator. The new session gets a cookie
+    /// once something is written to it.
+    ///
+    /// # Errors
+    /// The rejection itself, where it has another cause: an outage may hide a session that is alive.
+    ///
+    /// ```
+    /// # use session_runtime::{RouterExt, Session};
+    /// use session_runtime::{SessionRejection, TypedSession};
+    ///
+    /// #[derive(Session)]
+    /// #[cascade(memcache, datastore)]
+    /// struct Shop {
+    ///     note: Option<String>,
+    /// }
+    ///
+    /// async fn shop(shop: Result<TypedSession<Shop>, SessionRejection>) -> Result<String, SessionRejection> {
+    ///     let shop = shop.or_else(|rejection| rejection.replace::<Shop>())?;
+    ///     Ok(shop.note().clone().unwrap_or_default())
+    /// }
+    /// # fn app(store: session_runtime::CascadeStore) -> axum::Router {
+    /// #     axum::Router::new().route("/", axum::routing::get(shop)).sessions(store)
+    /// # }
+    /// ```
+    pub fn replace<T: Session>(self) -> Result<TypedSession<T>, Self> {
+        match (&self.kind, &self.session) {
+            (RejectionKind::Load(LoadError::Unavailable { .. }), _) => Err(self),
+            (RejectionKind::Load(_), Some(session)) => request::replace::<T>(Arc::clone(session)).ok_or(self),
+            _ => Err(self),
+        }
+    }
+
+    /// Answers with this response.
+    pub(super) fn with_response(mut self, response: Response) -> Self {
+        self.response = Some(Box::new(response));
+        self
+    }
+}
+
+impl From<RejectionKind> for SessionRejection {
+    fn from(kind: RejectionKind) -> Self {
+        Self {
+            kind,
+            session: None,
+            response: None,
+        }
+    }
+}
+
+impl fmt::Display for SessionRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl fmt::Debug for SessionRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionRejection").field(&self.kind).finish()
+    }
+}
+
+impl std::error::Error for SessionRejection {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.kind.source()
+    }
+}
+
 impl IntoResponse for SessionRejection {
     fn into_response(self) -> Response {
         let error = &self as &dyn std::error::Error;
-        if let Self::Load(LoadError::Unavailable { .. }) = &self {
+        let is_outage = matches!(self.kind, RejectionKind::Load(LoadError::Unavailable { .. }));
+        let status = if is_outage {
             tracing::warn!(error, "a session could not be read");
-            return plain(StatusCode::SERVICE_UNAVAILABLE);
-        }
-        tracing::error!(error, "a handler could not be given its session");
-        plain(StatusCode::INTERNAL_SERVER_ERROR)
+            StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            tracing::error!(error, "a handler could not be given its session");
+            StatusCode::INTERNAL_SERVER_ERROR
+        };
+        self.response.map_or_else(|| plain(status), |response| *response)
     }
 }
 

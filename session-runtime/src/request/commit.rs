@@ -12,7 +12,7 @@ use crate::cascade::inner::{Committed, Lookup, nonce};
 use crate::cascade::outcome::refused;
 use crate::cascade::patch::{Patch, Rotation};
 use crate::cascade::protocol::{Goal, VersionedRecord};
-use crate::cascade::{Commit, CommitError, CommitReport, metrics};
+use crate::cascade::{Commit, CommitError, CommitReport, SessionEvent, metrics};
 use crate::session::Session;
 use crate::session::changes::Changes;
 use crate::session::meta::SecretHash;
@@ -150,10 +150,13 @@ impl RequestSession {
         presented: SessionToken,
     ) -> Result<Plan, CommitError> {
         let is_privileged = changes.privileged().is_some();
-        let rotates = is_privileged || actions.intersects(PendingActions::ROTATE | PendingActions::ROTATE_NOW);
+        let is_asked = actions.intersects(PendingActions::ROTATE | PendingActions::ROTATE_NOW);
+        // A detached session has no response to carry a new secret.
+        let is_due = || !self.is_detached && self.store.is_due_for_rotation(known.record.meta());
+        let rotates = is_privileged || is_asked || (!state.is_unreadable && is_due());
         let is_touched = actions.contains(PendingActions::TOUCH);
-        let is_due = || !state.is_unreadable && self.store.is_due_for_renewal(known.record.meta());
-        if changes.is_empty() && !rotates && !is_touched && !is_due() {
+        let renews = || !state.is_unreadable && self.store.is_due_for_renewal(known.record.meta());
+        if changes.is_empty() && !rotates && !is_touched && state.persistent.is_none() && !renews() {
             return Ok(Plan::Nothing);
         }
         let new_secret = || -> Result<NewSecret, CommitError> {
@@ -180,14 +183,20 @@ impl RequestSession {
             nonce: nonce(),
             base_commits,
             now: self.store.backend.now(),
-            idle: policy.idle,
+            persistent: self.lock().persistent,
+            default_idle: policy.idle,
+            idle: policy.idle_of(self.schema),
+            anonymous_idle: policy.anonymous_idle,
             max_len: policy.max_len,
         }
     }
 
     async fn create(&self, changes: Changes) -> Result<Commit, CommitError> {
         // One secret, as the record holds its hash, and a sid for each attempt.
-        let first = SessionToken::random().map_err(|_| self.no_random())?;
+        let planned = self.lock().planned;
+        let first = planned
+            .map_or_else(SessionToken::random, Ok)
+            .map_err(|_| self.no_random())?;
         let tried = Arc::new(Mutex::new(None));
         let (last, store) = (Arc::clone(&tried), Arc::clone(&self.store));
         let next_key = move || {
@@ -195,6 +204,7 @@ impl RequestSession {
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
             Some(store.key(&token.sid()))
         };
+        let is_privileged = changes.privileged().is_some();
         let patch = self.patch(changes, 0, SecretHash::NONE, None);
         let meta = self.new_meta(first.hash());
         let done = self.store.create(self.schema.tiers, patch, meta, next_key).await?;
@@ -202,9 +212,19 @@ impl RequestSession {
         let mut state = self.lock();
         state.token = token;
         if let (Some(token), Some(stored)) = (token, &done.stored) {
-            state.token_action = Some(TokenAction::Set(token, stored.record.meta().deadline.into()));
+            state.token_action = Some(TokenAction::set(token, stored.record.meta()));
         }
+        let created = token.filter(|_| done.stored.is_some());
+        (state.planned, state.persistent) = (None, None);
         state.loaded = done.stored.map(LoadState::Known);
+        drop(state);
+        if let Some(token) = created {
+            let session = self.schema.name;
+            self.emit(SessionEvent::Created { session }, &token);
+            if is_privileged {
+                self.emit(SessionEvent::SignedIn { session }, &token);
+            }
+        }
         Ok(done.commit)
     }
 
@@ -231,10 +251,22 @@ impl RequestSession {
         let key = self.store.key(&presented.sid());
         let (tiers, session) = (self.schema.tiers, self.schema.name);
         match self.store.commit(tiers, Goal::Change, &key, loaded, patch).await {
-            Ok(done) => Ok(self.accept(done, presented, new_secret)),
-            Err(CommitError::Superseded { .. }) if is_privileged => self.create(again).await,
+            Ok(done) => {
+                let (commit, is_rotated) = self.accept(done, presented, new_secret);
+                if is_privileged {
+                    self.emit(SessionEvent::SignedIn { session }, &presented);
+                } else if is_rotated {
+                    self.emit(SessionEvent::Rotated { session }, &presented);
+                }
+                Ok(commit)
+            }
+            Err(CommitError::Superseded { .. }) if is_privileged => {
+                self.emit(SessionEvent::SupersededToken { session }, &presented);
+                self.create(again).await
+            }
             Err(error) => {
                 if matches!(error, CommitError::Superseded { .. }) {
+                    self.emit(SessionEvent::SupersededToken { session }, &presented);
                     self.lock().loaded = Some(LoadState::Superseded);
                 }
                 if only_renews {
@@ -247,17 +279,23 @@ impl RequestSession {
         }
     }
 
-    /// Takes over what is stored now.
-    fn accept(&self, done: Committed, presented: SessionToken, new_secret: Option<NewSecret>) -> Commit {
+    /// Takes over what is stored now. Whether the session has got the new secret follows.
+    fn accept(&self, done: Committed, presented: SessionToken, new_secret: Option<NewSecret>) -> (Commit, bool) {
+        let mut is_rotated = false;
         let mut state = self.lock();
         if let Some(stored) = done.stored {
             let meta = stored.record.meta();
             // Where another request has rotated first, its response carries the valid secret.
             let rotated = new_secret.filter(|new| new.token.hash() == meta.secret);
+            is_rotated = rotated.is_some();
             if let Some(NewSecret { token, .. }) = rotated {
                 state.token = Some(token);
-                state.token_action = Some(TokenAction::Set(token, meta.deadline.into()));
+                state.token_action = Some(TokenAction::set(token, meta));
+            } else if state.persistent.is_some() {
+                // The same cookie again, with another lifetime.
+                state.token_action = Some(TokenAction::set(presented, meta));
             }
+            state.persistent = None;
             let now = self.store.backend.now();
             // A commit that had nothing to write may have met what another request wrote with another secret.
             let is_valid = rotated.is_some() || meta.secret_status(&presented.hash(), now).is_valid();
@@ -267,7 +305,7 @@ impl RequestSession {
                 LoadState::Superseded
             });
         }
-        done.commit
+        (done.commit, is_rotated)
     }
 
     async fn destroy_one(&self, destroy: Destroy) -> Result<Commit, CommitError> {
@@ -288,10 +326,11 @@ impl RequestSession {
         };
         let patch = self.patch(Changes::default(), loaded.record.meta().commits, token.hash(), None);
         let done = self.store.commit(tiers, Goal::Destroy, &key, loaded, patch).await?;
+        self.emit(SessionEvent::Destroyed { session: name }, &token);
         Ok(done.commit)
     }
 
-    fn no_random(&self) -> CommitError {
+    pub(super) fn no_random(&self) -> CommitError {
         let session = self.schema.name;
         CommitError::Unavailable { session, source: None }
     }
@@ -338,7 +377,7 @@ impl CommitJob {
         let mut outcome = Ok(Commit::Clean);
         let mut left = Vec::new();
         for destroy in std::mem::take(&mut self.staged.destroys) {
-            let work = self.session.destroy_one(destroy.clone());
+            let work = Box::pin(self.session.destroy_one(destroy.clone()));
             let done = self.session.store.with_commit_timeout(self.session_name(), work).await;
             if done.is_err() {
                 left.push(destroy);

@@ -2,16 +2,20 @@
 //! detached from it. Knows neither HTTP nor axum.
 
 mod commit;
+mod csrf;
 mod detached;
+mod reference;
 mod session;
 mod sessions;
 mod state;
 mod token;
 mod typed;
 
+pub use csrf::{CsrfError, CsrfTokens, load_csrf};
 pub use detached::Detached;
+pub use reference::SessionRef;
 pub use session::RequestSession;
 pub use sessions::{CommitFailure, RequestSessions, finish};
-pub use state::{Disposition, ResponseState, TokenAction};
+pub use state::{Disposition, Persistence, ResponseState, TokenAction};
 pub use token::{MAX_TOKENS, Presented, SessionToken};
-pub use typed::{TypedSession, load};
+pub use typed::{TypedSession, load, load_ref, replace};

@@ -8,16 +8,18 @@ use smallvec::SmallVec;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::state::{Destroy, Disposition, LastFailure, LoadState, PendingActions, Phase, ResponseState, Staged, State};
+use super::state::{
+    Destroy, Disposition, LastFailure, LoadState, PendingActions, Persistence, Phase, ResponseState, Staged, State,
+};
 use super::token::{Presented, SessionToken};
 use crate::cascade::inner::{Lookup, StoreInner};
 use crate::cascade::outcome::refused;
-use crate::cascade::{CommitError, LoadError, LoadReport};
+use crate::cascade::{CommitError, LoadError, LoadReport, SessionEvent};
 use crate::session::changes::{ChangeError, Changes};
 use crate::session::meta::{Meta, Millis, Nonces, SecretHash};
 use crate::session::migrate::migrate;
 use crate::session::record::Record;
-use crate::session::{Migrate, OpenError, Schema, Session};
+use crate::session::{CookieSpec, Migrate, OpenError, Schema, Session};
 use crate::tier::Tiers;
 
 /// One session within one unit of work: a request, a message, a job.
@@ -28,6 +30,8 @@ pub struct RequestSession {
     token_name: String,
     /// Whether the client presented anything under the session's name.
     pub(super) is_presented: bool,
+    /// Whether it has outlived its unit of work, so that no response tells the client of a new token.
+    pub(super) is_detached: bool,
     /// Held by the commit that is under way.
     pub(super) commit_lock: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
@@ -45,23 +49,13 @@ impl RequestSession {
             other_tokens: tokens,
             ..State::default()
         };
-        Self::with_state(store, T::SCHEMA, migrate::<T>, token_name, presented.any, state)
-    }
-
-    fn with_state(
-        store: Arc<StoreInner>,
-        schema: &'static Schema,
-        migrate: Migrate,
-        token_name: String,
-        is_presented: bool,
-        state: State,
-    ) -> Self {
         Self {
             store,
-            schema,
-            migrate,
+            schema: T::SCHEMA,
+            migrate: migrate::<T>,
             token_name,
-            is_presented,
+            is_presented: presented.any,
+            is_detached: false,
             commit_lock: Arc::default(),
             state: Mutex::new(state),
             ended: Notify::new(),
@@ -86,9 +80,14 @@ impl RequestSession {
         self.store.spawn_commit(work)
     }
 
+    /// What the session's type says of its cookie.
+    pub fn cookie(&self) -> &'static CookieSpec {
+        &self.schema.cookie
+    }
+
     /// The token as it is sent to the client.
     pub fn encode_token(&self, token: &SessionToken) -> String {
-        token.encode(&self.store.backend.keys, &self.token_name)
+        token.encode(&self.store.backend.keys, &self.token_name, self.schema.name)
     }
 
     /// How long from now until `time`.
@@ -110,14 +109,15 @@ impl RequestSession {
                 ..State::default()
             }
         };
-        Arc::new(Self::with_state(
-            Arc::clone(&self.store),
-            self.schema,
-            self.migrate,
-            self.token_name.clone(),
-            self.is_presented,
-            state,
-        ))
+        Arc::new(Self {
+            store: Arc::clone(&self.store),
+            token_name: self.token_name.clone(),
+            is_detached: true,
+            commit_lock: Arc::default(),
+            state: Mutex::new(state),
+            ended: Notify::new(),
+            ..*self
+        })
     }
 
     /// Whether the response has been made.
@@ -187,9 +187,22 @@ impl RequestSession {
         let mut state = self.lock();
         state.load.get_or_insert(report);
         if state.commits == commits {
+            let was_superseded = matches!(state.loaded, Some(LoadState::Superseded));
             state.accept(lookup, token);
+            let is_superseded = matches!(state.loaded, Some(LoadState::Superseded));
+            drop(state);
+            if is_superseded && !was_superseded {
+                let session = self.schema.name;
+                self.emit(SessionEvent::SupersededToken { session }, &token);
+            }
         }
         Ok(())
+    }
+
+    /// Tells of what has happened to the session of this token.
+    pub(super) fn emit(&self, event: SessionEvent, token: &SessionToken) {
+        let key = || Some(self.store.key(&token.sid()));
+        self.store.backend.events.emit(event, key);
     }
 
     async fn look_up(&self, token: &SessionToken) -> Result<(Lookup, LoadReport), LoadError> {
@@ -287,6 +300,7 @@ impl RequestSession {
         }
         state.staged.actions -= PendingActions::ROTATE | PendingActions::ROTATE_NOW | PendingActions::TOUCH;
         state.staged.changes = Changes::default();
+        state.persistent = None;
         state.loaded = Some(LoadState::New);
         state.is_unreadable = false;
         state.generation += 1;
@@ -294,9 +308,46 @@ impl RequestSession {
         state.generation
     }
 
-    /// Drops what was staged, and what will be staged until the response is made. Destroys are carried out all the same.
+    /// Stages whether the client keeps its token beyond the browser's session.
+    pub(super) fn set_persistence(&self, persistence: Persistence) {
+        let persistent = persistence == Persistence::Remembered;
+        let mut state = self.lock();
+        if state.check_late(self.schema.name, "a persistence") {
+            return;
+        }
+        let known = match &state.loaded {
+            Some(LoadState::Known(known)) => known.record.meta().persistent,
+            _ => None,
+        };
+        if known != Some(persistent) {
+            state.persistent = Some(persistent);
+            state.last_failure = LastFailure::None;
+        }
+    }
+
+    /// Drops the changes that were staged, and those that will be until the response is made. Destroys and rotations are
+    /// carried out all the same.
     pub(super) fn discard(&self) {
-        self.lock().is_discarded = true;
+        let mut state = self.lock();
+        state.is_discarded = true;
+        state.staged.changes = Changes::default();
+        state.staged.actions -= PendingActions::KEEP | PendingActions::TOUCH;
+        state.persistent = None;
+        state.deferred_error = None;
+    }
+
+    /// Begins a new session in place of one that cannot be read; its generation. What is stored is not touched.
+    pub(super) fn replace<T: Session>(&self) -> Option<u32> {
+        if !std::ptr::eq(self.schema, T::SCHEMA) {
+            return None;
+        }
+        let mut state = self.lock();
+        state.loaded = Some(LoadState::New);
+        state.token = None;
+        state.is_unreadable = false;
+        state.staged = Staged::default();
+        state.generation += 1;
+        Some(state.generation)
     }
 
     /// Whether the client has no session.
@@ -320,6 +371,7 @@ impl RequestSession {
         if disposition == Disposition::Discard || state.is_discarded {
             state.staged.changes = Changes::default();
             state.staged.actions -= PendingActions::KEEP | PendingActions::TOUCH;
+            state.persistent = None;
             if state.staged.destroys.is_empty() {
                 state.deferred_error = None;
             }
@@ -356,11 +408,13 @@ impl RequestSession {
         Meta {
             created: now,
             renewed: now,
-            deadline: now.after(self.store.backend.policy.max_age),
+            deadline: now.after(self.store.backend.policy.max_age_of(self.schema)),
             secret,
             previous: None,
             commits: 0,
             nonces: Nonces::default(),
+            idle: None,
+            persistent: None,
         }
     }
 }

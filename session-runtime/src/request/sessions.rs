@@ -8,8 +8,8 @@ use super::session::RequestSession;
 use super::state::Disposition;
 use super::token::Presented;
 use crate::cascade::inner::StoreInner;
-use crate::cascade::{Commit, CommitError};
-use crate::keys::KeyRing;
+use crate::cascade::{Commit, CommitError, SessionEvent};
+use crate::keys::{KeyRing, SignedBy, Use};
 use crate::session::Session;
 use crate::tier::Tiers;
 
@@ -57,8 +57,20 @@ impl RequestSessions {
         self.store.register::<T>()?;
         let name = token_name();
         let presented = presented(&self.store.backend.keys, &name);
+        for _ in 0..presented.old_keys {
+            self.store.backend.count_old_key(Use::Token, SignedBy::Older);
+        }
+        let is_forged = presented.is_forged;
         let session = Arc::new(RequestSession::new::<T>(Arc::clone(&self.store), name, presented));
         sessions.push((id, Arc::clone(&session)));
+        drop(sessions);
+        if is_forged {
+            let session = T::SCHEMA.name;
+            self.store
+                .backend
+                .events
+                .emit(SessionEvent::ForgedToken { session }, || None);
+        }
         Ok(session)
     }
 

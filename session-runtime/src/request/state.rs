@@ -8,6 +8,7 @@ use super::token::SessionToken;
 use crate::cascade::protocol::VersionedRecord;
 use crate::cascade::{CommitError, CommitReport, LoadReport};
 use crate::session::changes::Changes;
+use crate::session::meta::Meta;
 use crate::session::record::Record;
 
 #[derive(Default)]
@@ -16,6 +17,8 @@ pub(super) struct State {
     pub(super) loaded: Option<LoadState>,
     /// The token of the session that was loaded, or that was created since; `None` for a session without one.
     pub(super) token: Option<SessionToken>,
+    /// Whose secret the session is to have, should it be created: a CSRF token was made for it.
+    pub(super) planned: Option<SessionToken>,
     /// The other tokens that were presented.
     pub(super) other_tokens: SmallVec<[SessionToken; 1]>,
     /// How often the session was destroyed in this unit of work. A handle from before the last time stages nothing.
@@ -29,6 +32,8 @@ pub(super) struct State {
     pub(super) phase: Phase,
     /// Something was staged after the response was made, and was dropped.
     pub(super) is_late: bool,
+    /// What the next commit is to write of the session's persistence.
+    pub(super) persistent: Option<bool>,
     /// Staged changes are not to be committed: `discard`, or a handler that panicked.
     pub(super) is_discarded: bool,
     pub(super) last_failure: LastFailure,
@@ -110,10 +115,36 @@ pub(super) enum LoadState {
 /// What the client is to do with its token.
 #[derive(Clone, Copy)]
 pub enum TokenAction {
-    /// Keep this one, until that time at the latest.
-    Set(SessionToken, SystemTime),
+    /// Keep this one.
+    Set {
+        /// The token.
+        token: SessionToken,
+        /// When the session ends, at the latest.
+        until: SystemTime,
+        /// Whether to keep it beyond the browser's session; `None` where the session does not say.
+        persistent: Option<bool>,
+    },
     /// Forget the one it has.
     Remove,
+}
+
+impl TokenAction {
+    pub(super) fn set(token: SessionToken, meta: &Meta) -> Self {
+        Self::Set {
+            token,
+            until: meta.deadline.into(),
+            persistent: meta.persistent,
+        }
+    }
+}
+
+/// Whether a client keeps its session's cookie beyond the browser's session: "remember me".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    /// The cookie ends with the browser.
+    BrowserSession,
+    /// The cookie lasts as long as the session may.
+    Remembered,
 }
 
 /// What a response has to tell of a session.

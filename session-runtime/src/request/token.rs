@@ -3,6 +3,7 @@
 //! The sid finds the record and is no credential. The secret is one, and only its hash is stored. The MAC, bound to the
 //! token's name, turns away what this service never issued before any tier is asked.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
@@ -10,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
-use crate::keys::{KeyRing, Use};
+use crate::keys::{KeyRing, SignedBy, Use};
 use crate::session::meta::SecretHash;
 
 const PART: usize = 16;
@@ -65,8 +66,9 @@ impl SessionToken {
         SecretHash(Sha256::digest(self.secret).into())
     }
 
-    /// The token as it is sent to the client, signed by the newest key for this name.
-    pub(crate) fn encode(&self, keys: &KeyRing, name: &str) -> String {
+    /// The token as it is sent to the client under this name, for a session of that one, signed by the newest key.
+    pub(crate) fn encode(&self, keys: &KeyRing, name: &str, session: &str) -> String {
+        let name = signed_name(name, session);
         let mac = keys.sign(Use::Token, &[name.as_bytes(), b"=", &self.sid, &self.secret]);
         let mut bytes = [0; 3 * PART];
         bytes[..PART].copy_from_slice(&self.sid);
@@ -75,19 +77,28 @@ impl SessionToken {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The token that a client sent, if a key of the ring has signed it for this name.
-    pub(crate) fn decode(keys: &KeyRing, name: &str, value: &[u8]) -> Option<Self> {
+    /// The token that a client sent, if a key of the ring has signed it for these names, and which one has.
+    pub(crate) fn decode(keys: &KeyRing, name: &str, session: &str, value: &[u8]) -> Option<(Self, SignedBy)> {
         if value.len() != LEN {
             return None;
         }
         let bytes: [u8; 3 * PART] = URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()?;
         let (sid, rest) = bytes.split_first_chunk::<PART>()?;
         let (secret, mac) = rest.split_first_chunk::<PART>()?;
+        let name = signed_name(name, session);
         let parts = [name.as_bytes(), b"=", sid, secret];
-        keys.verify(Use::Token, None, &parts, mac).then_some(Self {
-            sid: *sid,
-            secret: *secret,
-        })
+        let signed_by = keys.verify(Use::Token, None, &parts, mac)?;
+        let (sid, secret) = (*sid, *secret);
+        Some((Self { sid, secret }, signed_by))
+    }
+}
+
+/// What the MAC covers of the names: the token's, and the session's where the two differ by more than a cookie's prefix.
+/// `:` is in no cookie's name (RFC 9110, section 5.6.2).
+fn signed_name<'a>(name: &'a str, session: &str) -> Cow<'a, str> {
+    match name.strip_suffix(session) {
+        Some("" | "__Host-" | "__Secure-") => Cow::Borrowed(name),
+        _ => Cow::Owned(format!("{name}:{session}")),
     }
 }
 
@@ -96,6 +107,10 @@ impl SessionToken {
 pub struct Presented {
     /// The tokens that this service issued, in the order in which they were presented, at most [`MAX_TOKENS`].
     pub tokens: SmallVec<[SessionToken; 1]>,
+    /// How many of them an older key than the newest has signed.
+    pub(crate) old_keys: u8,
+    /// Whether a value was presented that no key of the ring has signed.
+    pub(crate) is_forged: bool,
     /// Whether anything was presented under the session's name, be it valid or not.
     pub any: bool,
 }
@@ -106,20 +121,27 @@ pub const MAX_TOKENS: usize = 4;
 
 impl Presented {
     /// The tokens among these values.
-    pub fn find<'a>(keys: &KeyRing, name: &str, values: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub fn find<'a>(keys: &KeyRing, name: &str, session: &str, values: impl Iterator<Item = &'a [u8]>) -> Self {
         /// How many values are verified, at the cost of a MAC each.
         const MAX_VALUES: usize = 32;
         let mut values = values.take(MAX_VALUES).peekable();
-        let any = values.peek().is_some();
-        let mut tokens = SmallVec::<[SessionToken; 1]>::new();
-        for token in values.filter_map(|value| SessionToken::decode(keys, name, value)) {
-            if !tokens.contains(&token) {
-                tokens.push(token);
+        let mut found = Self {
+            any: values.peek().is_some(),
+            ..Self::default()
+        };
+        for value in values {
+            let Some((token, signed_by)) = SessionToken::decode(keys, name, session, value) else {
+                found.is_forged |= !value.is_empty();
+                continue;
+            };
+            if !found.tokens.contains(&token) {
+                found.tokens.push(token);
+                found.old_keys += u8::from(signed_by == SignedBy::Older);
             }
-            if tokens.len() == MAX_TOKENS {
+            if found.tokens.len() == MAX_TOKENS {
                 break;
             }
         }
-        Self { tokens, any }
+        found
     }
 }

@@ -5,16 +5,24 @@ use std::time::SystemTime;
 
 use super::commit::{commit_fields, stage_and_reopen};
 use super::detached::Detached;
+use super::reference::SessionRef;
 use super::session::RequestSession;
-use super::state::PendingActions;
+use super::state::{PendingActions, Persistence};
 use crate::cascade::{Commit, CommitError, LoadError};
 use crate::session::{OpenError, Session};
 
 /// The session of a request, as an extractor: the accessors of `T`'s fields, and the life of the session itself.
 ///
 /// What a handler changes is committed by the layer after the handler has returned and before the first byte of the
-/// response goes out; nothing is written where nothing has changed, nor where the response is a server error (5xx).
-/// Several of them in one request share their changes.
+/// response goes out. Nothing is written where nothing has changed, where the response is a server error (5xx) or a
+/// request timeout (408), or where the handler panicked; [`discard`](Self::discard) drops the changes under any status.
+/// To outlive the request, in a stream or a spawned task, it takes [`into_detached`](Self::into_detached): changes that
+/// are made after the response are lost, and logged as an error.
+///
+/// Several of them in one request share their changes: each shows, when it is extracted, what was staged until then, and
+/// stages its own when it is dropped. One that is held meanwhile, as by middleware across `next.run`, is a snapshot, which
+/// [`refresh`](Self::refresh) renews. An `Option` of it is `None` for a visitor, and [`SessionRef`](crate::SessionRef) only
+/// reads.
 ///
 /// With `request` among the tiers of `T`, a second extraction in one request shows what the first one found, even
 /// where another request has written the session in between (its own commit is merged with that all the same).
@@ -72,25 +80,46 @@ pub struct TypedSession<T: Session> {
 /// # Errors
 /// See [`LoadError`].
 pub async fn load<T: Session>(session: Arc<RequestSession>) -> Result<TypedSession<T>, LoadError> {
+    let (fields, generation) = open::<T>(&session).await?;
+    Ok(TypedSession {
+        fields,
+        generation,
+        session,
+    })
+}
+
+/// As [`load`], to be read only.
+///
+/// # Errors
+/// See [`LoadError`].
+pub async fn load_ref<T: Session>(session: Arc<RequestSession>) -> Result<SessionRef<T>, LoadError> {
+    let (fields, _) = open::<T>(&session).await?;
+    Ok(SessionRef { fields, session })
+}
+
+/// A new session in place of one that cannot be read, whose record is left as it is. `None` where `T` is another type
+/// than that of the session.
+pub fn replace<T: Session>(session: Arc<RequestSession>) -> Option<TypedSession<T>> {
+    session.replace::<T>().map(|generation| TypedSession {
+        fields: T::with_defaults(),
+        generation,
+        session,
+    })
+}
+
+async fn open<T: Session>(session: &RequestSession) -> Result<(T::Fields, u32), LoadError> {
     session.load().await?;
-    match session.open::<T>() {
-        Ok((fields, generation)) => Ok(TypedSession {
-            fields,
-            generation,
-            session,
-        }),
-        Err(source) => {
-            session.mark_unreadable();
-            Err(LoadError::Open {
-                session: T::SCHEMA.name,
-                source: Arc::new(source),
-            })
+    session.open::<T>().map_err(|source| {
+        session.mark_unreadable();
+        LoadError::Open {
+            session: T::SCHEMA.name,
+            source: Arc::new(source),
         }
-    }
+    })
 }
 
 impl<T: Session> TypedSession<T> {
-    /// Whether there was no such session when the request came: no cookie, or none that is valid.
+    /// Whether the client has no session: it presented no cookie, or none that is valid.
     pub fn is_new(&self) -> bool {
         self.session.is_new()
     }
@@ -117,10 +146,21 @@ impl<T: Session> TypedSession<T> {
         self.session.add_action(PendingActions::TOUCH);
     }
 
-    /// Drops the changes of this request, made so far or yet to be made, whatever the response's status. A
-    /// [`destroy`](Self::destroy) or a [`rotate`](Self::rotate) is carried out all the same.
+    /// Says whether the client keeps the session's cookie beyond the browser's session, as for "remember me" (default: what
+    /// the layer's [`CookieOptions`](crate::CookieOptions) say). It is kept in the record, for every cookie that the session
+    /// gets from now on; a session that is new and stays empty is not created for it.
+    pub fn set_persistence(&mut self, persistence: Persistence) {
+        self.session.set_persistence(persistence);
+    }
+
+    /// Drops the changes of this request, made so far or yet to be made, whatever the response's status, and shows the
+    /// session as it was loaded. A [`destroy`](Self::destroy) or a [`rotate`](Self::rotate) is carried out all the same.
     pub fn discard(&mut self) {
         self.session.discard();
+        // It opened when it was loaded, so it opens now.
+        if let Ok(opened) = self.session.open::<T>() {
+            (self.fields, self.generation) = opened;
+        }
     }
 
     /// Shows what other extractions of the session in this request have changed since, with the changes of this one. It

@@ -18,7 +18,13 @@ impl Millis {
     /// The time that is `by` later; saturates.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(millis(by)))
+    }
+
+    /// This much earlier; the epoch where that is too far.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// The time since `earlier`; zero where that is not earlier.
@@ -27,10 +33,14 @@ impl Millis {
     }
 }
 
+/// Whole milliseconds; saturates.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl From<SystemTime> for Millis {
     fn from(time: SystemTime) -> Self {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        Self(millis(time.duration_since(UNIX_EPOCH).unwrap_or_default()))
     }
 }
 
@@ -87,6 +97,10 @@ pub struct Meta {
     pub commits: u64,
     /// The nonces of the latest commits.
     pub nonces: Nonces,
+    /// The idle time that it was last written with, in whole milliseconds; `None` for the store's.
+    pub idle: Option<Duration>,
+    /// Whether its cookie outlives the browser ("remember me"); `None` for the layer's default.
+    pub persistent: Option<bool>,
 }
 
 /// The nonces of the latest commits, newest last, at most [`NONCES`].
@@ -133,9 +147,10 @@ impl fmt::Debug for Nonces {
 }
 
 impl Meta {
-    /// When the session ends if it is not used again.
-    pub fn expires_at(&self, idle: Duration) -> Millis {
-        self.renewed.after(idle).min(self.deadline)
+    /// When it ends if it is not used any more. `default_idle` is the store's idle time.
+    pub fn expires_at(&self, default_idle: Duration) -> Millis {
+        let idle_until = self.renewed.after(self.idle.unwrap_or(default_idle));
+        idle_until.min(self.deadline)
     }
 
     /// Counts a commit, and keeps its nonce.

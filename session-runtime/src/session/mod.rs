@@ -10,7 +10,7 @@ pub mod meta;
 pub mod migrate;
 pub mod record;
 mod schema;
-mod served_by;
+pub(crate) mod served_by;
 pub mod slot;
 
 use std::borrow::Cow;
@@ -21,7 +21,7 @@ use record::Record;
 use slot::AnySlot;
 
 pub use error::{FieldError, OpenError};
-pub use schema::{FieldSpec, Schema};
+pub use schema::{CookieSpec, FieldSpec, SameSite, Schema};
 pub use served_by::{HasDatastore, HasMemcache, ServedBy};
 
 /// Migrates a record that an older version of the program wrote to the current version.

@@ -1,5 +1,7 @@
 //! What the derive knows of a struct: its name, its version, and how each field is stored and merged.
 
+use std::time::Duration;
+
 use super::merge::MergeFn;
 use crate::cbor::EncodeError;
 use crate::tier::Tiers;
@@ -7,7 +9,7 @@ use crate::tier::Tiers;
 /// What a session is called, and how its fields are stored.
 #[derive(Debug)]
 pub struct Schema {
-    /// The name in records, and in the name of the cookie after its prefix.
+    /// The name in records; also that of the cookie, after its prefix, where [`cookie`](Self::cookie) has none.
     pub name: &'static str,
     /// The version of the struct, from 1; it never decreases.
     pub version: u32,
@@ -21,6 +23,12 @@ pub struct Schema {
     pub removed: &'static [&'static str],
     /// The struct of the version before, where `previous` names it.
     pub previous: Option<&'static Schema>,
+    /// How long it is kept without being used; at least a second; `None` for the store's.
+    pub idle: Option<Duration>,
+    /// How long it is kept at most, even if it is in use; never less than `idle`; `None` for the store's.
+    pub max_age: Option<Duration>,
+    /// Its cookie.
+    pub cookie: CookieSpec,
 }
 
 impl Schema {
@@ -34,6 +42,9 @@ impl Schema {
         fields: &[],
         removed: &[],
         previous: None,
+        idle: None,
+        max_age: None,
+        cookie: CookieSpec::DEFAULT,
     };
 
     /// The structs of the versions before, newest first.
@@ -63,6 +74,47 @@ impl Schema {
             .peekable();
         known.peek().is_none() || known.any(|field| field.secret)
     }
+}
+
+/// The attributes of a session's cookie (RFC 6265, section 4.1.2) that differ from the layer's; the derive has checked
+/// them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CookieSpec {
+    /// The name after its prefix, a token; `None` for the session's.
+    pub name: Option<&'static str>,
+    /// `SameSite`
+    pub same_site: Option<SameSite>,
+    /// `Path`: begins with `/`.
+    pub path: Option<&'static str>,
+    /// `Domain`: a host name.
+    pub domain: Option<&'static str>,
+    /// `HttpOnly`
+    pub http_only: Option<bool>,
+    /// `Partitioned`
+    pub partitioned: Option<bool>,
+}
+
+impl CookieSpec {
+    /// As the layer says.
+    pub const DEFAULT: Self = Self {
+        name: None,
+        same_site: None,
+        path: None,
+        domain: None,
+        http_only: None,
+        partitioned: None,
+    };
+}
+
+/// Which requests from other sites carry the cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// None of them.
+    Strict,
+    /// Those that navigate to a page.
+    Lax,
+    /// All of them.
+    None,
 }
 
 /// How one field is stored and reconciled.

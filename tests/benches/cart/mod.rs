@@ -157,7 +157,10 @@ pub(crate) fn patch<T: Session>(changes: Changes) -> Patch {
         nonce: Nonce(0x1234_5678_9abc_def0),
         base_commits: 8,
         now: Millis(1_790_000_000_000),
+        persistent: None,
+        default_idle: std::time::Duration::from_mins(20),
         idle: std::time::Duration::from_mins(20),
+        anonymous_idle: None,
         max_len: 1 << 20,
     }
 }
@@ -176,6 +179,8 @@ fn record<T: Session>(fields: &T::Fields) -> Record {
         previous: None,
         commits: 8,
         nonces,
+        idle: None,
+        persistent: None,
     };
     patch::<T>(Changes::collect::<T>(fields).unwrap())
         .create(&meta)

@@ -110,7 +110,7 @@ fn classify(kind: Kind, answer: &Answer<'_>) -> Outcome {
         (200, Some("coherent")) => Ack::Coherent,
         (200, Some("degraded")) => Ack::Degraded,
         (200, Some("unfenced")) => Ack::Unfenced,
-        (409, Some("gone")) => return Outcome::Gone,
+        (409, Some("gone" | "superseded")) => return Outcome::Gone,
         (409, Some("conflict")) => return Outcome::Refused("conflict"),
         (503, Some("unavailable")) => return Outcome::Refused("unavailable"),
         (503, Some("unknown")) => return Outcome::Unknown("unknown"),

@@ -1,10 +1,16 @@
 //! What is logged on the test's own thread.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
-use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Level};
+
+/// A second subscriber, which hears nothing. While there is but one, `tracing` asks the thread that first comes to an event
+/// whether anybody listens, and remembers the no of a thread of another test.
+static SECOND: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(tracing_subscriber::fmt().with_max_level(LevelFilter::OFF).finish()));
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -37,6 +43,7 @@ impl Log {
     }
 
     fn from_level(level: Level) -> Self {
+        LazyLock::force(&SECOND);
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = tracing_subscriber::fmt()

@@ -7,7 +7,7 @@ use axum::routing::post;
 use session_runtime::{CascadeStore, RouterExt, Session, SessionRejection, TypedSession};
 
 use super::sid;
-use crate::site::{Browser, ShopSession, Shop, Site, keys};
+use crate::site::{Browser, Shop, ShopSession, Site, keys};
 
 mod before {
     use super::Session;

@@ -1,4 +1,6 @@
 #[session(name = "shop", version = 3, removed("old"), crate = runtime)]
+#[session(idle = "15m", max_age = "12h")]
+#[session(cookie(name = "s", same_site = strict, path = "/shop", domain = "example.com", http_only = false, partitioned))]
 #[cascade(request)]
 struct Shop {
     #[session(default = 3, merge = add, privileged, secret)]
@@ -208,6 +210,16 @@ const _: () = {
         ],
         removed: &["old"],
         previous: ::core::option::Option::None,
+        idle: ::core::option::Option::Some(::core::time::Duration::from_secs(900u64)),
+        max_age: ::core::option::Option::Some(::core::time::Duration::from_secs(43200u64)),
+        cookie: runtime::__private::CookieSpec {
+            name: ::core::option::Option::Some("s"),
+            same_site: ::core::option::Option::Some(runtime::__private::SameSite::Strict),
+            path: ::core::option::Option::Some("/shop"),
+            domain: ::core::option::Option::Some("example.com"),
+            http_only: ::core::option::Option::Some(false),
+            partitioned: ::core::option::Option::Some(true),
+        },
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]

@@ -111,6 +111,9 @@ const _: () = {
         }],
         removed: &[],
         previous: ::core::option::Option::None,
+        idle: ::core::option::Option::None,
+        max_age: ::core::option::Option::None,
+        cookie: ::session_runtime::__private::CookieSpec::DEFAULT,
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]

@@ -217,6 +217,7 @@ impl Node {
         let presented = Presented {
             tokens: token.into_iter().collect(),
             any: token.is_some(),
+            ..Presented::default()
         };
         let session = sessions.session::<S>(|| S::SCHEMA.name.to_owned(), |_, _| presented);
         // The store has seen no other type of this name.
@@ -262,7 +263,7 @@ impl<S: Sample> Request<S> {
             .map_err(|failure| failure.error)?;
         let state = session.take_response_state();
         let token = match state.token_action {
-            Some(TokenAction::Set(token, _)) => Some(token),
+            Some(TokenAction::Set { token, .. }) => Some(token),
             Some(TokenAction::Remove) | None => None,
         };
         // Without a report there was nothing to commit.

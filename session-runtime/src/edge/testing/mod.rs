@@ -76,7 +76,7 @@ use tower_service::Service;
 
 use self::handler::OneRequest;
 use super::layer::SessionLayer;
-use super::rejection::SessionRejection;
+use super::rejection::{RejectionKind, SessionRejection};
 use crate::cascade::{BuildError, Builder, CascadeStore, CommitError, WithDatastore, WithMemcache};
 use crate::clock::ManualClock;
 use crate::keys::KeyRing;
@@ -241,12 +241,13 @@ impl<M: 'static, D: 'static> TestStore<M, D> {
             // The request ends without a response, and so commits nothing.
             std::future::pending::<()>().await;
         });
-        let no_layer = SessionRejection::NoLayer {
-            session: T::SCHEMA.name,
+        let no_layer = || {
+            let session = T::SCHEMA.name;
+            SessionRejection::from(RejectionKind::NoLayer { session })
         };
         let fields = tokio::select! {
-            fields = receiver => fields.map_err(|_| no_layer)??,
-            Ok(_) = self.layer.layer(handler).call(request) => return Err(no_layer.into()),
+            fields = receiver => fields.map_err(|_| no_layer())??,
+            Ok(_) = self.layer.layer(handler).call(request) => return Err(no_layer().into()),
         };
         Ok(fields.map(T::into_value).transpose()?)
     }

@@ -1,13 +1,14 @@
 //! How a record is written and read.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{Entry, MetaTail, Record, order};
 use crate::cbor::head::{push_array, push_bytes, push_map, push_text, push_uint, string_len};
 use crate::cbor::{DecodeError, Reader};
-use crate::session::meta::{Meta, Millis, NONCES, Nonce, Nonces, SecretHash};
+use crate::session::meta::{Meta, Millis, NONCES, Nonce, Nonces, SecretHash, millis};
 
 const SELF_DESCRIBED: u64 = 55799;
 const EMBEDDED: u64 = 24;
@@ -15,9 +16,14 @@ const EMBEDDED: u64 = 24;
 const EMBEDDED_HEAD: [u8; 2] = [0xd8, 0x18];
 /// The format of records that this crate writes.
 const FORMAT: u64 = 1;
-/// How many entries of `meta` this crate knows. A later format may append more.
+/// How many entries of `meta` are in every record.
 const META_LEN: usize = 7;
-/// The head of `meta` as this crate writes it, where there are no unknown entries.
+/// How many more this crate knows: `idle` and `persistent`. A newer one may append further ones.
+const OPTIONAL_META: usize = 2;
+const FALSE: u8 = 0xf4;
+const TRUE: u8 = 0xf5;
+const NULL: u8 = 0xf6;
+/// The head of `meta` as this crate writes it, with no further entries.
 const META_HEAD: [u8; 1] = [0x87];
 /// [`SELF_DESCRIBED`], an array of six, [`FORMAT`].
 const BEGINNING: [u8; 5] = [0xd9, 0xd9, 0xf7, 0x86, 0x01];
@@ -80,8 +86,16 @@ impl Writer {
         push_uint(&mut out, header.version.into());
         push_long(&mut out, header.fingerprint);
         let (unknown, bytes) = header.meta_tail;
-        push_array(&mut out, META_LEN + unknown);
+        let optional = if unknown > 0 {
+            OPTIONAL_META
+        } else {
+            header.meta.optional_len()
+        };
+        push_array(&mut out, META_LEN + optional + unknown);
         header.meta.append(&mut out);
+        if optional > 0 {
+            header.meta.append_optional(optional, &mut out);
+        }
         let start = out.len();
         out.extend_from_slice(bytes);
         let meta_tail = MetaTail {
@@ -159,16 +173,17 @@ impl Record {
         let name = last_read(&reader, name.as_bytes());
         let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
         let fingerprint = reader.uint()?;
-        let unknown = if reader.skip_prefix(&META_HEAD) {
+        let more = if reader.skip_prefix(&META_HEAD) {
             0
         } else {
-            unknown_count(&mut reader)?
+            further_count(&mut reader)?
         };
-        let meta = Meta::read(&mut reader)?;
-        let meta_tail = if unknown == 0 {
+        let mut meta = Meta::read(&mut reader)?;
+        let meta_tail = if more == 0 {
             MetaTail::default()
         } else {
-            MetaTail::read(&mut reader, unknown)?
+            meta.read_optional(&mut reader, more.min(OPTIONAL_META))?;
+            MetaTail::read(&mut reader, more.saturating_sub(OPTIONAL_META))?
         };
         let count = reader.map()?;
         // A field takes at least four bytes: the heads of name, tag and value.
@@ -238,7 +253,7 @@ fn push_long(out: &mut Vec<u8>, value: u64) {
 }
 
 impl Meta {
-    /// Appends the entries, without the head of their array.
+    /// Appends the entries that are in every record, without the head of their array.
     fn append(&self, out: &mut Vec<u8>) {
         for time in [self.created, self.renewed, self.deadline] {
             push_long(out, time.0);
@@ -256,7 +271,47 @@ impl Meta {
         }
     }
 
-    /// Reads the entries that are known, without the head of their array.
+    /// How many of the optional entries are written, where no others follow.
+    fn optional_len(&self) -> usize {
+        match (self.idle, self.persistent) {
+            (None, None) => 0,
+            (Some(_), None) => 1,
+            (_, Some(_)) => 2,
+        }
+    }
+
+    /// Appends so many of the optional entries.
+    #[cold]
+    fn append_optional(&self, count: usize, out: &mut Vec<u8>) {
+        match self.idle {
+            Some(idle) => push_uint(out, millis(idle)),
+            None => out.push(NULL),
+        }
+        if count > 1 {
+            out.push(match self.persistent {
+                Some(true) => TRUE,
+                Some(false) => FALSE,
+                None => NULL,
+            });
+        }
+    }
+
+    /// Reads so many of the optional entries.
+    #[cold]
+    fn read_optional(&mut self, reader: &mut Reader<'_>, count: usize) -> Result<(), RecordError> {
+        if !reader.skip_prefix(&[NULL]) {
+            self.idle = Some(Duration::from_millis(reader.uint()?));
+        }
+        if count > 1 && !reader.skip_prefix(&[NULL]) {
+            self.persistent = Some(reader.skip_prefix(&[TRUE]));
+            if self.persistent == Some(false) && !reader.skip_prefix(&[FALSE]) {
+                return Err(RecordErrorKind::Range("whether it is persistent").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the entries that are in every record, without the head of their array.
     #[inline]
     fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
         let created = Millis(reader.uint()?);
@@ -285,15 +340,17 @@ impl Meta {
             previous,
             commits,
             nonces,
+            idle: None,
+            persistent: None,
         })
     }
 }
 
-/// Reads the head of `meta`: how many of its entries are unknown.
+/// Reads the head of `meta`: how many entries follow those that are in every record.
 #[cold]
-fn unknown_count(reader: &mut Reader<'_>) -> Result<usize, RecordError> {
-    let unknown = reader.array()?.checked_sub(META_LEN);
-    unknown.ok_or_else(|| RecordErrorKind::Range("the number of its meta entries").into())
+fn further_count(reader: &mut Reader<'_>) -> Result<usize, RecordError> {
+    let further = reader.array()?.checked_sub(META_LEN);
+    further.ok_or_else(|| RecordErrorKind::Range("the number of its meta entries").into())
 }
 
 impl MetaTail {

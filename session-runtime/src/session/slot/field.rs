@@ -5,10 +5,10 @@ use std::ops::Range;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Slot;
 use super::base::Base;
 use super::cursor::FieldCursor;
 use super::quarantine::QuarantinedField;
-use super::{LazySlot, Slot};
 use crate::cbor::{self, DecodeError, EncodeError};
 use crate::session::error::{FieldError, UpgradeError};
 use crate::session::record::Record;
@@ -67,7 +67,7 @@ type Read<T> = (T, Option<Box<[u8]>>);
 /// Only [`field`] has serde's traits as bounds, so that rustc reports a type without them once.
 pub struct Field<T: 'static> {
     schema: &'static Schema,
-    spec: &'static FieldSpec,
+    pub(super) spec: &'static FieldSpec,
     default: fn() -> T,
     decode: fn(&[u8]) -> Result<T, DecodeError>,
     append: fn(&T, &mut Vec<u8>) -> Result<(), EncodeError>,
@@ -173,37 +173,18 @@ impl<T> Field<T> {
         self.open_found(cursor.record, found)
     }
 
-    fn open_found(&'static self, record: &Record, found: Option<(Range<usize>, bool)>) -> Result<Slot<T>, FieldError> {
+    pub(super) fn open_found(
+        &'static self,
+        record: &Record,
+        found: Option<(Range<usize>, bool)>,
+    ) -> Result<Slot<T>, FieldError> {
         match found {
             Some((range, is_stored)) => self.open_at(record.version(), record.bytes(), range, is_stored),
             None => Ok(Slot::with_default(self)),
         }
     }
 
-    /// As [`open`](Self::open), but without decoding the field where a struct just like this one wrote the record.
-    pub fn open_lazy(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
-        if cursor.is_same
-            && !self.spec.default_on_invalid
-            && let Some(range) = cursor.find_next(self.spec)
-        {
-            return Ok(LazySlot::undecoded(self, range));
-        }
-        self.open_searched(cursor)
-    }
-
-    #[inline(never)]
-    fn open_searched(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
-        if !cursor.is_same || self.quarantined(cursor.record).is_some() {
-            return self.open(cursor).map(LazySlot::from);
-        }
-        match cursor.find(self.spec) {
-            Some((range, true)) => Ok(LazySlot::undecoded(self, range)),
-            None => Ok(LazySlot::with_default(self)),
-            renamed => self.open_found(cursor.record, renamed).map(LazySlot::from),
-        }
-    }
-
-    fn quarantined<'a>(&self, record: &'a Record) -> Option<(u32, &'a [u8], QuarantinedField)> {
+    pub(super) fn quarantined<'a>(&self, record: &'a Record) -> Option<(u32, &'a [u8], QuarantinedField)> {
         self.spec
             .default_on_invalid
             .then(|| QuarantinedField::find(record, self.name()))

@@ -3,6 +3,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::base::Base;
+use super::cursor::FieldCursor;
 use super::{AnySlot, Copier, Field, Slot};
 use crate::cbor::EncodeError;
 use crate::session::error::FieldError;
@@ -106,6 +107,31 @@ impl<T> LazySlot<T> {
     /// Copies the value, whether or not its type is `Clone`.
     pub fn copier<'a>(&'a self, record: &'a [u8]) -> Result<Copier<'a, T>, FieldError> {
         self.decoded(record).map(|slot| slot.copier(record))
+    }
+}
+
+impl<T> Field<T> {
+    /// As [`open`](Self::open), but without decoding the field where a struct just like this one wrote the record.
+    pub fn open_lazy(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
+        if cursor.is_same
+            && !self.spec.default_on_invalid
+            && let Some(range) = cursor.find_next(self.spec)
+        {
+            return Ok(LazySlot::undecoded(self, range));
+        }
+        self.open_searched(cursor)
+    }
+
+    #[inline(never)]
+    fn open_searched(&'static self, cursor: &mut FieldCursor<'_>) -> Result<LazySlot<T>, FieldError> {
+        if !cursor.is_same || self.quarantined(cursor.record).is_some() {
+            return self.open(cursor).map(LazySlot::from);
+        }
+        match cursor.find(self.spec) {
+            Some((range, true)) => Ok(LazySlot::undecoded(self, range)),
+            None => Ok(LazySlot::with_default(self)),
+            renamed => self.open_found(cursor.record, renamed).map(LazySlot::from),
+        }
     }
 }
 

@@ -12,6 +12,8 @@ struct Shop {
     drop: u8,
     #[session(accessor = "r#commit")]
     raw: u8,
+    touch: bool,
+    persistence: u8,
 }
 
 fn main() {}

@@ -3,7 +3,7 @@ use session_runtime::Session;
 #[derive(Session)]
 #[cascade(memcache)]
 struct Shop {
-    #[session(merge = sum)]
+    #[session(merge = keep_both)]
     visits: u64,
 }
 
