@@ -13,6 +13,7 @@ mod imports;
 mod pages;
 mod planted;
 mod rules;
+mod security_page;
 mod source;
 
 use std::path::Path;

@@ -22,7 +22,7 @@ fn missing<'a>(page: &'a str, repository: &Path) -> Vec<&'a str> {
     paths(page).filter(|path| !exists(path)).collect()
 }
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 

@@ -28,6 +28,7 @@ mod plain_tower;
 mod promises;
 mod request;
 mod rotation;
+mod security;
 mod site;
 mod testing;
 mod tiers;

@@ -25,19 +25,29 @@ impl Write for Buffer {
     }
 }
 
-/// The events from debug upwards, as lines of text, for as long as this lives.
+/// Events as lines of text, for as long as this lives.
 pub(crate) struct Log {
     buffer: Buffer,
     _guard: DefaultGuard,
 }
 
 impl Log {
+    /// The events from debug upwards.
     pub(crate) fn capture() -> Self {
+        Self::from_level(Level::DEBUG)
+    }
+
+    /// All events, and the spans that they are in.
+    pub(crate) fn capture_all() -> Self {
+        Self::from_level(Level::TRACE)
+    }
+
+    fn from_level(level: Level) -> Self {
         LazyLock::force(&SECOND);
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::DEBUG)
+            .with_max_level(level)
             .with_ansi(false)
             .without_time()
             .with_writer(move || writer.clone())

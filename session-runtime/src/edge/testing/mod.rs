@@ -105,8 +105,12 @@ pub enum TestError {
     /// A field does not decode.
     #[error(transparent)]
     Field(#[from] FieldError),
-    /// Nothing was stored: the session was discarded, or it lives in the request's memory alone.
-    #[error("no cookie was set for `{session}`: it was discarded, or no tier but `request` is named for it")]
+    /// Nothing was stored: the session was discarded, or it lives in the request's memory alone. Or the layer has a
+    /// header in place of the cookie.
+    #[error(
+        "no cookie was set for `{session}`: it was discarded, no tier but `request` is named for it, or the layer has a \
+         header in place of the cookie"
+    )]
     NoCookie {
         /// The session's name.
         session: &'static str,
