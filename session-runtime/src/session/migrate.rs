@@ -13,15 +13,14 @@ use crate::cbor;
 
 /// The record as the current version of the session writes it.
 pub fn migrate<T: Session>(record: &Record) -> Result<Cow<'_, Record>, OpenError> {
-    if is_current::<T>(record) {
+    if record.has_name(T::SCHEMA.name) && is_current::<T>(record) {
         return Ok(Cow::Borrowed(record));
     }
     record.check_schema(T::SCHEMA)?;
     migrate_any_name::<T>(record)
 }
 
-/// Whether a struct just like this one wrote the record, so that there is nothing to do. Its name was checked when it was
-/// opened, and a storage key never gets a record of another name.
+/// Whether a struct just like this one wrote the record, so that there is nothing to migrate.
 fn is_current<T: Session>(record: &Record) -> bool {
     let schema = T::SCHEMA;
     record.is_written_by(schema) && !schema.fields.iter().any(|spec| spec.default_on_invalid)

@@ -165,6 +165,12 @@ impl Record {
         (self.version, self.fingerprint) == (schema.version, schema.fingerprint)
     }
 
+    /// Whether this is the schema's name.
+    #[inline]
+    pub(in crate::session) fn has_name(&self, name: &str) -> bool {
+        self.slice(self.name) == name.as_bytes()
+    }
+
     /// An error where the record belongs to a session of another name, or where a newer binary than the schema's wrote it.
     pub(in crate::session) fn check_schema(&self, schema: &Schema) -> Result<(), OpenError> {
         let name = self.slice(self.name);
