@@ -170,6 +170,12 @@ impl RequestSession {
         };
         let patch = self.patch(Changes::default(), loaded.record.meta().commits, token.hash(), None);
         let done = self.store.commit(tiers, Goal::Destroy, &key, loaded, patch).await?;
+        let mut state = self.lock();
+        // It began in this unit of work, and the client need not know of it.
+        if matches!(&state.token_action, Some(TokenAction::Set { token: set, .. }) if set.sid() == token.sid()) {
+            state.token_action = None;
+        }
+        drop(state);
         self.emit(SessionEvent::Destroyed { session: name }, &token);
         Ok(done.commit)
     }

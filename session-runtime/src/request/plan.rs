@@ -42,6 +42,12 @@ impl RequestSession {
         let staged = std::mem::take(&mut state.staged);
         state.staged.actions = staged.actions & PendingActions::KEEP;
         let plan = match state.deferred_error.take() {
+            // A destroy that is refused keeps nobody from signing in.
+            Some(CommitError::Superseded { .. })
+                if matches!(state.loaded, Some(LoadState::Superseded)) && staged.changes.privileged().is_some() =>
+            {
+                Ok(Plan::Create)
+            }
             Some(error) => Err(error),
             None => self.plan(&state, &staged),
         };
