@@ -35,7 +35,7 @@ impl RequestSession {
         }
     }
 
-    pub(super) async fn create(&self, changes: Changes) -> Result<Commit, CommitError> {
+    pub(super) async fn create(&self, changes: Changes, generation: u32) -> Result<Commit, CommitError> {
         // One secret, as the record holds its hash, and a sid for each attempt.
         let planned = self.lock().planned;
         let first = planned
@@ -54,13 +54,22 @@ impl RequestSession {
         let done = self.store.create(self.schema.tiers, patch, meta, next_key).await?;
         let token = *tried.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
-        state.token = token;
-        if let (Some(token), Some(stored)) = (token, &done.stored) {
-            state.token_action = Some(TokenAction::set(token, stored.record.meta()));
-        }
         let created = token.filter(|_| done.stored.is_some());
-        (state.planned, state.persistent) = (None, None);
-        state.loaded = done.stored.map(LoadState::Known);
+        if state.generation != generation {
+            // Destroyed while it was created.
+            let destroy = |token| Destroy {
+                token,
+                loaded: done.stored,
+            };
+            state.staged.destroys.extend(created.map(destroy));
+        } else {
+            state.token = token;
+            if let (Some(token), Some(stored)) = (token, &done.stored) {
+                state.token_action = Some(TokenAction::set(token, stored.record.meta()));
+            }
+            (state.planned, state.persistent) = (None, None);
+            state.loaded = done.stored.map(LoadState::Known);
+        }
         drop(state);
         if let Some(token) = created {
             let session = self.schema.name;
@@ -78,6 +87,7 @@ impl RequestSession {
         loaded: VersionedRecord<Record>,
         presented: SessionToken,
         new_secret: Option<NewSecret>,
+        generation: u32,
     ) -> Result<Commit, CommitError> {
         let is_privileged = changes.privileged().is_some();
         let rotation = new_secret.map(|new| Rotation {
@@ -96,7 +106,7 @@ impl RequestSession {
         let (tiers, session) = (self.schema.tiers, self.schema.name);
         match self.store.commit(tiers, Goal::Change, &key, loaded, patch).await {
             Ok(done) => {
-                let (commit, is_rotated) = self.accept(done, presented, new_secret);
+                let (commit, is_rotated) = self.accept(done, presented, new_secret, generation);
                 if is_privileged {
                     self.emit(SessionEvent::SignedIn { session }, &presented);
                 } else if is_rotated {
@@ -106,12 +116,15 @@ impl RequestSession {
             }
             Err(CommitError::Superseded { .. }) if is_privileged => {
                 self.emit(SessionEvent::SupersededToken { session }, &presented);
-                self.create(again).await
+                self.create(again, generation).await
             }
             Err(error) => {
                 if matches!(error, CommitError::Superseded { .. }) {
                     self.emit(SessionEvent::SupersededToken { session }, &presented);
-                    self.lock().loaded = Some(LoadState::Superseded);
+                    let mut state = self.lock();
+                    if state.generation == generation {
+                        state.loaded = Some(LoadState::Superseded);
+                    }
                 }
                 if only_renews {
                     let error = &error as &dyn std::error::Error;
@@ -124,7 +137,13 @@ impl RequestSession {
     }
 
     /// Takes over what is stored now. Whether the session has got the new secret follows.
-    fn accept(&self, done: Committed, presented: SessionToken, new_secret: Option<NewSecret>) -> (Commit, bool) {
+    fn accept(
+        &self,
+        done: Committed,
+        presented: SessionToken,
+        new_secret: Option<NewSecret>,
+        generation: u32,
+    ) -> (Commit, bool) {
         let mut is_rotated = false;
         let mut state = self.lock();
         if let Some(stored) = done.stored {
@@ -132,6 +151,15 @@ impl RequestSession {
             // Where another request has rotated first, its response carries the valid secret.
             let rotated = new_secret.filter(|new| new.token.hash() == meta.secret);
             is_rotated = rotated.is_some();
+            if state.generation != generation {
+                // Destroyed while it was written: by the secret that it has now.
+                if let Some(NewSecret { token, .. }) = rotated {
+                    state.staged.destroys.retain(|destroy| destroy.token != presented);
+                    let loaded = Some(stored);
+                    state.staged.destroys.push(Destroy { token, loaded });
+                }
+                return (done.commit, is_rotated);
+            }
             if let Some(NewSecret { token, .. }) = rotated {
                 state.token = Some(token);
                 state.token_action = Some(TokenAction::set(token, meta));

@@ -30,14 +30,14 @@ pub(super) struct NewSecret {
 }
 
 impl RequestSession {
-    /// Takes out of the state what is staged, and decides what to do with it.
-    pub(super) fn take_plan(&self) -> (Staged, Result<Plan, CommitError>) {
+    /// Takes out of the state what is staged and of which generation it is, and decides what to do with it.
+    pub(super) fn take_plan(&self) -> (Staged, u32, Result<Plan, CommitError>) {
         let mut state = self.lock();
         if !self.schema.tiers.intersects(Tiers::DISTRIBUTED) {
             // The changes stay: the request's memory is the only tier, and the next extraction finds them there.
             state.staged.actions = PendingActions::empty();
             state.staged.destroys.clear();
-            return (Staged::default(), Ok(Plan::Nothing));
+            return (Staged::default(), state.generation, Ok(Plan::Nothing));
         }
         let staged = std::mem::take(&mut state.staged);
         state.staged.actions = staged.actions & PendingActions::KEEP;
@@ -51,7 +51,7 @@ impl RequestSession {
             Some(error) => Err(error),
             None => self.plan(&state, &staged),
         };
-        (staged, plan)
+        (staged, state.generation, plan)
     }
 
     fn plan(&self, state: &State, staged: &Staged) -> Result<Plan, CommitError> {
