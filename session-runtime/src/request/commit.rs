@@ -146,7 +146,18 @@ impl CommitJob {
                     loaded,
                     presented,
                     rotation,
-                } => session.write(changes, loaded, presented, rotation, generation).await,
+                    is_asked,
+                } => {
+                    let work = session.write(changes, loaded, presented, rotation, generation);
+                    match work.await {
+                        Err(error) if !is_asked => {
+                            let error = &error as &dyn std::error::Error;
+                            tracing::debug!(session = session.schema.name, error, "a session was not renewed");
+                            Ok(Commit::Clean)
+                        }
+                        outcome => outcome,
+                    }
+                }
             }
         };
         // On the heap: the layer's future holds it, in every request.

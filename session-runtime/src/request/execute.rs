@@ -101,7 +101,6 @@ impl RequestSession {
             Changes::default()
         };
         let patch = self.patch(changes, loaded.record.meta().commits, presented.hash(), rotation);
-        let only_renews = patch.only_renews();
         let key = self.store.key(&presented.sid());
         let (tiers, session) = (self.schema.tiers, self.schema.name);
         match self.store.commit(tiers, Goal::Change, &key, loaded, patch).await {
@@ -125,11 +124,6 @@ impl RequestSession {
                     if state.generation == generation {
                         state.loaded = Some(LoadState::Superseded);
                     }
-                }
-                if only_renews {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::debug!(session, error, "a session was not renewed");
-                    return Ok(Commit::Clean);
                 }
                 Err(error)
             }

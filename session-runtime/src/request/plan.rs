@@ -19,6 +19,8 @@ pub(super) enum Plan {
         loaded: VersionedRecord<Record>,
         presented: SessionToken,
         rotation: Option<NewSecret>,
+        /// Whether the handler asked for it. What the store does on its own may fail.
+        is_asked: bool,
     },
 }
 
@@ -107,6 +109,7 @@ impl RequestSession {
         Ok(Plan::Write {
             loaded: known.clone(),
             presented,
+            is_asked: is_asked || is_touched || !changes.is_empty() || state.persistent.is_some(),
             rotation: rotates.then(new_secret).transpose()?,
         })
     }
