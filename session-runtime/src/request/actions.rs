@@ -74,8 +74,9 @@ impl RequestSession {
             Some(LoadState::Known(known)) => known.record.meta().persistent,
             _ => None,
         };
-        if known != Some(persistent) {
-            state.persistent = Some(persistent);
+        let persistent = (known != Some(persistent)).then_some(persistent);
+        if persistent != state.persistent {
+            state.persistent = persistent;
             state.last_failure = LastFailure::None;
         }
     }

@@ -292,6 +292,7 @@ impl RequestSession {
             }
         } else if state.last_failure == LastFailure::Reported {
             state.staged.changes = Changes::default();
+            state.persistent = None;
             state.staged.actions &= PendingActions::REMOVE_TOKEN | PendingActions::KEEP;
         }
     }
