@@ -5,6 +5,7 @@ use super::state::{LoadState, PendingActions, Staged, State};
 use super::token::SessionToken;
 use crate::cascade::CommitError;
 use crate::cascade::protocol::VersionedRecord;
+use crate::session::changes::Changes;
 use crate::session::record::Record;
 use crate::tier::Tiers;
 
@@ -41,7 +42,12 @@ impl RequestSession {
             state.staged.destroys.clear();
             return (Staged::default(), state.generation, Ok(Plan::Nothing));
         }
-        let staged = std::mem::take(&mut state.staged);
+        let mut staged = std::mem::take(&mut state.staged);
+        if state.is_discarded {
+            staged.changes = Changes::default();
+            staged.actions -= PendingActions::KEEP | PendingActions::TOUCH;
+            state.persistent = None;
+        }
         state.staged.actions = staged.actions & PendingActions::KEEP;
         let plan = match state.deferred_error.take() {
             // A destroy that is refused keeps nobody from signing in.
