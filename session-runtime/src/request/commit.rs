@@ -134,6 +134,7 @@ impl CommitJob {
         let plan = std::mem::replace(&mut self.plan, Ok(Plan::Nothing))?;
         let changes = self.staged.changes.clone();
         let (session, generation) = (&self.session, self.generation);
+        let is_asked = !matches!(plan, Plan::Write { is_asked: false, .. });
         let work = async {
             match plan {
                 Plan::Nothing => Ok(Commit::Clean),
@@ -146,25 +147,21 @@ impl CommitJob {
                     loaded,
                     presented,
                     rotation,
-                    is_asked,
-                } => {
-                    let work = session.write(changes, loaded, presented, rotation, generation);
-                    match work.await {
-                        Err(error) if !is_asked => {
-                            let error = &error as &dyn std::error::Error;
-                            tracing::debug!(session = session.schema.name, error, "a session was not renewed");
-                            Ok(Commit::Clean)
-                        }
-                        outcome => outcome,
-                    }
-                }
+                    ..
+                } => session.write(changes, loaded, presented, rotation, generation).await,
             }
         };
         // On the heap: the layer's future holds it, in every request.
-        session
-            .store
-            .with_commit_timeout(session.schema.name, Box::pin(work))
-            .await
+        let name = session.schema.name;
+        let outcome = session.store.with_commit_timeout(name, Box::pin(work)).await;
+        match outcome {
+            Err(error) if !is_asked => {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(session = name, error, "a session was not renewed");
+                Ok(Commit::Clean)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Records how it ended.
