@@ -70,13 +70,8 @@ impl RequestSession {
         if state.check_late(self.schema.name, "a persistence") {
             return;
         }
-        let known = match &state.loaded {
-            Some(LoadState::Known(known)) => known.record.meta().persistent,
-            _ => None,
-        };
-        let persistent = (known != Some(persistent)).then_some(persistent);
-        if persistent != state.persistent {
-            state.persistent = persistent;
+        // Also where the record says so already: a sign-in may begin another session yet.
+        if state.persistent.replace(persistent) != Some(persistent) {
             state.last_failure = LastFailure::None;
         }
     }

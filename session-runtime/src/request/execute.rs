@@ -101,11 +101,12 @@ impl RequestSession {
             Changes::default()
         };
         let patch = self.patch(changes, loaded.record.meta().commits, presented.hash(), rotation);
+        let was_persistent = loaded.record.meta().persistent;
         let key = self.store.key(&presented.sid());
         let (tiers, session) = (self.schema.tiers, self.schema.name);
         match self.store.commit(tiers, Goal::Change, &key, loaded, patch).await {
             Ok(done) => {
-                let (commit, is_rotated) = self.accept(done, presented, new_secret, generation);
+                let (commit, is_rotated) = self.accept(done, (presented, was_persistent), new_secret, generation);
                 if is_privileged {
                     self.emit(SessionEvent::SignedIn { session }, &presented);
                 } else if is_rotated {
@@ -134,7 +135,7 @@ impl RequestSession {
     fn accept(
         &self,
         done: Committed,
-        presented: SessionToken,
+        (presented, was_persistent): (SessionToken, Option<bool>),
         new_secret: Option<NewSecret>,
         generation: u32,
     ) -> (Commit, bool) {
@@ -159,7 +160,9 @@ impl RequestSession {
                 state.token_action = Some(TokenAction::set(token, meta));
             }
             let status = meta.secret_status(&presented.hash(), self.store.backend.now());
-            if state.persistent.take().is_some() && rotated.is_none() && status == SecretStatus::Current {
+            let persistent = state.persistent.take();
+            let is_changed = persistent.is_some() && persistent != was_persistent;
+            if is_changed && rotated.is_none() && status == SecretStatus::Current {
                 // The same cookie again, with another lifetime. Not the one before it, which would replace the client's.
                 state.token_action = Some(TokenAction::set(presented, meta));
             }

@@ -103,7 +103,9 @@ impl RequestSession {
         let rotates = is_privileged || is_asked || (!state.is_unreadable && is_due());
         let is_touched = actions.contains(PendingActions::TOUCH);
         let renews = || !state.is_unreadable && self.store.is_due_for_renewal(known.record.meta());
-        if changes.is_empty() && !rotates && !is_touched && state.persistent.is_none() && !renews() {
+        let kept = known.record.meta().persistent;
+        let persists = state.persistent.is_some_and(|persistent| kept != Some(persistent));
+        if changes.is_empty() && !rotates && !is_touched && !persists && !renews() {
             return Ok(Plan::Nothing);
         }
         let new_secret = || -> Result<NewSecret, CommitError> {
@@ -115,7 +117,7 @@ impl RequestSession {
         Ok(Plan::Write {
             loaded: known.clone(),
             presented,
-            is_asked: is_asked || is_touched || !changes.is_empty() || state.persistent.is_some(),
+            is_asked: is_asked || is_touched || !changes.is_empty() || persists,
             rotation: rotates.then(new_secret).transpose()?,
         })
     }
