@@ -6,6 +6,10 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod attack_destroy;
+mod attack_dropped;
+mod attack_lifetimes;
+mod attack_settings;
 mod calls;
 mod cancel;
 mod cookies;

@@ -141,7 +141,7 @@ impl Patch {
         if let Some(anonymous_idle) = self.anonymous_idle
             && !self.has_privileged_value(&record)?
         {
-            draft.meta.idle = self.idle_to_write(anonymous_idle);
+            draft.meta.idle = self.idle_to_write(anonymous_idle.min(self.idle));
             record = draft.write();
         }
         let (size, limit) = (record.bytes().len(), self.max_len);

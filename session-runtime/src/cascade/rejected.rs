@@ -2,7 +2,7 @@
 //! per token and interval, and cannot displace what the cache has of the session.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +17,9 @@ const MAX_TOKENS: usize = 4096;
 /// The rejected tokens, by the hash of their secret.
 #[derive(Debug, Default)]
 pub(super) struct RejectedTokens {
-    /// Read without the lock: most nodes, most of the time, remember none.
-    len: AtomicUsize,
+    /// When the last of them is forgotten, in [`Millis`]. Read without the lock: most nodes, most of the time, remember
+    /// none.
+    forget_all_at: AtomicU64,
     tokens: Mutex<HashMap<SecretHash, Rejected>>,
 }
 
@@ -27,6 +28,13 @@ struct Rejected {
     /// Until then the session exists, with another secret. From then on the token is like any dead one.
     superseded_until: Millis,
     forget_at: Millis,
+}
+
+impl Rejected {
+    /// No longer than the interval, also where the clock was set back since.
+    fn is_remembered(&self, now: Millis) -> bool {
+        now < self.forget_at && self.forget_at.since(now) <= INTERVAL
+    }
 }
 
 /// Why a token was rejected.
@@ -39,11 +47,11 @@ pub(super) enum Rejection {
 impl RejectedTokens {
     /// Why the token was rejected, if it was within the last interval.
     pub(super) fn get(&self, secret: &SecretHash, now: Millis) -> Option<Rejection> {
-        if self.len.load(Ordering::Relaxed) == 0 {
+        if self.forget_all_at.load(Ordering::Relaxed) <= now.0 {
             return None;
         }
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let rejected = tokens.get(secret).filter(|rejected| now < rejected.forget_at)?;
+        let rejected = tokens.get(secret).filter(|rejected| rejected.is_remembered(now))?;
         Some(if now < rejected.superseded_until {
             Rejection::Superseded
         } else {
@@ -55,7 +63,7 @@ impl RejectedTokens {
     pub(super) fn insert(&self, secret: SecretHash, superseded_until: Option<Millis>, now: Millis) {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.len() >= MAX_TOKENS {
-            tokens.retain(|_, rejected| now < rejected.forget_at);
+            tokens.retain(|_, rejected| rejected.is_remembered(now));
         }
         if tokens.len() >= MAX_TOKENS {
             tokens.clear();
@@ -65,7 +73,7 @@ impl RejectedTokens {
             forget_at: now.after(INTERVAL),
         };
         tokens.insert(secret, rejected);
-        self.len.store(tokens.len(), Ordering::Relaxed);
+        self.forget_all_at.fetch_max(rejected.forget_at.0, Ordering::Relaxed);
     }
 }
 

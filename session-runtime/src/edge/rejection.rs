@@ -57,6 +57,16 @@ pub enum RejectionKind {
         /// The session's name.
         session: &'static str,
     },
+    /// Two layers of one store are nested around the handler, of which one carries sessions in cookies and the other in
+    /// headers, or in cookies with another prefix; and middleware between them has taken a session.
+    #[error(
+        "middleware took a session under another layer than the handler of `{session}`, with other cookies or another \
+         header: put the layers on routes of their own, and join them with `Router::merge`"
+    )]
+    NestedCarriers {
+        /// The session's name.
+        session: &'static str,
+    },
     /// Two structs have the same session name in one store: they would share cookie and record.
     #[error("`{one}` and `{other}` are both called `{session}`: give one of them another `#[session(name = ...)]`")]
     SameName {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -28,6 +29,8 @@ pub(super) struct LayerSessions {
     settings: Mutex<Arc<Settings>>,
     /// A layer with another store is around this one.
     is_nested: bool,
+    /// A layer of the same store is within this one, and finds the sessions that were taken so far by other names.
+    is_renamed: AtomicBool,
 }
 
 impl LayerSessions {
@@ -36,7 +39,17 @@ impl LayerSessions {
             sessions: RequestSessions::new(Arc::clone(&settings.store)),
             settings: Mutex::new(settings),
             is_nested,
+            is_renamed: AtomicBool::new(false),
         }
+    }
+
+    /// Goes on with the settings of a layer of the same store that is within this one.
+    fn nest(&self, settings: Arc<Settings>) {
+        let mut outer = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !outer.finds_the_same(&settings) && !self.sessions.is_empty() {
+            self.is_renamed.store(true, Ordering::Relaxed);
+        }
+        *outer = settings;
     }
 
     fn settings(&self) -> Arc<Settings> {
@@ -59,6 +72,9 @@ impl LayerSessions {
         let session = T::SCHEMA.name;
         if self.is_nested {
             return Err(RejectionKind::NestedStores { session });
+        }
+        if self.is_renamed.load(Ordering::Relaxed) {
+            return Err(RejectionKind::NestedCarriers { session });
         }
         let missing = self.sessions.missing_tiers::<T>();
         if !missing.is_empty() {
@@ -127,7 +143,7 @@ where
         if let Some(outer) = outer.filter(|outer| outer.sessions.is_of_store(&settings.store)) {
             // The outer layer commits, and answers as this one is told to: were both to commit, a session would get two
             // cookies.
-            *outer.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+            outer.nest(settings);
             let response = self.inner.call(request);
             return Box::pin(async move { response.await.map(IntoResponse::into_response) });
         }

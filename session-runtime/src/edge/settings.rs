@@ -25,6 +25,13 @@ pub(super) struct Settings {
     pub(super) on_rejection: Option<OnRejection>,
 }
 
+impl Settings {
+    /// Whether they find a session where these do: in the same header, under the same name.
+    pub(super) fn finds_the_same(&self, other: &Self) -> bool {
+        self.header == other.header && self.cookies.name("") == other.cookies.name("")
+    }
+}
+
 pub(super) type OnRejection = Arc<dyn Fn(&SessionRejection, &Parts) -> Response + Send + Sync>;
 
 /// The default rule of which responses commit.

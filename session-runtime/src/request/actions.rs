@@ -23,13 +23,18 @@ impl RequestSession {
         if state.check_late(self.schema.name, "a destroy") {
             return state.generation;
         }
+        // Of what is dropped here.
+        state.deferred_error = None;
+        let mut is_superseded = false;
         let token = state.token.take();
         match (state.loaded.take(), token) {
             (Some(LoadState::Known(known)), Some(token)) => state.staged.destroys.push(Destroy {
                 token,
                 loaded: Some(known),
             }),
-            (Some(LoadState::Superseded), _) => {
+            (Some(LoadState::Superseded), token) => {
+                // It stays so: nothing is written, and the client, which may have the new token by now, keeps it.
+                (is_superseded, state.token) = (true, token);
                 let session = self.schema.name;
                 state.deferred_error = Some(CommitError::Superseded { session });
             }
@@ -38,13 +43,20 @@ impl RequestSession {
         let others = std::mem::take(&mut state.other_tokens);
         let others = others.into_iter().map(|token| Destroy { token, loaded: None });
         state.staged.destroys.extend(others);
-        if self.is_presented {
+        if self.is_presented && !is_superseded {
             state.staged.actions |= PendingActions::REMOVE_TOKEN;
         }
         state.staged.actions -= PendingActions::ROTATE | PendingActions::ROTATE_NOW | PendingActions::TOUCH;
+        if state.planned.is_none() {
+            state.staged.actions -= PendingActions::KEEP;
+        }
         state.staged.changes = Changes::default();
         state.persistent = None;
-        state.loaded = Some(LoadState::New);
+        state.loaded = Some(if is_superseded {
+            LoadState::Superseded
+        } else {
+            LoadState::New
+        });
         state.is_unreadable = false;
         state.generation += 1;
         state.last_failure = LastFailure::None;
@@ -58,12 +70,8 @@ impl RequestSession {
         if state.check_late(self.schema.name, "a persistence") {
             return;
         }
-        let known = match &state.loaded {
-            Some(LoadState::Known(known)) => known.record.meta().persistent,
-            _ => None,
-        };
-        if known != Some(persistent) {
-            state.persistent = Some(persistent);
+        // Also where the record says so already: a sign-in may begin another session yet.
+        if state.persistent.replace(persistent) != Some(persistent) {
             state.last_failure = LastFailure::None;
         }
     }

@@ -11,6 +11,7 @@ use super::state::{LastFailure, PendingActions, Phase, Staged, State, TokenActio
 use crate::cascade::outcome::refused;
 use crate::cascade::{Commit, CommitError, CommitReport, metrics};
 use crate::session::Schema;
+use crate::session::changes::Changes;
 
 /// One commit of one session, with what it took out of the state.
 pub(super) struct CommitJob {
@@ -18,6 +19,8 @@ pub(super) struct CommitJob {
     /// The next commit of the session begins after this one.
     _lock: OwnedMutexGuard<()>,
     staged: Staged,
+    /// Which of the session's generations it is of. A later one was destroyed while it went on.
+    generation: u32,
     plan: Result<Plan, CommitError>,
     /// Whether it is the unit of work's last one.
     is_last: bool,
@@ -72,11 +75,12 @@ impl RequestSession {
 
 impl CommitJob {
     fn new(session: &Arc<RequestSession>, lock: OwnedMutexGuard<()>, is_last: bool) -> Self {
-        let (staged, plan) = session.take_plan();
+        let (staged, generation, plan) = session.take_plan();
         Self {
             session: Arc::clone(session),
             _lock: lock,
             staged,
+            generation,
             plan,
             is_last,
             started: Instant::now(),
@@ -129,7 +133,8 @@ impl CommitJob {
     pub(super) async fn change(&mut self) -> Result<Commit, CommitError> {
         let plan = std::mem::replace(&mut self.plan, Ok(Plan::Nothing))?;
         let changes = self.staged.changes.clone();
-        let session = &self.session;
+        let (session, generation) = (&self.session, self.generation);
+        let is_asked = !matches!(plan, Plan::Write { is_asked: false, .. });
         let work = async {
             match plan {
                 Plan::Nothing => Ok(Commit::Clean),
@@ -137,19 +142,26 @@ impl CommitJob {
                     session.lock().token_action = Some(TokenAction::Remove);
                     Ok(Commit::Clean)
                 }
-                Plan::Create => session.create(changes).await,
+                Plan::Create => session.create(changes, generation).await,
                 Plan::Write {
                     loaded,
                     presented,
                     rotation,
-                } => session.write(changes, loaded, presented, rotation).await,
+                    ..
+                } => session.write(changes, loaded, presented, rotation, generation).await,
             }
         };
         // On the heap: the layer's future holds it, in every request.
-        session
-            .store
-            .with_commit_timeout(session.schema.name, Box::pin(work))
-            .await
+        let name = session.schema.name;
+        let outcome = session.store.with_commit_timeout(name, Box::pin(work)).await;
+        match outcome {
+            Err(error) if !is_asked => {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(session = name, error, "a session was not renewed");
+                Ok(Commit::Clean)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Records how it ended.
@@ -163,7 +175,7 @@ impl CommitJob {
         let mut state = self.session.lock();
         state.commits += 1;
         if let (Err(error), false) = (&report.outcome, self.is_last) {
-            state.put_back(self.session.schema, staged, error);
+            state.put_back(self.session.schema, staged, self.generation, error);
         }
         state.commit = Some(report);
     }
@@ -204,16 +216,25 @@ impl RequestSession {
 impl State {
     /// After a commit that failed before the response: puts back what can still be committed. Where nobody waited for the
     /// outcome, the next commit tries again, or fails for the same reason.
-    fn put_back(&mut self, schema: &'static Schema, staged: Staged, error: &CommitError) {
+    fn put_back(&mut self, schema: &'static Schema, mut staged: Staged, generation: u32, error: &CommitError) {
         // Destroying a session twice is harmless.
-        self.staged.destroys.extend(staged.destroys);
+        self.staged.destroys.extend(std::mem::take(&mut staged.destroys));
+        if self.generation != generation {
+            // The session was destroyed meanwhile, and the rest with it.
+            self.staged.actions |= staged.actions & PendingActions::REMOVE_TOKEN;
+            return;
+        }
+        if self.is_discarded {
+            staged.changes = Changes::default();
+            staged.actions -= PendingActions::KEEP | PendingActions::TOUCH;
+        }
         let was_nothing_written = matches!(
             error,
             CommitError::Unavailable { .. } | CommitError::TooLarge { .. } | CommitError::Conflict { field: None, .. }
         );
         if was_nothing_written {
             let later = std::mem::replace(&mut self.staged.changes, staged.changes);
-            if later.is_empty() && self.staged.actions.is_empty() {
+            if later.is_empty() && (self.staged.actions - PendingActions::KEEP).is_empty() {
                 self.last_failure = LastFailure::Unreported;
             }
             self.staged.actions |= staged.actions;

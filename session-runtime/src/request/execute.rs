@@ -35,7 +35,7 @@ impl RequestSession {
         }
     }
 
-    pub(super) async fn create(&self, changes: Changes) -> Result<Commit, CommitError> {
+    pub(super) async fn create(&self, changes: Changes, generation: u32) -> Result<Commit, CommitError> {
         // One secret, as the record holds its hash, and a sid for each attempt.
         let planned = self.lock().planned;
         let first = planned
@@ -54,13 +54,22 @@ impl RequestSession {
         let done = self.store.create(self.schema.tiers, patch, meta, next_key).await?;
         let token = *tried.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
-        state.token = token;
-        if let (Some(token), Some(stored)) = (token, &done.stored) {
-            state.token_action = Some(TokenAction::set(token, stored.record.meta()));
-        }
         let created = token.filter(|_| done.stored.is_some());
-        (state.planned, state.persistent) = (None, None);
-        state.loaded = done.stored.map(LoadState::Known);
+        if state.generation != generation {
+            // Destroyed while it was created.
+            let destroy = |token| Destroy {
+                token,
+                loaded: done.stored,
+            };
+            state.staged.destroys.extend(created.map(destroy));
+        } else {
+            state.token = token;
+            if let (Some(token), Some(stored)) = (token, &done.stored) {
+                state.token_action = Some(TokenAction::set(token, stored.record.meta()));
+            }
+            (state.planned, state.persistent) = (None, None);
+            state.loaded = done.stored.map(LoadState::Known);
+        }
         drop(state);
         if let Some(token) = created {
             let session = self.schema.name;
@@ -78,6 +87,7 @@ impl RequestSession {
         loaded: VersionedRecord<Record>,
         presented: SessionToken,
         new_secret: Option<NewSecret>,
+        generation: u32,
     ) -> Result<Commit, CommitError> {
         let is_privileged = changes.privileged().is_some();
         let rotation = new_secret.map(|new| Rotation {
@@ -91,12 +101,12 @@ impl RequestSession {
             Changes::default()
         };
         let patch = self.patch(changes, loaded.record.meta().commits, presented.hash(), rotation);
-        let only_renews = patch.only_renews();
+        let was_persistent = loaded.record.meta().persistent;
         let key = self.store.key(&presented.sid());
         let (tiers, session) = (self.schema.tiers, self.schema.name);
         match self.store.commit(tiers, Goal::Change, &key, loaded, patch).await {
             Ok(done) => {
-                let (commit, is_rotated) = self.accept(done, presented, new_secret);
+                let (commit, is_rotated) = self.accept(done, (presented, was_persistent), new_secret, generation);
                 if is_privileged {
                     self.emit(SessionEvent::SignedIn { session }, &presented);
                 } else if is_rotated {
@@ -106,17 +116,15 @@ impl RequestSession {
             }
             Err(CommitError::Superseded { .. }) if is_privileged => {
                 self.emit(SessionEvent::SupersededToken { session }, &presented);
-                self.create(again).await
+                self.create(again, generation).await
             }
             Err(error) => {
                 if matches!(error, CommitError::Superseded { .. }) {
                     self.emit(SessionEvent::SupersededToken { session }, &presented);
-                    self.lock().loaded = Some(LoadState::Superseded);
-                }
-                if only_renews {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::debug!(session, error, "a session was not renewed");
-                    return Ok(Commit::Clean);
+                    let mut state = self.lock();
+                    if state.generation == generation {
+                        state.loaded = Some(LoadState::Superseded);
+                    }
                 }
                 Err(error)
             }
@@ -124,7 +132,13 @@ impl RequestSession {
     }
 
     /// Takes over what is stored now. Whether the session has got the new secret follows.
-    fn accept(&self, done: Committed, presented: SessionToken, new_secret: Option<NewSecret>) -> (Commit, bool) {
+    fn accept(
+        &self,
+        done: Committed,
+        (presented, was_persistent): (SessionToken, Option<bool>),
+        new_secret: Option<NewSecret>,
+        generation: u32,
+    ) -> (Commit, bool) {
         let mut is_rotated = false;
         let mut state = self.lock();
         if let Some(stored) = done.stored {
@@ -132,12 +146,23 @@ impl RequestSession {
             // Where another request has rotated first, its response carries the valid secret.
             let rotated = new_secret.filter(|new| new.token.hash() == meta.secret);
             is_rotated = rotated.is_some();
+            if state.generation != generation {
+                // Destroyed while it was written: by the secret that it has now.
+                if let Some(NewSecret { token, .. }) = rotated {
+                    state.staged.destroys.retain(|destroy| destroy.token != presented);
+                    let loaded = Some(stored);
+                    state.staged.destroys.push(Destroy { token, loaded });
+                }
+                return (done.commit, is_rotated);
+            }
             if let Some(NewSecret { token, .. }) = rotated {
                 state.token = Some(token);
                 state.token_action = Some(TokenAction::set(token, meta));
             }
             let status = meta.secret_status(&presented.hash(), self.store.backend.now());
-            if state.persistent.take().is_some() && rotated.is_none() && status == SecretStatus::Current {
+            let persistent = state.persistent.take();
+            let is_changed = persistent.is_some() && persistent != was_persistent;
+            if is_changed && rotated.is_none() && status == SecretStatus::Current {
                 // The same cookie again, with another lifetime. Not the one before it, which would replace the client's.
                 state.token_action = Some(TokenAction::set(presented, meta));
             }
@@ -170,6 +195,12 @@ impl RequestSession {
         };
         let patch = self.patch(Changes::default(), loaded.record.meta().commits, token.hash(), None);
         let done = self.store.commit(tiers, Goal::Destroy, &key, loaded, patch).await?;
+        let mut state = self.lock();
+        // It began in this unit of work, and the client need not know of it.
+        if matches!(&state.token_action, Some(TokenAction::Set { token: set, .. }) if set.sid() == token.sid()) {
+            state.token_action = None;
+        }
+        drop(state);
         self.emit(SessionEvent::Destroyed { session: name }, &token);
         Ok(done.commit)
     }

@@ -5,6 +5,7 @@ use super::state::{LoadState, PendingActions, Staged, State};
 use super::token::SessionToken;
 use crate::cascade::CommitError;
 use crate::cascade::protocol::VersionedRecord;
+use crate::session::changes::Changes;
 use crate::session::record::Record;
 use crate::tier::Tiers;
 
@@ -19,6 +20,8 @@ pub(super) enum Plan {
         loaded: VersionedRecord<Record>,
         presented: SessionToken,
         rotation: Option<NewSecret>,
+        /// Whether the handler asked for it. What the store does on its own may fail.
+        is_asked: bool,
     },
 }
 
@@ -30,22 +33,33 @@ pub(super) struct NewSecret {
 }
 
 impl RequestSession {
-    /// Takes out of the state what is staged, and decides what to do with it.
-    pub(super) fn take_plan(&self) -> (Staged, Result<Plan, CommitError>) {
+    /// Takes out of the state what is staged and of which generation it is, and decides what to do with it.
+    pub(super) fn take_plan(&self) -> (Staged, u32, Result<Plan, CommitError>) {
         let mut state = self.lock();
         if !self.schema.tiers.intersects(Tiers::DISTRIBUTED) {
             // The changes stay: the request's memory is the only tier, and the next extraction finds them there.
             state.staged.actions = PendingActions::empty();
             state.staged.destroys.clear();
-            return (Staged::default(), Ok(Plan::Nothing));
+            return (Staged::default(), state.generation, Ok(Plan::Nothing));
         }
-        let staged = std::mem::take(&mut state.staged);
+        let mut staged = std::mem::take(&mut state.staged);
+        if state.is_discarded {
+            staged.changes = Changes::default();
+            staged.actions -= PendingActions::KEEP | PendingActions::TOUCH;
+            state.persistent = None;
+        }
         state.staged.actions = staged.actions & PendingActions::KEEP;
         let plan = match state.deferred_error.take() {
+            // A destroy that is refused keeps nobody from signing in.
+            Some(CommitError::Superseded { .. })
+                if matches!(state.loaded, Some(LoadState::Superseded)) && staged.changes.privileged().is_some() =>
+            {
+                Ok(Plan::Create)
+            }
             Some(error) => Err(error),
             None => self.plan(&state, &staged),
         };
-        (staged, plan)
+        (staged, state.generation, plan)
     }
 
     fn plan(&self, state: &State, staged: &Staged) -> Result<Plan, CommitError> {
@@ -89,7 +103,9 @@ impl RequestSession {
         let rotates = is_privileged || is_asked || (!state.is_unreadable && is_due());
         let is_touched = actions.contains(PendingActions::TOUCH);
         let renews = || !state.is_unreadable && self.store.is_due_for_renewal(known.record.meta());
-        if changes.is_empty() && !rotates && !is_touched && state.persistent.is_none() && !renews() {
+        let kept = known.record.meta().persistent;
+        let persists = state.persistent.is_some_and(|persistent| kept != Some(persistent));
+        if changes.is_empty() && !rotates && !is_touched && !persists && !renews() {
             return Ok(Plan::Nothing);
         }
         let new_secret = || -> Result<NewSecret, CommitError> {
@@ -101,6 +117,7 @@ impl RequestSession {
         Ok(Plan::Write {
             loaded: known.clone(),
             presented,
+            is_asked: is_asked || is_touched || !changes.is_empty() || persists,
             rotation: rotates.then(new_secret).transpose()?,
         })
     }

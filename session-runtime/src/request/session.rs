@@ -149,7 +149,7 @@ impl RequestSession {
 
     /// Loads the session from its tiers. Of several tokens, the first that is valid counts.
     pub async fn reload(&self) -> Result<(), LoadError> {
-        let (mut token, others, commits) = {
+        let (mut token, others, commits, generation) = {
             let mut state = self.lock();
             match state.token {
                 Some(token) if self.schema.tiers.intersects(Tiers::DISTRIBUTED) => {
@@ -160,7 +160,7 @@ impl RequestSession {
                     } else {
                         SmallVec::new()
                     };
-                    (token, others, state.commits)
+                    (token, others, state.commits, state.generation)
                 }
                 _ => {
                     state.loaded.get_or_insert(LoadState::New);
@@ -185,7 +185,7 @@ impl RequestSession {
         }
         let mut state = self.lock();
         state.load.get_or_insert(report);
-        if state.commits == commits {
+        if (state.commits, state.generation) == (commits, generation) {
             let was_superseded = matches!(state.loaded, Some(LoadState::Superseded));
             state.accept(lookup, token);
             let is_superseded = matches!(state.loaded, Some(LoadState::Superseded));
@@ -281,7 +281,9 @@ impl RequestSession {
     pub(super) fn close(&self, disposition: Disposition) {
         let mut state = self.lock();
         state.phase = Phase::Closed;
-        if disposition == Disposition::Discard || state.is_discarded {
+        // A commit that is still under way puts back what it fails to write.
+        state.is_discarded |= disposition == Disposition::Discard;
+        if state.is_discarded {
             state.staged.changes = Changes::default();
             state.staged.actions -= PendingActions::KEEP | PendingActions::TOUCH;
             state.persistent = None;
@@ -290,7 +292,8 @@ impl RequestSession {
             }
         } else if state.last_failure == LastFailure::Reported {
             state.staged.changes = Changes::default();
-            state.staged.actions &= PendingActions::REMOVE_TOKEN;
+            state.persistent = None;
+            state.staged.actions &= PendingActions::REMOVE_TOKEN | PendingActions::KEEP;
         }
     }
 

@@ -72,6 +72,11 @@ impl RequestSessions {
         Ok(session)
     }
 
+    /// Whether none was asked for so far.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Takes all sessions out, in the order in which they were first asked for.
     pub fn take(&self) -> Vec<Arc<RequestSession>> {
         self.lock().drain(..).map(|(_, session)| session).collect()
