@@ -118,7 +118,7 @@ impl CommitJob {
         for destroy in std::mem::take(&mut self.staged.destroys) {
             let work = Box::pin(self.session.destroy_one(destroy.clone()));
             let done = self.session.store.with_commit_timeout(self.session_name(), work).await;
-            if let Err(CommitError::Superseded { .. }) = &done
+            if let Err(CommitError::Superseded { .. } | CommitError::Gone { .. }) = &done
                 && signs_in
             {
                 // Another request has signed in meanwhile. This one's session is its own as well, and joins nobody's.
