@@ -9,6 +9,7 @@
 mod attack_destroy;
 mod attack_dropped;
 mod attack_lifetimes;
+mod attack_more;
 mod attack_settings;
 mod calls;
 mod cancel;

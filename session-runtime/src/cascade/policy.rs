@@ -44,6 +44,12 @@ impl Policy {
         schema.idle.unwrap_or(self.idle)
     }
 
+    /// The same, while nothing privileged is in one.
+    pub(crate) fn new_idle_of(&self, schema: &Schema) -> Duration {
+        let idle = self.idle_of(schema);
+        self.anonymous_idle.map_or(idle, |anonymous| anonymous.min(idle))
+    }
+
     /// The greatest age of sessions of this type.
     pub(crate) fn max_age_of(&self, schema: &Schema) -> Duration {
         schema.max_age.unwrap_or(self.max_age)

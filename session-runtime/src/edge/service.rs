@@ -83,7 +83,7 @@ impl LayerSessions {
         let settings = self.settings();
         let spec = &T::SCHEMA.cookie;
         let cookies = settings.cookies.for_type(spec);
-        if matches!(cookies, Cow::Owned(_)) {
+        if settings.header.is_none() && matches!(cookies, Cow::Owned(_)) {
             cookies
                 .check()
                 .map_err(|source| RejectionKind::Cookie { session, source })?;

@@ -114,9 +114,16 @@ impl CommitJob {
     pub(super) async fn destroy(&mut self) -> Result<Commit, CommitError> {
         let mut outcome = Ok(Commit::Clean);
         let mut left = Vec::new();
+        let signs_in = matches!(self.plan, Ok(Plan::Create)) && self.staged.changes.privileged().is_some();
         for destroy in std::mem::take(&mut self.staged.destroys) {
             let work = Box::pin(self.session.destroy_one(destroy.clone()));
             let done = self.session.store.with_commit_timeout(self.session_name(), work).await;
+            if let Err(CommitError::Superseded { .. } | CommitError::Gone { .. }) = &done
+                && signs_in
+            {
+                // Another request has signed in meanwhile. This one's session is its own as well, and joins nobody's.
+                continue;
+            }
             if done.is_err() {
                 left.push(destroy);
             }

@@ -272,7 +272,10 @@ impl RequestSession {
         let state = self.lock();
         let meta = match &state.loaded {
             Some(LoadState::Known(known)) => known.record.meta().clone(),
-            _ => self.new_meta(SecretHash::NONE),
+            _ => Meta {
+                idle: Some(self.store.backend.policy.new_idle_of(self.schema)),
+                ..self.new_meta(SecretHash::NONE)
+            },
         };
         self.store.backend.expires_at(&meta).into()
     }
