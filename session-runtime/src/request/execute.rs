@@ -187,6 +187,8 @@ impl RequestSession {
             match lookup {
                 Ok((Lookup::Valid(found), _)) => found,
                 Ok((Lookup::Superseded | Lookup::NoSession, _)) => return Ok(Commit::Clean),
+                // Left to the operator, as where it was to be replaced.
+                Err(error) if !error.is_outage() => return Ok(Commit::Clean),
                 Err(_) => {
                     let session = self.schema.name;
                     return Err(CommitError::Unavailable { session, source: None });
