@@ -67,7 +67,7 @@ impl RequestSession {
     }
 
     /// The session's name.
-    pub(super) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         self.schema.name
     }
 
