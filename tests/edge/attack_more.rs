@@ -105,3 +105,18 @@ async fn behind_an_unreadable_one_the_live_one_is_found() {
     let reply = site.send(Method::GET, "/read", Some(&header)).await;
     assert_eq!(reply.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn beside_an_unreadable_one_the_live_one_can_be_destroyed() {
+    let site = Site::new().await;
+    let (one, two) = (site.visitor().await, site.visitor().await);
+    let sid = &one.value()[..20];
+    let key = site.records.keys().into_iter().find(|key| key.contains(sid)).unwrap();
+    site.records.overwrite(&key, b"garbage".to_vec());
+    site.clock.advance(6 * MINUTE);
+    let header = format!("{}; {}", two.cookie.clone().unwrap(), one.cookie.clone().unwrap());
+    let reply = site.send(Method::POST, "/logout", Some(&header)).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    assert!(reply.cookie().contains("Max-Age=0"));
+    assert_eq!(site.records.keys(), [key], "the bytes stay for the operator");
+}

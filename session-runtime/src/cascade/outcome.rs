@@ -169,6 +169,13 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// Whether another try may help: it is not known whether there is such a session.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
 /// Which tier answered a load, and what it took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadReport {

@@ -112,8 +112,13 @@ impl HeaderCarrier {
         &self.response
     }
 
-    /// The tokens of the session `name` in the request's headers.
-    pub(super) fn presented(&self, headers: &HeaderMap, keys: &KeyRing, name: &str) -> Presented {
+    /// The name that the tokens of a session are signed for: `:` is in no cookie's name (RFC 9110, section 5.6.2).
+    pub(super) fn token_name(session: &str) -> String {
+        format!("header:{session}")
+    }
+
+    /// The tokens of the session in the request's headers, signed for `name`.
+    pub(super) fn presented(&self, headers: &HeaderMap, keys: &KeyRing, name: &str, session: &str) -> Presented {
         let lines = headers.get_all(&self.request).iter().map(HeaderValue::as_bytes);
         let lists = lines.filter_map(|line| self.without_scheme(line));
         let elements = lists
@@ -122,12 +127,12 @@ impl HeaderCarrier {
             .filter(|element| !element.is_empty());
         let values = elements.filter_map(|element| {
             if element.contains(&b'=') {
-                element.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+                element.strip_prefix(session.as_bytes())?.strip_prefix(b"=")
             } else {
                 Some(element)
             }
         });
-        Presented::find(keys, name, name, values)
+        Presented::find(keys, name, session, values)
     }
 
     fn without_scheme<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {

@@ -90,11 +90,11 @@ impl LayerSessions {
         }
         let found = self.sessions.session::<T>(
             || match &settings.header {
-                Some(_) => session.to_owned(),
+                Some(_) => HeaderCarrier::token_name(session),
                 None => cookies.name(spec.name.unwrap_or(session)),
             },
             |keys, name| match &settings.header {
-                Some(header) => header.presented(headers, keys, name),
+                Some(header) => header.presented(headers, keys, name, session),
                 None => cookie::presented(headers, keys, name, session),
             },
         );
@@ -221,9 +221,9 @@ fn set_token(settings: &Settings, session: &RequestSession, action: TokenAction,
     let carrier = settings.header.as_ref();
     let value = match action {
         TokenAction::Set { token, .. } if carrier.is_some() => {
-            HeaderCarrier::value(name, &session.encode_token(&token))
+            HeaderCarrier::value(session.name(), &session.encode_token(&token))
         }
-        TokenAction::Remove if carrier.is_some() => HeaderCarrier::value(name, ""),
+        TokenAction::Remove if carrier.is_some() => HeaderCarrier::value(session.name(), ""),
         TokenAction::Set {
             token,
             until,

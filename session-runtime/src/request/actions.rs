@@ -1,7 +1,7 @@
 //! What can be asked of a session beside changes: another secret, an end, another lifetime.
 
 use super::session::RequestSession;
-use super::state::{Destroy, LastFailure, LoadState, PendingActions, Persistence, Staged};
+use super::state::{Destroy, LastFailure, LoadState, PendingActions, Persistence, Phase, Staged};
 use crate::cascade::CommitError;
 use crate::session::Session;
 use crate::session::changes::Changes;
@@ -80,6 +80,10 @@ impl RequestSession {
     /// carried out all the same.
     pub(super) fn discard(&self) {
         let mut state = self.lock();
+        // A task that outlives the response has no say in what is committed with it.
+        if state.phase != Phase::Open {
+            return;
+        }
         state.is_discarded = true;
         state.staged.changes = Changes::default();
         state.staged.actions -= PendingActions::KEEP | PendingActions::TOUCH;

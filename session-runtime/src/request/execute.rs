@@ -55,20 +55,20 @@ impl RequestSession {
         let token = *tried.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
         let created = token.filter(|_| done.stored.is_some());
-        if state.generation != generation {
-            // Destroyed while it was created.
-            let destroy = |token| Destroy {
-                token,
-                loaded: done.stored,
-            };
-            state.staged.destroys.extend(created.map(destroy));
-        } else {
+        if state.generation == generation {
             state.token = token;
             if let (Some(token), Some(stored)) = (token, &done.stored) {
                 state.token_action = Some(TokenAction::set(token, stored.record.meta()));
             }
             (state.planned, state.persistent) = (None, None);
             state.loaded = done.stored.map(LoadState::Known);
+        } else {
+            // Destroyed while it was created.
+            let loaded = done.stored;
+            state
+                .staged
+                .destroys
+                .extend(created.map(|token| Destroy { token, loaded }));
         }
         drop(state);
         if let Some(token) = created {
@@ -187,6 +187,8 @@ impl RequestSession {
             match lookup {
                 Ok((Lookup::Valid(found), _)) => found,
                 Ok((Lookup::Superseded | Lookup::NoSession, _)) => return Ok(Commit::Clean),
+                // Left to the operator, as where it was to be replaced.
+                Err(error) if !error.is_outage() => return Ok(Commit::Clean),
                 Err(_) => {
                     let session = self.schema.name;
                     return Err(CommitError::Unavailable { session, source: None });

@@ -67,7 +67,7 @@ impl RequestSession {
     }
 
     /// The session's name.
-    pub(super) fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         self.schema.name
     }
 
@@ -168,12 +168,27 @@ impl RequestSession {
                 }
             }
         };
-        let (mut lookup, report) = self.look_up(&token).await?;
+        let mut unreadable = None;
+        let (mut lookup, report) = match self.look_up(&token).await {
+            Err(error) if others.is_empty() || error.is_outage() => return Err(error),
+            Err(error) => {
+                unreadable = Some(error);
+                (Lookup::NoSession, LoadReport::default())
+            }
+            Ok(found) => found,
+        };
         for other in &others {
             if matches!(lookup, Lookup::Valid(_)) {
                 break;
             }
-            let (found, _) = self.look_up(other).await?;
+            let found = match self.look_up(other).await {
+                Err(error) if error.is_outage() => return Err(error),
+                Err(error) => {
+                    unreadable.get_or_insert(error);
+                    continue;
+                }
+                Ok((found, _)) => found,
+            };
             let is_better = match found {
                 Lookup::Valid(_) => true,
                 Lookup::Superseded => matches!(lookup, Lookup::NoSession),
@@ -182,6 +197,11 @@ impl RequestSession {
             if is_better {
                 (lookup, token) = (found, *other);
             }
+        }
+        if let Some(error) = unreadable
+            && !matches!(lookup, Lookup::Valid(_))
+        {
+            return Err(error);
         }
         let mut state = self.lock();
         state.load.get_or_insert(report);
