@@ -69,7 +69,7 @@ async fn what_it_failed_to_write_is_not_in_the_session_after_a_destroy() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
     let what: fn(&mut ShopSession) = |shop| shop.set_user(Some(7));
-    let reply = dropped_and_failed(&site, &browser, what, |shop| shop.destroy(), StatusCode::OK).await;
+    let reply = dropped_and_failed(&site, &browser, what, ShopSession::destroy, StatusCode::OK).await;
     browser.take(&reply);
     let user = site.get(&mut browser, "/read").await.json()["user"].as_u64();
     assert_eq!(user, None, "signed in, and signed out: {reply:?}");

@@ -65,7 +65,9 @@ async fn a_touch_of_a_session_that_has_expired_is_told() {
 fn remembering(site: &Site, lasts: &'static [Persistence]) -> Site {
     let handler = move |mut shop: ShopSession| async move {
         shop.set_user(Some(7));
-        lasts.iter().for_each(|last| shop.set_persistence(*last));
+        for last in lasts {
+            shop.set_persistence(*last);
+        }
     };
     site.serving(Router::new().route("/", post(handler)))
 }
