@@ -116,3 +116,24 @@ async fn a_session_that_it_rotates_is_destroyed_all_the_same() {
     let user = site.get(&mut browser, "/read").await.json()["user"].as_u64();
     assert_eq!((user, site.records.keys().len()), (None, 0), "{reply:?}");
 }
+
+/// What is taken out of a request's parts that outlived it.
+#[tokio::test]
+async fn a_commit_of_a_session_that_is_first_taken_after_the_response_says_so() {
+    use axum::extract::{FromRequestParts, Request};
+    let site = Site::new().await;
+    let browser = site.visitor().await;
+    let kept = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let handler = {
+        let kept = kept.clone();
+        move |request: Request| async move { *kept.lock().unwrap() = Some(request.into_parts().0) }
+    };
+    let look = |_: ShopSession| async {};
+    let own = site.serving(Router::new().route("/", post(handler)).route("/look", post(look)));
+    own.send(axum::http::Method::POST, "/", browser.cookie.as_deref()).await;
+    let mut parts = kept.lock().unwrap().take().unwrap();
+    let mut shop = ShopSession::from_request_parts(&mut parts, &site.store).await.unwrap();
+    shop.set_user(Some(7));
+    let outcome = shop.commit().await;
+    assert!(outcome.is_err(), "the new secret reaches nobody: {outcome:?}");
+}

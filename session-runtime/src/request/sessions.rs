@@ -1,6 +1,7 @@
 //! The sessions of one unit of work.
 
 use std::any::TypeId;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::session::RequestSession;
@@ -15,6 +16,8 @@ use crate::tier::Tiers;
 /// not committed.
 pub struct RequestSessions {
     store: Arc<StoreInner>,
+    /// Whether the unit of work has ended: what is asked for now comes too late. Written and read under the lock.
+    is_over: AtomicBool,
     sessions: Mutex<Vec<(TypeId, Arc<RequestSession>)>>,
 }
 
@@ -23,6 +26,7 @@ impl RequestSessions {
     pub fn new(store: Arc<StoreInner>) -> Self {
         Self {
             store,
+            is_over: AtomicBool::new(false),
             sessions: Mutex::default(),
         }
     }
@@ -60,6 +64,9 @@ impl RequestSessions {
         }
         let is_forged = presented.is_forged;
         let session = Arc::new(RequestSession::new::<T>(Arc::clone(&self.store), name, presented));
+        if self.is_over.load(Ordering::Relaxed) {
+            session.abandon();
+        }
         sessions.push((id, Arc::clone(&session)));
         drop(sessions);
         if is_forged {
@@ -79,7 +86,9 @@ impl RequestSessions {
 
     /// Takes all sessions out, in the order in which they were first asked for.
     pub fn take(&self) -> Vec<Arc<RequestSession>> {
-        self.lock().drain(..).map(|(_, session)| session).collect()
+        let mut sessions = self.lock();
+        self.is_over.store(true, Ordering::Relaxed);
+        sessions.drain(..).map(|(_, session)| session).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(TypeId, Arc<RequestSession>)>> {
