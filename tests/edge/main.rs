@@ -6,16 +6,13 @@
     reason = "helpers of tests fail the test"
 )]
 
-mod attack_destroy;
-mod attack_dropped;
-mod attack_lifetimes;
-mod attack_more;
-mod attack_settings;
 mod calls;
 mod cancel;
 mod cookies;
 mod csrf;
+mod destroy;
 mod detached;
+mod dropped_commits;
 mod embedded;
 mod events;
 mod expiry;
@@ -27,13 +24,16 @@ mod hostile;
 mod leaks;
 mod lifetimes;
 mod memcached;
+mod nested_settings;
 mod nodes;
 mod old_keys;
+mod persistence;
 mod plain_tower;
 mod promises;
 mod request;
 mod rotation;
 mod security;
+mod several_tokens;
 mod site;
 mod testing;
 mod tiers;
