@@ -1,4 +1,4 @@
-//! What the clones of a store share: loads, creates and commits sessions.
+//! What the clones of a store share; it creates and commits sessions.
 
 use std::any::TypeId;
 use std::sync::atomic::AtomicUsize;
