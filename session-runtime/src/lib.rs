@@ -88,7 +88,7 @@ pub use edge::{
     SessionLayer, SessionRejection, SessionService, SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
-pub use request::{CsrfError, Detached, Persistence, SessionRef, TypedSession};
+pub use request::{CommitFailure, CsrfError, Detached, Persistence, SessionRef, TypedSession};
 pub use session::{FieldError, OpenError, Schema, ServedBy, Session, merge};
 #[doc = include_str!("derive.md")]
 pub use session_macros::Session;

@@ -334,7 +334,7 @@ async fn the_error_response_can_be_replaced() {
     let site = Site::new().await;
     let layer = site.store.layer().with_error_response(|error| {
         use axum::response::IntoResponse;
-        (StatusCode::IM_A_TEAPOT, error.to_string()).into_response()
+        (StatusCode::IM_A_TEAPOT, error.error.to_string()).into_response()
     });
     let app: Router = Router::new()
         .route("/visit", post(visit))

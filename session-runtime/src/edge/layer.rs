@@ -13,7 +13,8 @@ use super::header::HeaderCarrier;
 use super::rejection::SessionRejection;
 use super::service::SessionService;
 use super::settings::{Settings, commit_if};
-use crate::cascade::{CascadeStore, CommitError};
+use crate::cascade::CascadeStore;
+use crate::request::CommitFailure;
 
 /// Gives a router its sessions: commits them before the response goes out, and sets their cookies.
 ///
@@ -29,9 +30,9 @@ use crate::cascade::{CascadeStore, CommitError};
 ///         .layer()
 ///         .with_cookies(CookieOptions::new().with_same_site(SameSite::Strict))?
 ///         .with_server_timing(cfg!(debug_assertions))
-///         .with_error_response(|error| match error {
+///         .with_error_response(|failure| match failure.error {
 ///             CommitError::Gone { .. } => axum::response::Redirect::to("/login").into_response(),
-///             error => error.into_response(),
+///             _ => failure.into_response(),
 ///         });
 ///     Ok(routes.sessions(layer))
 /// }
@@ -109,10 +110,11 @@ impl<M, D> SessionLayer<M, D> {
         self.with(|settings| settings.server_timing = on)
     }
 
-    /// What to answer where a commit fails (default: see [`CommitError`]'s `IntoResponse`). The handler's own response
-    /// is dropped, since it speaks of something that did not happen.
+    /// What to answer where a commit fails (default: as its [`CommitError`](crate::CommitError) says). The handler's own
+    /// response is dropped, since it speaks of something that did not happen. Of several sessions in one request, the
+    /// [`CommitFailure`] tells which were committed all the same. This runs once for each request.
     #[must_use]
-    pub fn with_error_response(self, on_error: impl Fn(CommitError) -> Response + Send + Sync + 'static) -> Self {
+    pub fn with_error_response(self, on_error: impl Fn(CommitFailure) -> Response + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.on_error = Arc::new(on_error))
     }
 
@@ -156,7 +158,7 @@ impl<M, D> From<CascadeStore<M, D>> for SessionLayer<M, D> {
             header: None,
             server_timing: false,
             commit_if,
-            on_error: Arc::new(CommitError::into_response),
+            on_error: Arc::new(CommitFailure::into_response),
             on_rejection: None,
         };
         Self {

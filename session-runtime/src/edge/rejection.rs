@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::cookie::CookieError;
 use crate::cascade::{CommitError, LoadError};
-use crate::request::{self, RequestSession, TypedSession};
+use crate::request::{self, CommitFailure, RequestSession, TypedSession};
 use crate::session::Session;
 use crate::tier::Tiers;
 
@@ -221,6 +221,13 @@ impl IntoResponse for CommitError {
                 plain(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
+    }
+}
+
+/// As that of its [`error`](CommitFailure::error).
+impl IntoResponse for CommitFailure {
+    fn into_response(self) -> Response {
+        self.error.into_response()
     }
 }
 

@@ -190,7 +190,7 @@ async fn finish(layer: &LayerSessions, mut response: Response) -> Response {
                 error,
                 "the response of a handler is replaced, since its session was not committed"
             );
-            response = (settings.on_error)(failure.error);
+            response = (settings.on_error)(failure);
         } else {
             tracing::error!(
                 error,

@@ -9,8 +9,8 @@ use http::request::Parts;
 use super::cookie::CookieOptions;
 use super::header::HeaderCarrier;
 use super::rejection::SessionRejection;
-use crate::cascade::CommitError;
 use crate::cascade::inner::StoreInner;
+use crate::request::CommitFailure;
 
 /// What the layer and its services share.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub(super) struct Settings {
     pub(super) header: Option<HeaderCarrier>,
     pub(super) server_timing: bool,
     pub(super) commit_if: fn(&Response) -> bool,
-    pub(super) on_error: Arc<dyn Fn(CommitError) -> Response + Send + Sync>,
+    pub(super) on_error: Arc<dyn Fn(CommitFailure) -> Response + Send + Sync>,
     pub(super) on_rejection: Option<OnRejection>,
 }
 

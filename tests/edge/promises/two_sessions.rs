@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use session_runtime::tier::TierErrorKind;
-use session_runtime::{CommitError, RouterExt, TypedSession};
+use session_runtime::{CommitFailure, RouterExt, TypedSession};
 
 use super::{Other, begin, until_it_waits};
 use crate::site::{Browser, ShopSession, Site};
@@ -72,6 +72,28 @@ async fn nor_after_one_that_a_tier_failed() {
 }
 
 #[tokio::test]
+async fn the_error_says_which_sessions_were_committed() {
+    let site = Site::new().await;
+    let handler = |mut shop: ShopSession, mut other: There| async move {
+        *shop.visits_mut() += 1;
+        *other.visits_mut() += 1;
+    };
+    let tell =
+        |failure: CommitFailure| format!("{failure} {:?} {:?}", failure.committed, failure.not_begun).into_response();
+    let app: Router = Router::new()
+        .route("/", post(handler))
+        .sessions(site.store.layer().with_error_response(tell));
+    let browser = both(&site).await;
+    site.durable.fail_once("update", TierErrorKind::Unavailable, false);
+    let reply = crate::site::send(&app, Method::POST, "/", browser.cookie.as_deref()).await;
+    assert!(
+        reply.body.ends_with(r#"; not begun: other [] ["other"]"#),
+        "{}",
+        reply.body
+    );
+}
+
+#[tokio::test]
 async fn changes_are_made_one_after_the_other() {
     let site = Site::new().await;
     let handler = |mut shop: ShopSession, mut other: There| async move {
@@ -130,9 +152,9 @@ async fn destroys_come_first_whatever_the_order_of_the_looks() {
 
 static ANSWERS: AtomicUsize = AtomicUsize::new(0);
 
-fn count(error: CommitError) -> Response {
+fn count(failure: CommitFailure) -> Response {
     ANSWERS.fetch_add(1, Ordering::SeqCst);
-    error.into_response()
+    failure.into_response()
 }
 
 /// Both destroys fail: the one for good, the other because its tier is down.

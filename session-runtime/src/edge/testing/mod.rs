@@ -80,7 +80,7 @@ use super::rejection::{RejectionKind, SessionRejection};
 use crate::cascade::{BuildError, Builder, CascadeStore, CommitError, WithDatastore, WithMemcache};
 use crate::clock::ManualClock;
 use crate::keys::KeyRing;
-use crate::request::TypedSession;
+use crate::request::{CommitFailure, TypedSession};
 use crate::session::{FieldError, ServedBy};
 use crate::tier::embedded::LocalCache;
 
@@ -196,8 +196,8 @@ impl<M: 'static, D: 'static> TestStore<M, D> {
         let failure = Arc::new(Mutex::new(None));
         let layer = self.layer.clone().with_error_response({
             let failure = Arc::clone(&failure);
-            move |error| {
-                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            move |failed: CommitFailure| {
+                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed.error);
                 Response::default()
             }
         });
