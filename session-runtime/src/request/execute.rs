@@ -10,7 +10,7 @@ use crate::cascade::inner::{Committed, nonce};
 use crate::cascade::lookup::Lookup;
 use crate::cascade::patch::{Patch, Rotation};
 use crate::cascade::protocol::{Goal, VersionedRecord};
-use crate::cascade::{Commit, CommitError, SessionEvent};
+use crate::cascade::{Commit, CommitError, LoadError, SessionEvent};
 use crate::session::changes::Changes;
 use crate::session::meta::{SecretHash, SecretStatus};
 use crate::session::record::Record;
@@ -186,13 +186,11 @@ impl RequestSession {
             let lookup = self.store.load(name, tiers, &key, &token.hash()).await;
             match lookup {
                 Ok((Lookup::Valid(found), _)) => found,
-                Ok((Lookup::Superseded | Lookup::NoSession, _)) => return Ok(Commit::Clean),
-                // Left to the operator, as where it was to be replaced.
-                Err(error) if !error.is_outage() => return Ok(Commit::Clean),
-                Err(_) => {
-                    let session = self.schema.name;
-                    return Err(CommitError::Unavailable { session, source: None });
+                Err(LoadError::Unavailable { session, source }) => {
+                    return Err(CommitError::Unavailable { session, source });
                 }
+                // There is nothing to end; and what cannot be read is left to the operator, as where it is replaced.
+                Ok((Lookup::Superseded | Lookup::NoSession, _)) | Err(_) => return Ok(Commit::Clean),
             }
         };
         let patch = self.patch(Changes::default(), loaded.record.meta().commits, token.hash(), None);
