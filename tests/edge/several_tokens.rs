@@ -92,15 +92,21 @@ async fn a_types_cookie_is_no_matter_where_headers_carry_it() {
     assert_eq!(reply.status, StatusCode::OK);
 }
 
+/// Spoils the record of this browser's session, lets its cache entry expire, and returns the record's key.
+fn make_unreadable(site: &Site, browser: &Browser) -> String {
+    let sid = &browser.value()[..20];
+    let key = site.records.keys().into_iter().find(|key| key.contains(sid)).unwrap();
+    site.records.overwrite(&key, b"garbage".to_vec());
+    site.clock.advance(6 * MINUTE);
+    key
+}
+
 /// A record under a key that was dropped, and a live session behind it.
 #[tokio::test]
 async fn behind_an_unreadable_one_the_live_one_is_found() {
     let site = Site::new().await;
     let (one, two) = (site.visitor().await, site.visitor().await);
-    let sid = &one.value()[..20];
-    let key = site.records.keys().into_iter().find(|key| key.contains(sid)).unwrap();
-    site.records.overwrite(&key, b"garbage".to_vec());
-    site.clock.advance(6 * MINUTE);
+    make_unreadable(&site, &one);
     let header = format!("{}; {}", one.cookie.clone().unwrap(), two.cookie.clone().unwrap());
     let reply = site.send(Method::GET, "/read", Some(&header)).await;
     assert_eq!(reply.status, StatusCode::OK);
@@ -110,10 +116,7 @@ async fn behind_an_unreadable_one_the_live_one_is_found() {
 async fn beside_an_unreadable_one_the_live_one_can_be_destroyed() {
     let site = Site::new().await;
     let (one, two) = (site.visitor().await, site.visitor().await);
-    let sid = &one.value()[..20];
-    let key = site.records.keys().into_iter().find(|key| key.contains(sid)).unwrap();
-    site.records.overwrite(&key, b"garbage".to_vec());
-    site.clock.advance(6 * MINUTE);
+    let key = make_unreadable(&site, &one);
     let header = format!("{}; {}", two.cookie.clone().unwrap(), one.cookie.clone().unwrap());
     let reply = site.send(Method::POST, "/logout", Some(&header)).await;
     assert_eq!(reply.status, StatusCode::OK);
