@@ -1,9 +1,10 @@
 //! The changes of one request, applied to the record that another one has stored since.
 
 use session_runtime::__private::session::changes::{ChangeError, Changes};
-use session_runtime::__private::session::meta::{Meta, Millis, Nonces, SecretHash};
 use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
+
+use crate::record::meta;
 
 #[derive(Session)]
 #[session(name = "counted", version = 1)]
@@ -17,18 +18,7 @@ struct Counted {
 }
 
 fn empty() -> Record {
-    let meta = Meta {
-        created: Millis(0),
-        renewed: Millis(0),
-        deadline: Millis(1),
-        secret: SecretHash([0; 32]),
-        previous: None,
-        commits: 0,
-        nonces: Nonces::default(),
-        idle: None,
-        persistent: None,
-    };
-    Record::new(Counted::SCHEMA, &meta)
+    Record::new(Counted::SCHEMA, &meta())
 }
 
 /// `record` with these changes applied.

@@ -1,9 +1,10 @@
 //! Setting a privileged field counts even where the value stays the same, so that signing in again rotates the secret.
 
 use session_runtime::__private::session::changes::Changes;
-use session_runtime::__private::session::meta::{Meta, Millis, Nonces, SecretHash};
 use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
+
+use crate::record::meta;
 
 #[derive(Session)]
 #[session(name = "account", version = 1)]
@@ -20,18 +21,7 @@ type Fields = <Account as Session>::Fields;
 
 /// The record of a session with user 5.
 fn signed_in() -> Record {
-    let meta = Meta {
-        created: Millis(0),
-        renewed: Millis(0),
-        deadline: Millis(1),
-        secret: SecretHash([0; 32]),
-        previous: None,
-        commits: 0,
-        nonces: Nonces::default(),
-        idle: None,
-        persistent: None,
-    };
-    let record = Record::new(Account::SCHEMA, &meta);
+    let record = Record::new(Account::SCHEMA, &meta());
     applied(&changed(&record, |account| account.set_user(Some(5))), &record)
 }
 

@@ -4,9 +4,10 @@ use std::cell::Cell;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use session_runtime::__private::session::changes::Changes;
-use session_runtime::__private::session::meta::{Meta, Millis, Nonces, SecretHash};
 use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
+
+use crate::record::meta;
 
 thread_local! {
     static DECODED: Cell<u32> = const { Cell::new(0) };
@@ -55,18 +56,7 @@ struct Eager {
 }
 
 fn stored<T: Session>() -> Record {
-    let meta = Meta {
-        created: Millis(1),
-        renewed: Millis(2),
-        deadline: Millis(3),
-        secret: SecretHash([7; 32]),
-        previous: None,
-        commits: 0,
-        nonces: Nonces::default(),
-        idle: None,
-        persistent: None,
-    };
-    let empty = Record::new(T::SCHEMA, &meta);
+    let empty = Record::new(T::SCHEMA, &meta());
     let mut draft = empty.draft();
     draft.set("one", &[1][..]);
     draft.set("other", &[2][..]);
