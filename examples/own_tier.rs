@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use session_runtime::conformance::{self, Options};
-use session_runtime::tier::{CacheTier, Cached, Swap, TierError, Token};
+use session_runtime::tier::{CacheTier, Cached, Scope, Swap, TierError, Token};
 use session_runtime::{Clock, ManualClock};
 
 /// A map behind a lock: what a `CacheTier` comes to, with nothing around it. It never drops what has expired unread,
@@ -60,6 +60,10 @@ enum Change {
 impl<C: Clock> CacheTier for MapCache<C> {
     fn name(&self) -> &'static str {
         "map-cache"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
     }
 
     async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {

@@ -7,7 +7,7 @@ use session_runtime::Builder;
 use session_tests::attack;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> anyhow::Result<()> {
     let store = attack::with_bounds(Builder::from_env().await?).build().await?;
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     writeln!(io::stdout(), "{}", listener.local_addr()?)?;

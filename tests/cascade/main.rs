@@ -4,3 +4,4 @@
 mod attack;
 mod round_trips;
 mod taken_keys;
+mod topology;

@@ -83,6 +83,7 @@ impl Site {
         let node = async || {
             let cache = Memcache::connect([proxy.address().to_string()]).unwrap();
             let store = CascadeStore::builder(keys.clone())
+                .single_process()
                 .memcache(cache.with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT))
                 .datastore(tier.clone())
                 .build()

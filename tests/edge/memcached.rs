@@ -15,7 +15,9 @@ fn tier(server: &Memcached) -> Memcache {
 }
 
 async fn node(server: &Memcached, records: &MemoryStore) -> (CascadeStore, Router) {
-    let builder = CascadeStore::builder(keys(&[1])).memcache(tier(server));
+    let builder = CascadeStore::builder(keys(&[1]))
+        .single_process()
+        .memcache(tier(server));
     let store = builder.datastore(records.clone()).build().await.unwrap();
     (store.clone(), routes().sessions(store))
 }
@@ -66,6 +68,7 @@ struct Cached {
 async fn memcached_can_be_the_only_tier() {
     let Some(server) = Memcached::start() else { return };
     let store = CascadeStore::builder(keys(&[1]))
+        .single_process()
         .memcache(tier(&server))
         .build()
         .await

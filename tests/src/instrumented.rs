@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use session_runtime::tier::{
-    CacheTier, Cached, DurableTier, Stored, Swap, TierError, TierErrorKind, Token, Version, Write,
+    CacheTier, Cached, DurableTier, Scope, Stored, Swap, TierError, TierErrorKind, Token, Version, Write,
 };
 use tokio::sync::Semaphore;
 
@@ -233,6 +233,10 @@ impl<T: CacheTier> CacheTier for Instrumented<T> {
         self.tier.name()
     }
 
+    fn scope(&self) -> Scope {
+        self.tier.scope()
+    }
+
     fn max_value_len(&self) -> usize {
         self.tier.max_value_len()
     }
@@ -267,6 +271,10 @@ impl<T: CacheTier> CacheTier for Instrumented<T> {
 impl<T: DurableTier> DurableTier for Instrumented<T> {
     fn name(&self) -> &'static str {
         self.tier.name()
+    }
+
+    fn scope(&self) -> Scope {
+        self.tier.scope()
     }
 
     fn max_value_len(&self) -> usize {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use session_runtime::tier::{
-    CacheTier, Cached, DurableTier, Stored, Swap, TierError, TierErrorKind, Token, Version, Write,
+    CacheTier, Cached, DurableTier, Scope, Stored, Swap, TierError, TierErrorKind, Token, Version, Write,
 };
 use tokio::time::Instant;
 
@@ -37,6 +37,10 @@ impl MemoryCache {
 impl CacheTier for MemoryCache {
     fn name(&self) -> &'static str {
         "memory-cache"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
     }
 
     async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {
@@ -151,6 +155,10 @@ fn check(doing: &'static str, value: &Bytes) -> Result<(), TierError> {
 impl DurableTier for MemoryStore {
     fn name(&self) -> &'static str {
         "memory-store"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
     }
 
     fn max_value_len(&self) -> usize {

@@ -23,6 +23,8 @@ use crate::tier::{Swap, TierError, TierErrorKind, Tiers, Version};
 /// The tiers of a store, with the keys, the clock and the limits that it takes to use them.
 pub(crate) struct Backend {
     pub(crate) cache: Option<Arc<dyn AnyCache>>,
+    /// Whether sessions that name both tiers are served from the durable one alone.
+    pub(super) is_without_cache: bool,
     pub(crate) durable: Option<Arc<dyn AnyDurable>>,
     pub(crate) keys: KeyRing,
     pub(crate) clock: Arc<dyn Clock>,
@@ -35,6 +37,15 @@ pub(crate) struct Backend {
 impl Backend {
     pub(crate) fn now(&self) -> Millis {
         self.clock.now().into()
+    }
+
+    /// The tiers in which a session that names these lives here.
+    pub(crate) fn tiers_for(&self, named: Tiers) -> Tiers {
+        if self.is_without_cache && named.contains(Tiers::DATASTORE) {
+            named - Tiers::MEMCACHE
+        } else {
+            named
+        }
     }
 
     /// The distributed tiers that there are.

@@ -12,7 +12,7 @@ use super::store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMem
 use crate::clock::{Clock, SystemClock};
 use crate::keys::KeyRing;
 use crate::tier::erased::{AnyCache, AnyDurable};
-use crate::tier::{CacheTier, DurableTier};
+use crate::tier::{CacheTier, DurableTier, Scope};
 
 /// Builds a [`CascadeStore`] from its keys, its tiers and its options.
 ///
@@ -26,6 +26,8 @@ pub struct Builder<M = NoMemcache, D = NoDatastore> {
     policy: Policy,
     purge_every: Option<Duration>,
     events: Events,
+    is_single_process: bool,
+    is_without_cache: bool,
     tiers: PhantomData<fn() -> (M, D)>,
 }
 
@@ -74,6 +76,31 @@ pub enum BuildError {
         /// The variable that is not set.
         address: &'static str,
     },
+    /// The cache belongs to this process, and the durable tier to others too.
+    #[error(
+        "the cache `{cache}` belongs to this process, and others write to `{durable}`: what they change or destroy would \
+         still be served from it; use a cache that they share (`Memcache`, MEMCACHE_SERVERS), or none (`without_cache`), or, \
+         where no other process serves these sessions, say so (`single_process`, SESSION_SINGLE_PROCESS=1)"
+    )]
+    LocalCacheOverShared {
+        /// The name of the cache.
+        cache: &'static str,
+        /// The name of the durable tier.
+        durable: &'static str,
+    },
+    /// The cache belongs to other processes too, and the durable tier to this one.
+    #[error(
+        "other processes share the cache `{cache}`, and `{durable}` belongs to this one: they would find sessions in the \
+         cache whose records they do not have; use a durable tier that they share, such as Datastore \
+         (DATASTORE_PROJECT_ID), or a cache of this process (`LocalCache`, MEMCACHE_SERVERS not set), or, where no other \
+         process serves these sessions, say so (`single_process`, SESSION_SINGLE_PROCESS=1)"
+    )]
+    SharedCacheOverLocal {
+        /// The name of the cache.
+        cache: &'static str,
+        /// The name of the durable tier.
+        durable: &'static str,
+    },
     /// The tier could not be set up.
     #[error("the {tier} tier could not be set up")]
     Tier {
@@ -98,15 +125,15 @@ impl CascadeStore {
     /// A builder of a store with these keys. Add the tiers that its sessions name.
     ///
     /// ```
-    /// # #[cfg(all(feature = "embedded", feature = "memcache"))]
+    /// # #[cfg(feature = "embedded")]
     /// # async fn build() -> Result<(), Box<dyn std::error::Error>> {
     /// use std::time::Duration;
     ///
-    /// use session_runtime::{CascadeStore, KeyRing, LocalFile, Memcache};
+    /// use session_runtime::{CascadeStore, KeyRing, LocalCache, LocalFile};
     ///
     /// let store = CascadeStore::builder(KeyRing::from_env("SESSION_KEYS")?)
-    ///     .memcache(Memcache::connect(["127.0.0.1:11211"])?)
-    ///     .datastore(LocalFile::open("sessions.redb")?)
+    ///     .cache(LocalCache::new())
+    ///     .durable(LocalFile::open("sessions.redb")?)
     ///     .idle(Duration::from_secs(60 * 60))
     ///     .build()
     ///     .await?;
@@ -123,6 +150,8 @@ impl CascadeStore {
             policy: Policy::default(),
             purge_every: None,
             events: Events::default(),
+            is_single_process: false,
+            is_without_cache: false,
             tiers: PhantomData,
         }
     }
@@ -134,6 +163,7 @@ impl<M, D> Builder<M, D> {
     pub fn memcache(self, tier: impl CacheTier) -> Builder<WithMemcache, D> {
         Builder {
             cache: Some(Arc::new(tier)),
+            is_without_cache: false,
             ..self.retyped()
         }
     }
@@ -141,6 +171,18 @@ impl<M, D> Builder<M, D> {
     /// As [`memcache`](Self::memcache): the tier that sessions call `cache`.
     pub fn cache(self, tier: impl CacheTier) -> Builder<WithMemcache, D> {
         self.memcache(tier)
+    }
+
+    /// Serves sessions that name both tiers from the durable one alone: a request that takes one costs a durable read.
+    ///
+    /// For many processes that share a durable tier and no cache. A session that lives in the cache alone is refused when
+    /// it is first taken.
+    pub fn without_cache(self) -> Builder<WithMemcache, D> {
+        Builder {
+            cache: None,
+            is_without_cache: true,
+            ..self.retyped()
+        }
     }
 
     /// As [`datastore`](Self::datastore): the tier that sessions call `durable`.
@@ -166,6 +208,8 @@ impl<M, D> Builder<M, D> {
             policy,
             purge_every,
             events,
+            is_single_process,
+            is_without_cache,
             tiers: _,
         } = self;
         Builder {
@@ -176,8 +220,17 @@ impl<M, D> Builder<M, D> {
             policy,
             purge_every,
             events,
+            is_single_process,
+            is_without_cache,
             tiers: PhantomData,
         }
+    }
+
+    /// Promises that no other process serves these sessions, so that one of the tiers may belong to this process and the
+    /// other be shared. Where another does all the same, sessions are lost, and come back after a logout.
+    pub fn single_process(mut self) -> Self {
+        self.is_single_process = true;
+        self
     }
 
     /// Sets how long a session lives without a request (default: 20 minutes). To renew it, a session that is only read is
@@ -276,7 +329,10 @@ impl<M, D> Builder<M, D> {
     }
 
     /// Builds the store. Must be called within a tokio runtime.
-    #[expect(clippy::unused_async, reason = "a later version may have to call a tier here")]
+    ///
+    /// # Errors
+    /// An option with an invalid value; tiers of which one belongs to this process and the other to others too, unless
+    /// this is the only one ([`single_process`](Self::single_process)); a tier that refuses its configuration.
     pub async fn build(self) -> Result<CascadeStore<M, D>, BuildError> {
         let Self {
             keys,
@@ -286,16 +342,35 @@ impl<M, D> Builder<M, D> {
             policy,
             purge_every,
             events,
+            is_single_process,
+            is_without_cache,
             tiers: _,
         } = self;
         check(&policy)?;
+        if let (Some(cache), Some(durable), false) = (&cache, &durable, is_single_process) {
+            check_scopes((cache.name(), cache.scope()), (durable.name(), durable.scope()))?;
+        }
         if let Some(every) = purge_every {
             check_duration("purge_every", every)?;
         }
+        if let Some(cache) = &cache {
+            let checked = cache.check().await;
+            checked.map_err(|error| BuildError::Tier {
+                tier: cache.name(),
+                source: error.into(),
+            })?;
+        }
         let purge_every = purge_every.or_else(|| durable.as_ref()?.purge_interval());
+        tracing::info!(
+            cache = cache.as_ref().map_or("none", |tier| tier.name()),
+            durable = durable.as_ref().map_or("none", |tier| tier.name()),
+            is_single_process,
+            "the store of the sessions was built"
+        );
         Ok(CascadeStore::new(
             Backend {
                 cache,
+                is_without_cache,
                 durable,
                 keys,
                 clock,
@@ -317,6 +392,17 @@ fn check_duration(option: &'static str, value: Duration) -> Result<(), BuildErro
         });
     }
     Ok(())
+}
+
+fn check_scopes(
+    (cache, cache_scope): (&'static str, Scope),
+    (durable, durable_scope): (&'static str, Scope),
+) -> Result<(), BuildError> {
+    match (cache_scope, durable_scope) {
+        (Scope::Process, Scope::Shared) => Err(BuildError::LocalCacheOverShared { cache, durable }),
+        (Scope::Shared, Scope::Process) => Err(BuildError::SharedCacheOverLocal { cache, durable }),
+        (Scope::Process, Scope::Process) | (Scope::Shared, Scope::Shared) => Ok(()),
+    }
 }
 
 fn check(policy: &Policy) -> Result<(), BuildError> {

@@ -15,6 +15,8 @@ const DATASTORE: [&str; 3] = [
     "DATASTORE_PROJECT_ID",
     "GOOGLE_CLOUD_PROJECT",
 ];
+/// Says that no other process serves these sessions.
+const SINGLE_PROCESS: &str = "SESSION_SINGLE_PROCESS";
 /// The file of an embedded store where `SESSION_STORE_PATH` is not set.
 const DEFAULT_PATH: &str = "sessions.redb";
 
@@ -44,7 +46,8 @@ impl Builder {
         .await
     }
 
-    /// A builder of a store from environment variables. A tier without an address is embedded.
+    /// A builder of a store from environment variables. A tier without an address is embedded, but for the cache over
+    /// Datastore: it would not see what other processes write, so there is [none](Self::without_cache).
     ///
     /// | variable | value |
     /// |---|---|
@@ -52,6 +55,7 @@ impl Builder {
     /// | `MEMCACHE_SERVERS` | `host:port`, separated by commas |
     /// | `DATASTORE_EMULATOR_HOST`, `DATASTORE_PROJECT_ID`, `GOOGLE_CLOUD_PROJECT` | the emulator or the project of Datastore |
     /// | `SESSION_STORE_PATH` | the file of an embedded store (default: `sessions.redb`) |
+    /// | `SESSION_SINGLE_PROCESS` | 1 where [no other process](Self::single_process) serves these sessions: memcached over a file, or a cache in this process over Datastore |
     ///
     /// Where both tiers are embedded and `SESSION_KEYS` is not set, a key is generated in a file beside the store's, with
     /// mode 0600, and that is logged. With any other tier, missing keys are an error.
@@ -67,12 +71,30 @@ impl Builder {
     /// ```
     pub async fn from_env() -> Result<FullBuilder, BuildError> {
         let path = PathBuf::from(variable(STORE_PATH).unwrap_or_else(|| DEFAULT_PATH.to_owned()));
-        let keys = keys(&path)?;
-        let builder = match variable(MEMCACHE) {
-            Some(_) => memcache(CascadeStore::builder(keys))?,
-            None => local_cache(CascadeStore::builder(keys))?,
+        let mut builder = CascadeStore::builder(keys(&path)?);
+        let is_single_process = is_single_process()?;
+        if is_single_process {
+            builder = builder.single_process();
+        }
+        let address = datastore_address();
+        let builder = match (variable(MEMCACHE), address) {
+            // Refused before a file is made that nobody wants.
+            (Some(_), None) if !is_single_process => {
+                return Err(BuildError::SharedCacheOverLocal {
+                    cache: "memcache",
+                    durable: "local-file",
+                });
+            }
+            (Some(_), _) => memcache(builder)?,
+            (None, Some(address)) if !is_single_process => {
+                tracing::info!(
+                    "{address} is set and {MEMCACHE} is not: sessions are read from the durable tier, without a cache"
+                );
+                builder.without_cache()
+            }
+            (None, _) => local_cache(builder)?,
         };
-        match datastore_address() {
+        match address {
             Some(address) => datastore(builder, address).await,
             None => local_file(builder, &path).await,
         }
@@ -81,6 +103,18 @@ impl Builder {
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+fn is_single_process() -> Result<bool, BuildError> {
+    match variable(SINGLE_PROCESS).as_deref().map(str::trim) {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(value) => Err(BuildError::Option {
+            option: SINGLE_PROCESS,
+            value: value.to_owned(),
+            remedy: "it must be 0 or 1",
+        }),
+    }
 }
 
 fn datastore_address() -> Option<&'static str> {

@@ -86,7 +86,9 @@ pub enum RejectionKind {
         source: CookieError,
     },
     /// The store of the router's layer is not the one that its state names: it lacks a tier.
-    #[error("the session `{session}` needs {missing:?}, which the store of this router's layer does not have")]
+    #[error(
+        "the session `{session}` needs {missing:?}, which the store of this router's layer does not have: give it that tier"
+    )]
     NoTier {
         /// The session's name.
         session: &'static str,

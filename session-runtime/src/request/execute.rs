@@ -51,7 +51,7 @@ impl RequestSession {
         let is_privileged = changes.privileged().is_some();
         let patch = self.patch(changes, 0, SecretHash::NONE, None);
         let meta = self.new_meta(first.hash());
-        let done = self.store.create(self.schema.tiers, patch, meta, next_key).await?;
+        let done = self.store.create(self.tiers, patch, meta, next_key).await?;
         let token = *tried.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.lock();
         let created = token.filter(|_| done.stored.is_some());
@@ -103,7 +103,7 @@ impl RequestSession {
         let patch = self.patch(changes, loaded.record.meta().commits, presented.hash(), rotation);
         let was_persistent = loaded.record.meta().persistent;
         let key = self.store.key(&presented.sid());
-        let (tiers, session) = (self.schema.tiers, self.schema.name);
+        let (tiers, session) = (self.tiers, self.schema.name);
         match self.store.commit(tiers, Goal::Change, &key, loaded, patch).await {
             Ok(done) => {
                 let (commit, is_rotated) = self.accept(done, (presented, was_persistent), new_secret, generation);
@@ -179,7 +179,7 @@ impl RequestSession {
 
     pub(super) async fn destroy_one(&self, destroy: Destroy) -> Result<Commit, CommitError> {
         let Destroy { token, loaded } = destroy;
-        let (tiers, name, key) = (self.schema.tiers, self.schema.name, self.store.key(&token.sid()));
+        let (tiers, name, key) = (self.tiers, self.schema.name, self.store.key(&token.sid()));
         let loaded = if let Some(loaded) = loaded {
             loaded
         } else {

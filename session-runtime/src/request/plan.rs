@@ -36,7 +36,7 @@ impl RequestSession {
     /// Takes out of the state what is staged and of which generation it is, and decides what to do with it.
     pub(super) fn take_plan(&self) -> (Staged, u32, Result<Plan, CommitError>) {
         let mut state = self.lock();
-        if !self.schema.tiers.intersects(Tiers::DISTRIBUTED) {
+        if !self.tiers.intersects(Tiers::DISTRIBUTED) {
             // The changes stay: the request's memory is the only tier, and the next extraction finds them there.
             state.staged.actions = PendingActions::empty();
             state.staged.destroys.clear();

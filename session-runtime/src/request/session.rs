@@ -25,6 +25,8 @@ use crate::tier::Tiers;
 pub struct RequestSession {
     pub(super) store: Arc<StoreInner>,
     pub(super) schema: &'static Schema,
+    /// The tiers in which it lives in this store.
+    pub(super) tiers: Tiers,
     pub(super) migrate: Migrate,
     token_name: String,
     /// Whether the client presented anything under the session's name.
@@ -49,6 +51,7 @@ impl RequestSession {
             ..State::default()
         };
         Self {
+            tiers: store.backend.tiers_for(T::TIERS),
             store,
             schema: T::SCHEMA,
             migrate: migrate::<T>,
@@ -141,7 +144,7 @@ impl RequestSession {
 
     /// Loads the session, unless it is loaded and lives in the request's memory too.
     pub async fn load(&self) -> Result<(), LoadError> {
-        if self.schema.tiers.contains(Tiers::REQUEST) && self.lock().loaded.is_some() {
+        if self.tiers.contains(Tiers::REQUEST) && self.lock().loaded.is_some() {
             return Ok(());
         }
         self.reload().await
@@ -152,7 +155,7 @@ impl RequestSession {
         let (mut token, others, commits, generation) = {
             let mut state = self.lock();
             match state.token {
-                Some(token) if self.schema.tiers.intersects(Tiers::DISTRIBUTED) => {
+                Some(token) if self.tiers.intersects(Tiers::DISTRIBUTED) => {
                     // Those that were presented beside it are tried once, in the first load.
                     let is_first = state.loaded.is_none();
                     let others = if is_first {
@@ -226,7 +229,7 @@ impl RequestSession {
 
     async fn look_up(&self, token: &SessionToken) -> Result<(Lookup, LoadReport), LoadError> {
         let key = self.store.key(&token.sid());
-        let (name, tiers) = (self.schema.name, self.schema.tiers);
+        let (name, tiers) = (self.schema.name, self.tiers);
         self.store.load(name, tiers, &key, &token.hash()).await
     }
 

@@ -38,7 +38,8 @@ impl RequestSessions {
 
     /// The distributed tiers that session `T` names and the store does not have.
     pub fn missing_tiers<T: Session>(&self) -> Tiers {
-        T::TIERS & Tiers::DISTRIBUTED & !self.store.backend.tiers()
+        let backend = &self.store.backend;
+        backend.tiers_for(T::TIERS) & Tiers::DISTRIBUTED & !backend.tiers()
     }
 
     /// Session `T`, of which there is one for each unit of work. At the first call `presented` finds the client's token

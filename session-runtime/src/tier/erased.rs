@@ -6,13 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::{CacheTier, Cached, DurableTier, Stored, Swap, TierError, Token, Version, Write};
+use super::{CacheTier, Cached, DurableTier, Scope, Stored, Swap, TierError, Token, Version, Write};
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TierError>> + Send + 'a>>;
 
 /// [`CacheTier`] as an object-safe trait.
 pub(crate) trait AnyCache: Send + Sync {
     fn name(&self) -> &'static str;
+    fn scope(&self) -> Scope;
+    fn check(&self) -> BoxFuture<'_, ()>;
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Cached>>;
     fn add<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, bool>;
     fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, ()>;
@@ -23,6 +25,14 @@ pub(crate) trait AnyCache: Send + Sync {
 impl<T: CacheTier> AnyCache for T {
     fn name(&self) -> &'static str {
         CacheTier::name(self)
+    }
+
+    fn scope(&self) -> Scope {
+        CacheTier::scope(self)
+    }
+
+    fn check(&self) -> BoxFuture<'_, ()> {
+        Box::pin(CacheTier::check(self))
     }
 
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Cached>> {
@@ -49,6 +59,7 @@ impl<T: CacheTier> AnyCache for T {
 /// [`DurableTier`] as an object-safe trait.
 pub(crate) trait AnyDurable: Send + Sync {
     fn name(&self) -> &'static str;
+    fn scope(&self) -> Scope;
     fn max_write_delay(&self) -> Duration;
     fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Stored>>;
     fn insert<'a>(&'a self, key: &'a str, value: Bytes, expires_at: SystemTime) -> BoxFuture<'a, Write>;
@@ -61,6 +72,10 @@ pub(crate) trait AnyDurable: Send + Sync {
 impl<T: DurableTier> AnyDurable for T {
     fn name(&self) -> &'static str {
         DurableTier::name(self)
+    }
+
+    fn scope(&self) -> Scope {
+        DurableTier::scope(self)
     }
 
     fn max_write_delay(&self) -> Duration {

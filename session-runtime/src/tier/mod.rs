@@ -17,4 +17,4 @@ mod traits;
 
 pub use bits::Tiers;
 pub use error::{TierError, TierErrorKind};
-pub use traits::{CacheTier, Cached, DurableTier, Stored, Swap, Token, Version, Write};
+pub use traits::{CacheTier, Cached, DurableTier, Scope, Stored, Swap, Token, Version, Write};

@@ -60,6 +60,18 @@ pub enum Write {
     Missing,
 }
 
+/// Which processes see what a tier stores.
+///
+/// Both tiers of a store must have the same scope: a cache of this process does not see what others write to a shared
+/// durable tier, and others find a value in a shared cache whose record, in a file of this process, they cannot read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// This one: a map in memory, or a file that one process has open.
+    Process,
+    /// Every process with the same configuration: servers.
+    Shared,
+}
+
 /// A tier that may forget, such as memcached.
 ///
 /// Keys are at most 250 bytes of printable ASCII without spaces (memcached's limit). Every call must end within a bounded
@@ -72,9 +84,21 @@ pub trait CacheTier: Send + Sync + 'static {
     /// The name of this tier in `Server-Timing`, spans and errors, such as `memcache`.
     fn name(&self) -> &'static str;
 
+    /// Which processes see what is stored here.
+    fn scope(&self) -> Scope;
+
     /// The largest value that may be stored, in bytes.
     fn max_value_len(&self) -> usize {
         usize::MAX
+    }
+
+    /// Checks the tier's configuration; called once, when a store is built. Default: nothing.
+    ///
+    /// # Errors
+    /// A configuration with which the tier would break its promises. A server that is down is no error: a store works
+    /// without its cache.
+    fn check(&self) -> impl Future<Output = Result<(), TierError>> + Send {
+        std::future::ready(Ok(()))
     }
 
     /// The value of `key`, with its token; `None` if there is none or it has outlived its `ttl`.
@@ -111,6 +135,9 @@ pub trait CacheTier: Send + Sync + 'static {
 pub trait DurableTier: Send + Sync + 'static {
     /// The name of this tier in `Server-Timing`, spans and errors, such as `datastore`.
     fn name(&self) -> &'static str;
+
+    /// Which processes see what is stored here.
+    fn scope(&self) -> Scope;
 
     /// The largest value that may be stored, in bytes.
     fn max_value_len(&self) -> usize {

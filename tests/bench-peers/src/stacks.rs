@@ -274,7 +274,7 @@ async fn router(stack: &str, port: &str, folder: &std::path::Path) -> Router {
             ours!(Kept, store.build().await.unwrap())
         }
         "both" => {
-            let store = CascadeStore::builder(keys).memcache(memcache()).datastore(file());
+            let store = CascadeStore::builder(keys).single_process().memcache(memcache()).datastore(file());
             ours!(Kept, store.build().await.unwrap())
         }
         other => panic!("no such stack: {other}"),

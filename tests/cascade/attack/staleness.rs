@@ -19,6 +19,7 @@ use tower::ServiceExt;
 
 async fn node(cache: &Proxy, durable: impl DurableTier, clock: &ManualClock) -> Router {
     let store = CascadeStore::builder(KeyRing::new([[7; 32]]).unwrap())
+        .single_process()
         .memcache(Memcache::connect([cache.address().to_string()]).unwrap())
         .datastore(durable);
     attack::app(&attack::with_bounds(store).clock(clock.clone()).build().await.unwrap())

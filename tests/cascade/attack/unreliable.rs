@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use session_runtime::tier::embedded::LocalFile;
-use session_runtime::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
+use session_runtime::tier::{DurableTier, Scope, Stored, TierError, TierErrorKind, Version, Write};
 use tokio::runtime::Handle;
 
 /// What happens to a call.
@@ -97,6 +97,10 @@ fn error(kind: TierErrorKind) -> TierError {
 impl DurableTier for Unreliable {
     fn name(&self) -> &'static str {
         "unreliable"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Shared
     }
 
     async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {

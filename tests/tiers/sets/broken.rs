@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use session_runtime::conformance::{self, Options, Violation};
-use session_runtime::tier::{CacheTier, Cached, DurableTier, Stored, Swap, TierError, Token, Version, Write};
+use session_runtime::tier::{CacheTier, Cached, DurableTier, Scope, Stored, Swap, TierError, Token, Version, Write};
 use session_tests::memory::{MemoryCache, MemoryStore};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,10 @@ impl CacheTier for BrokenCache {
         "broken-cache"
     }
 
+    fn scope(&self) -> Scope {
+        Scope::Shared
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {
         if self.fault == Fault::CacheLags {
             let before = self.before.lock().unwrap().remove(key);
@@ -100,6 +104,10 @@ impl BrokenStore {
 impl DurableTier for BrokenStore {
     fn name(&self) -> &'static str {
         "broken-store"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Shared
     }
 
     async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {

@@ -61,6 +61,7 @@ impl<'a> Cluster<'a> {
         let (cached, stored) = (Arc::<CallLog>::default(), Arc::<CallLog>::default());
         let node = async || {
             CascadeStore::builder(keys.clone())
+                .single_process() // whose nodes share both tiers
                 .memcache(Counting::new(cache, &cached))
                 .datastore(Counting::new(durable, &stored))
                 .clock(clock.clone())

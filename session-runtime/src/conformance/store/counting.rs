@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use crate::tier::{CacheTier, Cached, DurableTier, Stored, Swap, TierError, TierErrorKind, Token, Version, Write};
+use crate::tier::{
+    CacheTier, Cached, DurableTier, Scope, Stored, Swap, TierError, TierErrorKind, Token, Version, Write,
+};
 
 /// The tier under test, shared by the nodes of a rule.
 pub(super) struct Counting<T> {
@@ -55,6 +57,10 @@ impl<T: CacheTier> CacheTier for Counting<T> {
         self.tier.name()
     }
 
+    fn scope(&self) -> Scope {
+        self.tier.scope()
+    }
+
     fn max_value_len(&self) -> usize {
         self.tier.max_value_len()
     }
@@ -88,6 +94,10 @@ impl<T: CacheTier> CacheTier for Counting<T> {
 impl<T: DurableTier> DurableTier for Counting<T> {
     fn name(&self) -> &'static str {
         self.tier.name()
+    }
+
+    fn scope(&self) -> Scope {
+        self.tier.scope()
     }
 
     fn max_value_len(&self) -> usize {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::tier::{DurableTier, Stored, TierError, Version, Write};
+use crate::tier::{DurableTier, Scope, Stored, TierError, Version, Write};
 
 /// A durable tier in the memory of this process, for tests: it ends with the process. Clones share its records.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +63,10 @@ impl Records {
 impl DurableTier for MemoryTier {
     fn name(&self) -> &'static str {
         "memory"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
     }
 
     async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {

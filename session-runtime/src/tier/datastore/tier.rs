@@ -11,7 +11,7 @@ use super::purge;
 use super::rpc::{Budget, Rpc};
 use super::rpc_error::{NAME, RpcError, WriteStatus};
 use crate::clock::Clock;
-use crate::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
+use crate::tier::{DurableTier, Scope, Stored, TierError, TierErrorKind, Version, Write};
 
 /// The longest time between a call and the moment at which its write is applied; see "Deadlines" in the README.
 pub(super) const MAX_WRITE_DELAY: Duration = Duration::from_mins(1);
@@ -161,6 +161,10 @@ impl std::fmt::Debug for Datastore {
 impl DurableTier for Datastore {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Shared
     }
 
     fn max_value_len(&self) -> usize {

@@ -11,7 +11,7 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use crate::clock::{Clock, SystemClock};
-use crate::tier::{CacheTier, Cached, Swap, TierError, TierErrorKind, Token};
+use crate::tier::{CacheTier, Cached, Scope, Swap, TierError, TierErrorKind, Token};
 
 /// The name of the tier.
 const NAME: &str = "local-cache";
@@ -160,6 +160,10 @@ impl fmt::Debug for LocalCache {
 impl CacheTier for LocalCache {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
     }
 
     /// At most what fits into the capacity together with its key.

@@ -56,6 +56,18 @@ impl Server {
         Self::new(self.pool.manager().address.clone(), pool_size).unwrap_or(self)
     }
 
+    /// The addresses that its name leads to.
+    pub(super) async fn addresses(&self) -> io::Result<Vec<Address>> {
+        let connector = self.pool.manager();
+        match &connector.address {
+            Address::Name(name, port) => {
+                let addresses = connector.resolve(name.clone(), *port).await?;
+                Ok(addresses.into_iter().map(Address::Ip).collect())
+            }
+            address => Ok(vec![address.clone()]),
+        }
+    }
+
     /// A connection that is in sync; waits for one while all are in use. The caller bounds the wait.
     pub(super) async fn connection(&self, connect_timeout: Duration) -> Result<Object<Connector>, ConnectError> {
         let timeouts = Timeouts {

@@ -5,6 +5,7 @@
 //! servers, in any order.
 
 mod breaker;
+mod check;
 mod command;
 mod config;
 mod connection;
@@ -18,14 +19,14 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::command::{Command, EXPIRED, Reply, exptime};
 use self::config::{Address, ConfigErrorKind, Environment};
 use self::connection::Server;
 use self::placement::{Named, server_of};
 use self::reply::ProtocolError;
-use super::{CacheTier, Cached, Swap, TierError, TierErrorKind, Token};
+use super::{CacheTier, Cached, Scope, Swap, TierError, TierErrorKind, Token};
 
 pub use self::config::ConfigError;
 
@@ -71,7 +72,8 @@ impl Memcache {
     /// A tier on `servers`, each a `host:port`, `[ipv6]:port` or `unix:/path`; without a port, 11211.
     ///
     /// Checks the addresses and connects to none yet. A server named twice counts once, and the order does not matter.
-    /// Where a key lives depends on how its server is named: all processes must use the same names.
+    /// Where a key lives depends on how its server is named: all processes must use the same names. A name must lead to one
+    /// memcached: one with several addresses, or a load balancer before several, is refused when a store is built.
     ///
     /// # Errors
     /// No server, or one that cannot be parsed.
@@ -260,8 +262,35 @@ impl CacheTier for Memcache {
         "memcache"
     }
 
+    fn scope(&self) -> Scope {
+        Scope::Shared
+    }
+
     fn max_value_len(&self) -> usize {
         self.max_value_len
+    }
+
+    /// Refuses a name that leads to several memcacheds.
+    async fn check(&self) -> Result<(), TierError> {
+        for Named { name, server } in &self.servers {
+            let checked = timeout(self.timeout, check::is_one_server(server, self.connect_timeout)).await;
+            match checked.unwrap_or_else(|elapsed| Err(io::Error::new(io::ErrorKind::TimedOut, elapsed))) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let text = format!(
+                        "{name} leads to several memcacheds, so that a writer and a reader of one session would use \
+                         different ones: list each of them by an address of its own"
+                    );
+                    return Err(TierError::new(self.name(), "check", TierErrorKind::Refused).with_source(text));
+                }
+                Err(error) => tracing::warn!(
+                    server = name,
+                    error = &error as &dyn Error,
+                    "memcached does not answer: whether its name leads to one server was not checked"
+                ),
+            }
+        }
+        Ok(())
     }
 
     async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {

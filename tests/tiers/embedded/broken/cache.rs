@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use session_runtime::conformance::{self, Options, Violation};
-use session_runtime::tier::{CacheTier, Cached, Swap, TierError, Token};
+use session_runtime::tier::{CacheTier, Cached, Scope, Swap, TierError, Token};
 use session_runtime::{Clock, ManualClock};
 
 use super::{LIMIT, check_len};
@@ -89,6 +89,10 @@ impl BrokenCache {
 impl CacheTier for BrokenCache {
     fn name(&self) -> &'static str {
         "broken-cache"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
     }
 
     fn max_value_len(&self) -> usize {

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use session_runtime::conformance::{self, Options, Violation};
-use session_runtime::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
+use session_runtime::tier::{DurableTier, Scope, Stored, TierError, TierErrorKind, Version, Write};
 
 use super::{LIMIT, check_len};
 
@@ -76,6 +76,10 @@ impl BrokenFile {
 impl DurableTier for BrokenFile {
     fn name(&self) -> &'static str {
         "broken-file"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
     }
 
     fn max_value_len(&self) -> usize {

@@ -19,7 +19,7 @@ use self::error::{NAME, tier_error};
 use self::open::{Access, Store};
 use self::table::Change;
 use self::writer::{Request, WriteResult};
-use crate::tier::{DurableTier, Stored, TierError, TierErrorKind, Version, Write};
+use crate::tier::{DurableTier, Scope, Stored, TierError, TierErrorKind, Version, Write};
 
 pub use self::error::LocalFileError;
 
@@ -133,6 +133,10 @@ impl fmt::Debug for LocalFile {
 impl DurableTier for LocalFile {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
     }
 
     fn max_value_len(&self) -> usize {
