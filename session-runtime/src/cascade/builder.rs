@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::backend::Backend;
+use super::build_error::BuildError;
 use super::event::{Events, SessionEvent};
 use super::policy::Policy;
 use super::store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};
@@ -29,96 +30,6 @@ pub struct Builder<M = NoMemcache, D = NoDatastore> {
     is_single_process: bool,
     is_without_cache: bool,
     tiers: PhantomData<fn() -> (M, D)>,
-}
-
-/// Why a store could not be built.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// An option has an invalid value.
-    #[error("{option} is {value}: {remedy}")]
-    Option {
-        /// The builder's method.
-        option: &'static str,
-        /// The value.
-        value: String,
-        /// What it must be.
-        remedy: &'static str,
-    },
-    /// The keys are missing or invalid.
-    #[error("SESSION_KEYS cannot be used")]
-    Keys(#[from] crate::keys::KeyError),
-    /// Processes that share a tier need the same keys, and there are none.
-    #[error(
-        "{address} names a tier that other processes share, and SESSION_KEYS is not set: give every process the same \
-         keys, base64, 32 bytes or more (`openssl rand -base64 32`)"
-    )]
-    SharedWithoutKeys {
-        /// The variable that names the tier.
-        address: &'static str,
-    },
-    /// An address is set whose tier is not compiled in.
-    #[error(
-        "{address} is set, but the feature `{feature}` of session-runtime is not compiled in: enable it, or unset {address}"
-    )]
-    NotCompiledIn {
-        /// The variable that is set.
-        address: &'static str,
-        /// The feature that it needs.
-        feature: &'static str,
-    },
-    /// A tier has no address, and the embedded tiers are not compiled in.
-    #[error(
-        "{address} is not set, and the feature `embedded` of session-runtime, which needs no address, is not compiled in: \
-         set {address}, or enable it"
-    )]
-    NoTier {
-        /// The variable that is not set.
-        address: &'static str,
-    },
-    /// The cache belongs to this process, and the durable tier to others too.
-    #[error(
-        "the cache `{cache}` belongs to this process, and others write to `{durable}`: what they change or destroy would \
-         still be served from it; use a cache that they share (`Memcache`, MEMCACHE_SERVERS), or none (`without_cache`), or, \
-         where no other process serves these sessions, say so (`single_process`, SESSION_SINGLE_PROCESS=1)"
-    )]
-    LocalCacheOverShared {
-        /// The name of the cache.
-        cache: &'static str,
-        /// The name of the durable tier.
-        durable: &'static str,
-    },
-    /// The cache belongs to other processes too, and the durable tier to this one.
-    #[error(
-        "other processes share the cache `{cache}`, and `{durable}` belongs to this one: they would find sessions in the \
-         cache whose records they do not have; use a durable tier that they share, such as Datastore \
-         (DATASTORE_PROJECT_ID), or a cache of this process (`LocalCache`, MEMCACHE_SERVERS not set), or, where no other \
-         process serves these sessions, say so (`single_process`, SESSION_SINGLE_PROCESS=1)"
-    )]
-    SharedCacheOverLocal {
-        /// The name of the cache.
-        cache: &'static str,
-        /// The name of the durable tier.
-        durable: &'static str,
-    },
-    /// The tier could not be set up.
-    #[error("the {tier} tier could not be set up")]
-    Tier {
-        /// Which one.
-        tier: &'static str,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The key file of an embedded store could not be read or written.
-    #[error("the key file {path} could not be read or written")]
-    KeyFile {
-        /// Where it is.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 impl CascadeStore {

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::builder::{BuildError, Builder};
+use super::build_error::BuildError;
+use super::builder::Builder;
 use super::store::{CascadeStore, WithDatastore, WithMemcache};
 use crate::keys::{KeyError, KeyRing};
 

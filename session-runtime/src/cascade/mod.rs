@@ -2,6 +2,7 @@
 
 pub(crate) mod backend;
 mod background;
+mod build_error;
 mod builder;
 mod diagnostics;
 pub mod envelope;
@@ -19,7 +20,8 @@ pub mod protocol;
 mod rejected;
 mod store;
 
-pub use builder::{BuildError, Builder};
+pub use build_error::BuildError;
+pub use builder::Builder;
 pub use event::SessionEvent;
 pub use outcome::{Commit, CommitError, CommitReport, LoadError, LoadReport};
 pub use store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};
