@@ -177,9 +177,9 @@ fn an_upward_import_in_the_crate_itself_is_named() {
 
 #[test]
 fn a_circle_in_the_crate_itself_is_named() {
-    let planted = planted("cascade/lock.rs", "use super::inner::StoreInner;");
+    let planted = planted("cascade/queue.rs", "use super::inner::StoreInner;");
     let circles = planted.circles();
-    let expected = "cascade/inner.rs -[WriteLocks]-> cascade/lock.rs -[StoreInner]-> cascade/inner.rs".to_owned();
+    let expected = "cascade/inner.rs -[WriteQueues]-> cascade/queue.rs -[StoreInner]-> cascade/inner.rs".to_owned();
     assert!(circles.contains(&expected), "{circles:#?}");
 }
 

@@ -165,7 +165,6 @@ fn nothing_changed(bencher: Bencher<'_, '_>) {
 mod parts {
     use super::{Bencher, Changes, Lazy, Record, Session, black_box, stored_lazy};
     use crate::cart::patch;
-    use session_runtime::__private::cascade::protocol::Change;
 
     #[divan::bench]
     fn decode_record(bencher: Bencher<'_, '_>) {
@@ -192,6 +191,6 @@ mod parts {
         let mut fields = Lazy::open(&record).unwrap();
         *fields.visits_mut().unwrap() += 1;
         let patch = patch::<Lazy>(Changes::collect::<Lazy>(&fields).unwrap());
-        bencher.bench(|| black_box(&patch).apply(black_box(&record)).unwrap());
+        bencher.bench(|| black_box(&patch).make(black_box(&record), Some(patch.nonce)).unwrap());
     }
 }

@@ -61,18 +61,10 @@ impl Edit {
 
     /// The loaded record with this change in it.
     pub(super) fn applied_to(&self, loaded: &Record) -> Record {
-        self.apply(loaded).unwrap_or_else(|SecretRevoked| loaded.clone())
+        self.made_in(loaded).unwrap_or_else(|SecretRevoked| loaded.clone())
     }
 
-    fn is_secret_valid(&self, record: &Record) -> bool {
-        self.secret == record.secret || self.secret == record.previous
-    }
-}
-
-impl Change<Record> for Edit {
-    type Error = SecretRevoked;
-
-    fn apply(&self, to: &Record) -> Result<Record, SecretRevoked> {
+    fn made_in(&self, to: &Record) -> Result<Record, SecretRevoked> {
         if !self.is_secret_valid(to) {
             return Err(SecretRevoked);
         }
@@ -90,6 +82,19 @@ impl Change<Record> for Edit {
         }
         record.nonces.push(self.id);
         Ok(record)
+    }
+
+    fn is_secret_valid(&self, record: &Record) -> bool {
+        self.secret == record.secret || self.secret == record.previous
+    }
+}
+
+impl Change<Record> for Edit {
+    type Error = SecretRevoked;
+
+    fn apply(&mut self, to: &Record) -> Result<Record, SecretRevoked> {
+        self.base = to.commits;
+        self.made_in(to)
     }
 
     fn may_destroy(&self, record: &Record) -> bool {

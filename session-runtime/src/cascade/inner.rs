@@ -9,23 +9,20 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use super::backend::Backend;
-use super::event::SessionEvent;
-use super::lock::WriteLocks;
-use super::outcome::{Commit, CommitError, failed, refused, too_large};
+use super::batch::Batch;
+use super::outcome::{Commit, CommitError, Committed, refused, too_large};
 use super::patch::Patch;
-use super::protocol::{
-    CacheCommit, CacheCreate, Change, CommitEnd, Create, CreateEnd, DurableCommit, Goal, Settle, VersionedRecord,
-};
+use super::protocol::{CacheCreate, Create, CreateEnd, VersionedRecord};
+use super::queue::WriteQueues;
 use super::rejected::RejectedTokens;
 use crate::session::Session;
-use crate::session::meta::{Meta, Millis, Nonce};
-use crate::session::record::Record;
+use crate::session::meta::{Meta, Nonce};
 use crate::tier::Tiers;
 
 /// What the clones of a store share.
 pub struct StoreInner {
     pub(crate) backend: Backend,
-    pub(super) locks: WriteLocks,
+    pub(super) queues: Arc<WriteQueues>,
     pub(super) tasks: TaskTracker,
     /// Whether pending invalidations get a last try.
     pub(super) closing: watch::Sender<bool>,
@@ -41,13 +38,6 @@ pub(super) struct SessionType {
     name: &'static str,
     cookie: &'static str,
     type_name: &'static str,
-}
-
-/// A commit that was done.
-pub(crate) struct Committed {
-    pub(crate) commit: Commit,
-    /// The record as it is now; `None` after a destroy.
-    pub(crate) stored: Option<VersionedRecord<Record>>,
 }
 
 impl StoreInner {
@@ -108,14 +98,15 @@ impl StoreInner {
                 stored: None,
             });
         }
+        let batch = Batch::new(patch, Vec::new());
         let mut source = None;
         for _ in 0..TRIES {
             let Some(key) = next() else { break };
             let (end, diagnostics) = if tiers.contains(Tiers::DATASTORE) {
-                self.backend.run(&key, Create::new(record.clone(), patch.clone())).await
+                self.backend.run(&key, Create::new(record.clone(), batch.clone())).await
             } else {
                 self.backend
-                    .run(&key, CacheCreate::new(record.clone(), patch.clone()))
+                    .run(&key, CacheCreate::new(record.clone(), batch.clone()))
                     .await
             };
             match end {
@@ -142,106 +133,6 @@ impl StoreInner {
         Err(CommitError::Unknown { session, source })
     }
 
-    /// Commits a patch to a session, or destroys it. To be run [in a task of its own](Self::spawn_commit).
-    pub(crate) async fn commit(
-        self: &Arc<Self>,
-        tiers: Tiers,
-        goal: Goal,
-        key: &str,
-        mut loaded: VersionedRecord<Record>,
-        mut patch: Patch,
-    ) -> Result<Committed, CommitError> {
-        let session = patch.schema.name;
-        let mut guard = self.locks.lock(key).await;
-        if let Some(latest) = guard.latest().filter(|latest| latest.version > loaded.version) {
-            loaded = latest.clone();
-            patch.base_commits = loaded.record.meta().commits;
-            // Of the parallel requests of a page, the first to get here has renewed the session for all.
-            if goal == Goal::Change && patch.only_renews() && !self.is_due_for_renewal(loaded.record.meta()) {
-                let (commit, stored) = (Commit::Clean, Some(loaded));
-                return Ok(Committed { commit, stored });
-            }
-        }
-        let VersionedRecord {
-            version,
-            cached,
-            record: base,
-        } = loaded;
-        let record = match goal {
-            Goal::Change => patch.apply(&base).map_err(|error| refused(session, error))?,
-            Goal::Destroy => {
-                patch
-                    .check_secret(base.meta())
-                    .map_err(|error| refused(session, error))?;
-                base.clone()
-            }
-        };
-        let fence = nonce();
-        let (end, diagnostics) = if tiers.contains(Tiers::DATASTORE) {
-            let cache = tiers.contains(Tiers::MEMCACHE);
-            let mut commit = DurableCommit::new(goal, patch, version, record, cache, fence);
-            if let Some(cached) = cached.filter(|_| cache) {
-                commit = commit.replacing(cached, base);
-            }
-            self.backend.run(key, commit).await
-        } else {
-            let token = cached.map(|cached| cached.token);
-            self.backend
-                .run(key, CacheCommit::new(goal, patch, record, token))
-                .await
-        };
-        let now = self.backend.now();
-        match end {
-            CommitEnd::Changed {
-                version,
-                record,
-                fenced,
-                settled,
-            } => {
-                let stored = Some(VersionedRecord {
-                    version,
-                    cached: None,
-                    record,
-                });
-                guard.hand_over(stored.clone());
-                let commit = self.outcome((session, key), (fenced, settled), || Settle::hide(fence), now);
-                Ok(Committed { commit, stored })
-            }
-            CommitEnd::Destroyed { fenced, settled } => {
-                guard.hand_over(None);
-                let commit = self.outcome((session, key), (fenced, settled), Settle::tombstone, now);
-                Ok(Committed { commit, stored: None })
-            }
-            CommitEnd::Failed(failure) => {
-                guard.hand_over(None);
-                Err(failed(session, failure, diagnostics))
-            }
-        }
-    }
-
-    /// The outcome of a commit that was done, from what became of the cache.
-    fn outcome(
-        self: &Arc<Self>,
-        (session, key): (&'static str, &str),
-        (fenced, settled): (bool, bool),
-        settle: impl FnOnce() -> Settle<Record>,
-        now: Millis,
-    ) -> Commit {
-        if fenced && settled {
-            return Commit::Coherent;
-        }
-        let event = SessionEvent::Degraded { session };
-        self.backend.events.emit(event, || Some(key.to_owned()));
-        if settled {
-            return Commit::Degraded;
-        }
-        // Even where the fence went up: it may have been evicted since, and a reader may have put back what was there
-        // before the write.
-        let until = now.after(self.backend.policy.max_staleness);
-        self.invalidate_later(session, key.to_owned(), settle(), until);
-        Commit::Unfenced { until: until.into() }
-    }
-
     /// Runs a commit in a task of its own, which a client that hangs up cannot cancel. It has begun when this returns; an
     /// error means that the runtime is shutting down.
     pub(crate) fn spawn_commit<W>(&self, work: W) -> JoinHandle<W::Output>
@@ -252,11 +143,11 @@ impl StoreInner {
     }
 
     /// Runs a commit within its time.
-    pub(crate) async fn with_commit_timeout(
+    pub(crate) async fn with_commit_timeout<T>(
         &self,
         session: &'static str,
-        work: impl Future<Output = Result<Commit, CommitError>>,
-    ) -> Result<Commit, CommitError> {
+        work: impl Future<Output = Result<T, CommitError>>,
+    ) -> Result<T, CommitError> {
         let done = tokio::time::timeout(self.backend.policy.commit_timeout, work).await;
         done.unwrap_or(Err(CommitError::Unknown { session, source: None }))
     }

@@ -2,21 +2,23 @@
 
 pub(crate) mod backend;
 mod background;
+pub mod batch;
 mod build_error;
 mod builder;
+mod commit;
 mod diagnostics;
 pub mod envelope;
 mod environment;
 pub(crate) mod event;
 pub mod inner;
 pub mod item;
-mod lock;
 pub(crate) mod lookup;
 pub(crate) mod metrics;
 pub(crate) mod outcome;
 pub mod patch;
 mod policy;
 pub mod protocol;
+mod queue;
 mod rejected;
 mod store;
 

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use super::diagnostics::{Diagnostics, UnreadableRecord};
 use super::patch::PatchError;
-use super::protocol::Failure;
+use super::protocol::{Failure, VersionedRecord};
 use crate::session::changes::ChangeError;
-use crate::session::record::RecordError;
+use crate::session::record::{Record, RecordError};
 use crate::session::{FieldError, OpenError};
 use crate::tier::TierError;
 
@@ -28,6 +28,14 @@ pub enum Commit {
         /// When the old value stops being believed, at the latest.
         until: SystemTime,
     },
+}
+
+/// A commit that was done.
+#[derive(Clone)]
+pub(crate) struct Committed {
+    pub(crate) commit: Commit,
+    /// The record as it is now; `None` after a destroy.
+    pub(crate) stored: Option<VersionedRecord<Record>>,
 }
 
 /// Why a commit did not happen.
@@ -234,11 +242,7 @@ pub(super) fn failed(session: &'static str, failure: Failure<PatchError>, diagno
     match failure {
         Failure::Gone => CommitError::Gone { session },
         Failure::Refused(error) => refused(session, error),
-        Failure::Contended => CommitError::Conflict {
-            session,
-            field: None,
-            source: None,
-        },
+        Failure::Contended => contended(session),
         Failure::Unavailable => CommitError::Unavailable {
             session,
             source: diagnostics.tier,
@@ -248,6 +252,15 @@ pub(super) fn failed(session: &'static str, failure: Failure<PatchError>, diagno
             source: diagnostics.tier,
         },
         Failure::TooLarge => too_large(session, &diagnostics),
+    }
+}
+
+/// Others wrote the session too often; nothing was written.
+pub(super) fn contended(session: &'static str) -> CommitError {
+    CommitError::Conflict {
+        session,
+        field: None,
+        source: None,
     }
 }
 

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::protocol::Change;
 use crate::session::changes::{ChangeError, Changes};
 use crate::session::meta::{Meta, Millis, Nonce, SecretHash, SecretStatus};
 use crate::session::record::{Draft, Record};
 use crate::session::{FieldError, Migrate, OpenError, Schema};
-use crate::tier::Version;
 
 /// A new secret, and what becomes of the one before.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +34,6 @@ pub struct Patch {
     pub rotation: Option<Rotation>,
     /// Names this commit.
     pub nonce: Nonce,
-    /// How many commits the record had seen when it was loaded.
-    pub base_commits: u64,
     /// The time of the commit.
     pub now: Millis,
     /// Whether the client is to keep its token beyond the browser's session; `None` where that stays as it was.
@@ -89,7 +85,20 @@ impl Patch {
         let empty = Record::new(self.schema, meta);
         let mut draft = empty.draft();
         self.changes.apply(self.schema, &mut draft)?;
-        self.finish(&mut draft)
+        self.finish(&mut draft, Some(self.nonce))
+    }
+
+    /// The record with the patch made, and counted as a commit where a nonce is given.
+    pub fn make(&self, to: &Record, nonce: Option<Nonce>) -> Result<Record, PatchError> {
+        let status = self.check_secret(to.meta())?;
+        if to.meta().expires_at(self.default_idle) <= self.now {
+            return Err(PatchError::Ended);
+        }
+        let record = (self.migrate)(to).map_err(|error| PatchError::Open(Arc::new(error)))?;
+        let mut draft = record.draft();
+        self.changes.apply(self.schema, &mut draft)?;
+        self.rotate(&mut draft.meta, status);
+        self.finish(&mut draft, nonce)
     }
 
     /// Replaces the secret, unless another request has done so first: a client that gets both responses then ends with a
@@ -132,8 +141,10 @@ impl Patch {
         Ok(false)
     }
 
-    fn finish(&self, draft: &mut Draft<'_>) -> Result<Record, PatchError> {
-        draft.meta.push(self.nonce);
+    fn finish(&self, draft: &mut Draft<'_>, nonce: Option<Nonce>) -> Result<Record, PatchError> {
+        if let Some(nonce) = nonce {
+            draft.meta.push(nonce);
+        }
         draft.meta.renewed = draft.meta.renewed.max(self.now);
         draft.meta.persistent = self.persistent.or(draft.meta.persistent);
         draft.meta.idle = self.idle_to_write(self.idle);
@@ -149,33 +160,5 @@ impl Patch {
             return Err(PatchError::TooLarge { size, limit });
         }
         Ok(record)
-    }
-}
-
-impl Change<Record> for Patch {
-    type Error = PatchError;
-
-    fn apply(&self, to: &Record) -> Result<Record, PatchError> {
-        let status = self.check_secret(to.meta())?;
-        if to.meta().expires_at(self.default_idle) <= self.now {
-            return Err(PatchError::Ended);
-        }
-        let record = (self.migrate)(to).map_err(|error| PatchError::Open(Arc::new(error)))?;
-        let mut draft = record.draft();
-        self.changes.apply(self.schema, &mut draft)?;
-        self.rotate(&mut draft.meta, status);
-        self.finish(&mut draft)
-    }
-
-    fn may_destroy(&self, record: &Record) -> bool {
-        self.check_secret(record.meta()).is_ok()
-    }
-
-    fn was_applied(&self, record: &Record) -> Option<bool> {
-        record.meta().was_applied(self.nonce, self.base_commits)
-    }
-
-    fn version_of(record: &Record) -> Version {
-        Version(record.meta().commits)
     }
 }

@@ -11,7 +11,6 @@ use tokio_util::task::TaskTracker;
 
 use super::backend::Backend;
 use super::inner::StoreInner;
-use super::lock::WriteLocks;
 use super::rejected::RejectedTokens;
 use crate::session::served_by::{
     DatastoreCheck, DatastoreDeferred, DatastoreFor, HasDatastore, HasMemcache, MemcacheCheck, MemcacheDeferred,
@@ -82,7 +81,7 @@ impl<M, D> CascadeStore<M, D> {
     pub(super) fn new(backend: Backend, purge_every: Option<Duration>) -> Self {
         let inner = Arc::new(StoreInner {
             backend,
-            locks: WriteLocks::default(),
+            queues: Arc::default(),
             tasks: TaskTracker::new(),
             closing: watch::Sender::new(false),
             invalidations: Arc::new(AtomicUsize::new(0)),

@@ -6,8 +6,9 @@ use super::plan::NewSecret;
 use super::session::RequestSession;
 use super::state::{Destroy, LoadState, TokenAction};
 use super::token::SessionToken;
-use crate::cascade::inner::{Committed, nonce};
+use crate::cascade::inner::nonce;
 use crate::cascade::lookup::Lookup;
+use crate::cascade::outcome::Committed;
 use crate::cascade::patch::{Patch, Rotation};
 use crate::cascade::protocol::{Goal, VersionedRecord};
 use crate::cascade::{Commit, CommitError, LoadError, SessionEvent};
@@ -16,7 +17,7 @@ use crate::session::meta::{SecretHash, SecretStatus};
 use crate::session::record::Record;
 
 impl RequestSession {
-    fn patch(&self, changes: Changes, base_commits: u64, presented: SecretHash, rotation: Option<Rotation>) -> Patch {
+    fn patch(&self, changes: Changes, presented: SecretHash, rotation: Option<Rotation>) -> Patch {
         let policy = &self.store.backend.policy;
         Patch {
             schema: self.schema,
@@ -25,7 +26,6 @@ impl RequestSession {
             presented,
             rotation,
             nonce: nonce(),
-            base_commits,
             now: self.store.backend.now(),
             persistent: self.lock().persistent,
             default_idle: policy.idle,
@@ -49,7 +49,7 @@ impl RequestSession {
             Some(store.key(&token.sid()))
         };
         let is_privileged = changes.privileged().is_some();
-        let patch = self.patch(changes, 0, SecretHash::NONE, None);
+        let patch = self.patch(changes, SecretHash::NONE, None);
         let meta = self.new_meta(first.hash());
         let done = self.store.create(self.tiers, patch, meta, next_key).await?;
         let token = *tried.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +100,7 @@ impl RequestSession {
         } else {
             Changes::default()
         };
-        let patch = self.patch(changes, loaded.record.meta().commits, presented.hash(), rotation);
+        let patch = self.patch(changes, presented.hash(), rotation);
         let was_persistent = loaded.record.meta().persistent;
         let key = self.store.key(&presented.sid());
         let (tiers, session) = (self.tiers, self.schema.name);
@@ -193,7 +193,7 @@ impl RequestSession {
                 Ok((Lookup::Superseded | Lookup::NoSession, _)) | Err(_) => return Ok(Commit::Clean),
             }
         };
-        let patch = self.patch(Changes::default(), loaded.record.meta().commits, token.hash(), None);
+        let patch = self.patch(Changes::default(), token.hash(), None);
         let done = self.store.commit(tiers, Goal::Destroy, &key, loaded, patch).await?;
         let mut state = self.lock();
         // It began in this unit of work, and the client need not know of it.

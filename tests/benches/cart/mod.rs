@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use session_runtime::__private::cascade::item;
 use session_runtime::__private::cascade::patch::Patch;
-use session_runtime::__private::cascade::protocol::{Change, Item};
+use session_runtime::__private::cascade::protocol::Item;
 use session_runtime::__private::session::changes::Changes;
 use session_runtime::__private::session::meta::{Meta, Millis, Nonce, Nonces, SecretHash};
 use session_runtime::__private::session::migrate::migrate;
@@ -155,7 +155,6 @@ pub(crate) fn patch<T: Session>(changes: Changes) -> Patch {
         presented: SECRET,
         rotation: None,
         nonce: Nonce(0x1234_5678_9abc_def0),
-        base_commits: 8,
         now: Millis(1_790_000_000_000),
         persistent: None,
         default_idle: std::time::Duration::from_mins(20),
@@ -190,7 +189,8 @@ fn record<T: Session>(fields: &T::Fields) -> Record {
 /// The record after a commit of `fields` to `record`.
 pub(crate) fn commit<T: Session>(record: &Record, fields: &T::Fields) -> Record {
     let changes = Changes::collect::<T>(fields).unwrap();
-    patch::<T>(changes).apply(record).unwrap()
+    let patch = patch::<T>(changes);
+    patch.make(record, Some(patch.nonce)).unwrap()
 }
 
 /// The stored cart, as one of the two sessions.

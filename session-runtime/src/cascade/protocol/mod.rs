@@ -134,8 +134,9 @@ pub trait Change<R> {
     /// Why it cannot be applied.
     type Error;
 
-    /// The record with the change applied, by a three-way merge where the record is not the one that was loaded.
-    fn apply(&self, to: &R) -> Result<R, Self::Error>;
+    /// The record with the change applied, by a three-way merge where the record is not the one that was loaded. The next
+    /// write is based on this record.
+    fn apply(&mut self, to: &R) -> Result<R, Self::Error>;
 
     /// Whether the request may destroy this record: whether its secret is still valid.
     fn may_destroy(&self, record: &R) -> bool;
@@ -145,4 +146,24 @@ pub trait Change<R> {
 
     /// The version of a record that is in the cache only: the number of its commits.
     fn version_of(record: &R) -> Version;
+}
+
+impl<R, C: Change<R>> Change<R> for &mut C {
+    type Error = C::Error;
+
+    fn apply(&mut self, to: &R) -> Result<R, C::Error> {
+        (**self).apply(to)
+    }
+
+    fn may_destroy(&self, record: &R) -> bool {
+        (**self).may_destroy(record)
+    }
+
+    fn was_applied(&self, record: &R) -> Option<bool> {
+        (**self).was_applied(record)
+    }
+
+    fn version_of(record: &R) -> Version {
+        C::version_of(record)
+    }
 }

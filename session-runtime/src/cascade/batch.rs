@@ -1,0 +1,87 @@
+//! The patches of one durable write.
+
+use super::patch::{Patch, PatchError};
+use super::protocol::Change;
+use crate::session::meta::Nonce;
+use crate::session::record::Record;
+use crate::tier::Version;
+
+/// The patches of writers of one session, made one after the other in one durable write. It counts as one commit of the
+/// record, under the first patch's nonce.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    first: Patch,
+    others: Vec<Patch>,
+    nonce: Nonce,
+    /// How many commits the record had seen that the next write is based on.
+    base_commits: u64,
+    /// Why patches could not be made in the record that was written last, each by its place.
+    refused: Vec<(usize, PatchError)>,
+}
+
+impl Batch {
+    /// One patch, and those of others that wait behind it.
+    pub fn new(first: Patch, others: Vec<Patch>) -> Self {
+        Self {
+            nonce: first.nonce,
+            base_commits: 0,
+            refused: Vec::new(),
+            first,
+            others,
+        }
+    }
+
+    /// The session's name.
+    pub(super) fn session(&self) -> &'static str {
+        self.first.schema.name
+    }
+
+    /// Whether the request may destroy the record.
+    pub(super) fn check_secret(&self, record: &Record) -> Result<(), PatchError> {
+        self.first.check_secret(record.meta()).map(drop)
+    }
+
+    /// Why the patch at this place could not be made; `None` where it was.
+    pub(super) fn refusal(&self, place: usize) -> Option<&PatchError> {
+        let refused = self.refused.iter().find(|(refused, _)| *refused == place);
+        refused.map(|(_, error)| error)
+    }
+}
+
+impl Change<Record> for Batch {
+    type Error = PatchError;
+
+    /// # Errors
+    /// That of the first patch, where none can be made.
+    fn apply(&mut self, to: &Record) -> Result<Record, PatchError> {
+        // No write based on an earlier record was applied, or else there were nothing to apply to this one.
+        self.base_commits = to.meta().commits;
+        self.refused.clear();
+        let mut record = None;
+        for (place, patch) in std::iter::once(&self.first).chain(&self.others).enumerate() {
+            let nonce = record.is_none().then_some(self.nonce);
+            match patch.make(record.as_ref().unwrap_or(to), nonce) {
+                Ok(made) => record = Some(made),
+                Err(error) => self.refused.push((place, error)),
+            }
+        }
+        let refused = || {
+            self.refused
+                .first()
+                .map_or(PatchError::Ended, |(_, error)| error.clone())
+        };
+        record.ok_or_else(refused)
+    }
+
+    fn may_destroy(&self, record: &Record) -> bool {
+        self.check_secret(record).is_ok()
+    }
+
+    fn was_applied(&self, record: &Record) -> Option<bool> {
+        record.meta().was_applied(self.nonce, self.base_commits)
+    }
+
+    fn version_of(record: &Record) -> Version {
+        Version(record.meta().commits)
+    }
+}

@@ -1,0 +1,191 @@
+//! Writes of sessions that exist: each waits for its turn, and may be written together with those behind it.
+
+use std::sync::Arc;
+
+use super::batch::Batch;
+use super::event::SessionEvent;
+use super::inner::{StoreInner, nonce};
+use super::outcome::{Commit, CommitError, Committed, contended, failed, refused};
+use super::patch::Patch;
+use super::protocol::{CacheCommit, Change, CommitEnd, DurableCommit, Goal, Settle, VersionedRecord};
+use super::queue::{Follower, Turn, WriteGuard};
+use crate::session::meta::Millis;
+use crate::session::record::Record;
+use crate::tier::Tiers;
+
+/// How many patches are written with the first one: to merge so many takes a few milliseconds at most.
+const MAX_FOLLOWERS: usize = 255;
+
+/// One write of a session, which is the turn of whoever holds the guard.
+struct SessionWrite {
+    tiers: Tiers,
+    goal: Goal,
+    key: String,
+    loaded: VersionedRecord<Record>,
+    batch: Batch,
+    followers: Vec<Follower>,
+    guard: WriteGuard,
+}
+
+impl StoreInner {
+    /// Commits a patch to a session, or destroys it. To be run [in a task of its own](Self::spawn_commit).
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        tiers: Tiers,
+        goal: Goal,
+        key: &str,
+        loaded: VersionedRecord<Record>,
+        patch: Patch,
+    ) -> Result<Committed, CommitError> {
+        let session = patch.schema.name;
+        // The other half is for the write itself: who has only waited is never told that the outcome is unknown.
+        let patience = self.backend.policy.commit_timeout / 2;
+        let may_share = goal == Goal::Change && patch.rotation.is_none();
+        let (mut guard, patch) = match self.queues.enter(key, patch, may_share, patience).await {
+            Some(Turn::Write(guard, patch)) => (guard, patch),
+            Some(Turn::Written(outcome)) => return outcome,
+            None => return Err(contended(session)),
+        };
+        let mut loaded = loaded;
+        if let Some(latest) = guard.latest().filter(|latest| latest.version > loaded.version) {
+            loaded = latest.clone();
+            // Of the parallel requests of a page, the first to get here has renewed the session for all.
+            if goal == Goal::Change && patch.only_renews() && !self.is_due_for_renewal(loaded.record.meta()) {
+                let (commit, stored) = (Commit::Clean, Some(loaded));
+                return Ok(Committed { commit, stored });
+            }
+        }
+        let (patches, followers) = if may_share {
+            guard.take_followers(patch.schema, MAX_FOLLOWERS)
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        let write = SessionWrite {
+            tiers,
+            goal,
+            key: key.to_owned(),
+            loaded,
+            batch: Batch::new(patch, patches),
+            followers,
+            guard,
+        };
+        if write.followers.is_empty() {
+            return self.write(write).await;
+        }
+        // In a task and a time of its own: the caller of the first may have little time left.
+        let inner = Arc::clone(self);
+        let written = self
+            .tasks
+            .spawn(async move { inner.with_commit_timeout(session, inner.write(write)).await });
+        written
+            .await
+            .unwrap_or(Err(CommitError::Unknown { session, source: None }))
+    }
+
+    /// Writes, and tells the followers how that ended.
+    async fn write(self: &Arc<Self>, write: SessionWrite) -> Result<Committed, CommitError> {
+        let SessionWrite {
+            tiers,
+            goal,
+            key,
+            loaded,
+            mut batch,
+            followers,
+            mut guard,
+        } = write;
+        let session = batch.session();
+        let applied = match goal {
+            Goal::Change => batch.apply(&loaded.record),
+            Goal::Destroy => batch.check_secret(&loaded.record).map(|()| loaded.record.clone()),
+        };
+        let written = match applied {
+            Ok(record) => self.run_commit(tiers, goal, &key, loaded, record, &mut batch).await,
+            Err(error) => Err(refused(session, error)),
+        };
+        guard.hand_over(written.as_ref().ok().and_then(|done| done.stored.clone()));
+        let outcome = |place| match batch.refusal(place) {
+            Some(error) => Err(refused(session, error.clone())),
+            None => written.clone(),
+        };
+        for (place, follower) in followers.into_iter().enumerate() {
+            follower.end(outcome(place + 1));
+        }
+        outcome(0)
+    }
+
+    async fn run_commit(
+        self: &Arc<Self>,
+        tiers: Tiers,
+        goal: Goal,
+        key: &str,
+        loaded: VersionedRecord<Record>,
+        record: Record,
+        batch: &mut Batch,
+    ) -> Result<Committed, CommitError> {
+        let session = batch.session();
+        let VersionedRecord {
+            version,
+            cached,
+            record: base,
+        } = loaded;
+        let fence = nonce();
+        let (end, diagnostics) = if tiers.contains(Tiers::DATASTORE) {
+            let cache = tiers.contains(Tiers::MEMCACHE);
+            let mut commit = DurableCommit::new(goal, batch, version, record, cache, fence);
+            if let Some(cached) = cached.filter(|_| cache) {
+                commit = commit.replacing(cached, base);
+            }
+            self.backend.run(key, commit).await
+        } else {
+            let token = cached.map(|cached| cached.token);
+            self.backend
+                .run(key, CacheCommit::new(goal, batch, record, token))
+                .await
+        };
+        let now = self.backend.now();
+        match end {
+            CommitEnd::Changed {
+                version,
+                record,
+                fenced,
+                settled,
+            } => {
+                let stored = Some(VersionedRecord {
+                    version,
+                    cached: None,
+                    record,
+                });
+                let commit = self.outcome((session, key), (fenced, settled), || Settle::hide(fence), now);
+                Ok(Committed { commit, stored })
+            }
+            CommitEnd::Destroyed { fenced, settled } => {
+                let commit = self.outcome((session, key), (fenced, settled), Settle::tombstone, now);
+                Ok(Committed { commit, stored: None })
+            }
+            CommitEnd::Failed(failure) => Err(failed(session, failure, diagnostics)),
+        }
+    }
+
+    /// The outcome of a commit that was done, from what became of the cache.
+    fn outcome(
+        self: &Arc<Self>,
+        (session, key): (&'static str, &str),
+        (fenced, settled): (bool, bool),
+        settle: impl FnOnce() -> Settle<Record>,
+        now: Millis,
+    ) -> Commit {
+        if fenced && settled {
+            return Commit::Coherent;
+        }
+        let event = SessionEvent::Degraded { session };
+        self.backend.events.emit(event, || Some(key.to_owned()));
+        if settled {
+            return Commit::Degraded;
+        }
+        // Even where the fence went up: it may have been evicted since, and a reader may have put back what was there
+        // before the write.
+        let until = now.after(self.backend.policy.max_staleness);
+        self.invalidate_later(session, key.to_owned(), settle(), until);
+        Commit::Unfenced { until: until.into() }
+    }
+}

@@ -1,0 +1,177 @@
+//! Writers of one session in one process queue here, rather than for the conflicts that they would cause each other in
+//! the durable tier; and the one whose turn it is may write for those behind it. Correctness does not depend on it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::outcome::{CommitError, Committed};
+use super::patch::Patch;
+use super::protocol::VersionedRecord;
+use crate::session::Schema;
+use crate::session::record::Record;
+
+type Latest = Option<VersionedRecord<Record>>;
+type Outcome = Result<Committed, CommitError>;
+
+/// The queues of the sessions that are being written. A session that nobody writes has none.
+#[derive(Default)]
+pub(crate) struct WriteQueues(Mutex<Queues>);
+
+#[derive(Default)]
+struct Queues {
+    by_key: HashMap<String, VecDeque<Waiting>>,
+    last_id: u64,
+}
+
+struct Waiting {
+    id: u64,
+    patch: Patch,
+    /// Whether another writer may write the patch with its own.
+    may_share: bool,
+    turn: oneshot::Sender<Turn>,
+}
+
+/// What a writer has waited for.
+#[expect(clippy::large_enum_variant, reason = "most writers write by themselves")]
+pub(crate) enum Turn {
+    /// To write its patch.
+    Write(WriteGuard, Patch),
+    /// Another writer has written the patch, or failed to.
+    Written(Outcome),
+}
+
+/// A writer whose patch another one writes.
+pub(crate) struct Follower {
+    turn: oneshot::Sender<Turn>,
+}
+
+impl Follower {
+    /// Says how it ended. Its caller may wait no longer.
+    pub(crate) fn end(self, outcome: Outcome) {
+        drop(self.turn.send(Turn::Written(outcome)));
+    }
+}
+
+/// Held by the one writer of a session. The next one has its turn when it is dropped.
+pub(crate) struct WriteGuard {
+    queues: Arc<WriteQueues>,
+    key: String,
+    latest: Latest,
+}
+
+impl WriteQueues {
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no other writer of this process holds `key`, or until one has written the patch as well, where it
+    /// `may_share` a write. `None` where neither has begun within `patience`: nothing was sent.
+    pub(crate) async fn enter(
+        self: &Arc<Self>,
+        key: &str,
+        patch: Patch,
+        may_share: bool,
+        patience: Duration,
+    ) -> Option<Turn> {
+        let session = patch.schema.name;
+        let (id, mut receiver) = {
+            let mut queues = self.lock();
+            queues.last_id += 1;
+            let id = queues.last_id;
+            let Some(queue) = queues.by_key.get_mut(key) else {
+                queues.by_key.insert(key.to_owned(), VecDeque::new());
+                drop(queues);
+                return Some(Turn::Write(self.guard(key.to_owned(), None), patch));
+            };
+            let (turn, receiver) = oneshot::channel();
+            queue.push_back(Waiting {
+                id,
+                patch,
+                may_share,
+                turn,
+            });
+            (id, receiver)
+        };
+        let no_answer = |_| Turn::Written(Err(CommitError::Unknown { session, source: None }));
+        if let Ok(turn) = tokio::time::timeout(patience, &mut receiver).await {
+            return Some(turn.unwrap_or_else(no_answer));
+        }
+        if self.withdraw(key, id) {
+            return None;
+        }
+        // Another writer has it in hand.
+        Some(receiver.await.unwrap_or_else(no_answer))
+    }
+
+    /// Takes a writer out of the queue; returns whether it was still there.
+    fn withdraw(&self, key: &str, id: u64) -> bool {
+        let mut queues = self.lock();
+        let Some(queue) = queues.by_key.get_mut(key) else {
+            return false;
+        };
+        let place = queue.iter().position(|waiting| waiting.id == id);
+        place.is_some_and(|place| queue.remove(place).is_some())
+    }
+
+    fn guard(self: &Arc<Self>, key: String, latest: Latest) -> WriteGuard {
+        WriteGuard {
+            queues: Arc::clone(self),
+            key,
+            latest,
+        }
+    }
+}
+
+impl WriteGuard {
+    /// What the writer before has just stored.
+    pub(crate) fn latest(&self) -> Option<&VersionedRecord<Record>> {
+        self.latest.as_ref()
+    }
+
+    /// Leaves what was stored to the next writer.
+    pub(crate) fn hand_over(&mut self, stored: Latest) {
+        self.latest = stored;
+    }
+
+    /// Takes over the patches of those who wait next and may share a write, at most `limit`.
+    pub(crate) fn take_followers(&mut self, schema: &'static Schema, limit: usize) -> (Vec<Patch>, Vec<Follower>) {
+        let mut queues = self.queues.lock();
+        let (mut patches, mut followers) = (Vec::new(), Vec::new());
+        let Some(queue) = queues.by_key.get_mut(&self.key) else {
+            return (patches, followers);
+        };
+        let is_next = |waiting: &Waiting| waiting.may_share && std::ptr::eq(waiting.patch.schema, schema);
+        while patches.len() < limit
+            && queue.front().is_some_and(is_next)
+            && let Some(Waiting { patch, turn, .. }) = queue.pop_front()
+        {
+            // Whoever waits no longer has sent nothing.
+            if !turn.is_closed() {
+                patches.push(patch);
+                followers.push(Follower { turn });
+            }
+        }
+        (patches, followers)
+    }
+}
+
+impl Drop for WriteGuard {
+    fn drop(&mut self) {
+        let next = {
+            let mut queues = self.queues.lock();
+            let next = queues.by_key.get_mut(&self.key).and_then(VecDeque::pop_front);
+            if next.is_none() {
+                queues.by_key.remove(&self.key);
+            }
+            next
+        };
+        if let Some(Waiting { patch, turn, .. }) = next {
+            let guard = self.queues.guard(std::mem::take(&mut self.key), self.latest.take());
+            // Where it waits no longer, the guard comes back, and goes on to the next as it is dropped.
+            drop(turn.send(Turn::Write(guard, patch)));
+        }
+    }
+}

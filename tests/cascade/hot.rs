@@ -1,0 +1,236 @@
+//! A session that many requests write at once, over a durable tier that takes its time. Time is virtual: it passes when
+//! all tasks wait.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Query;
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{Request, StatusCode};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use session_runtime::tier::{DurableTier, Scope, Stored, TierError, Version, Write};
+use session_runtime::{CascadeStore, KeyRing, LocalCache, RouterExt, Session, TypedSession};
+use session_tests::instrumented::{Control, Instrumented};
+use session_tests::memory::MemoryStore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+/// A durable tier each of whose calls takes 20 to 30 ms, as those of Datastore do.
+#[derive(Clone)]
+struct Slow(MemoryStore);
+
+impl Slow {
+    async fn wait(&self) {
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(20..=30))).await;
+    }
+}
+
+impl DurableTier for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {
+        self.wait().await;
+        self.0.read(key).await
+    }
+
+    async fn insert(&self, key: &str, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
+        self.wait().await;
+        self.0.insert(key, value, expires_at).await
+    }
+
+    async fn update(&self, key: &str, base: Version, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
+        self.wait().await;
+        self.0.update(key, base, value, expires_at).await
+    }
+
+    async fn delete(&self, key: &str, base: Version) -> Result<Write, TierError> {
+        self.wait().await;
+        self.0.delete(key, base).await
+    }
+
+    async fn purge_expired(&self, now: SystemTime, limit: usize) -> Result<usize, TierError> {
+        self.0.purge_expired(now, limit).await
+    }
+}
+
+#[derive(Session)]
+#[session(name = "hot", version = 1)]
+#[cascade(memcache, datastore)]
+struct Hot {
+    #[session(merge = add)]
+    visits: u64,
+    #[session(merge = reject)]
+    seat: Option<u32>,
+}
+
+#[derive(serde::Deserialize)]
+struct Seat {
+    number: u32,
+}
+
+fn routes() -> Router<CascadeStore> {
+    Router::new()
+        .route(
+            "/",
+            get(|hot: TypedSession<Hot>| async move { hot.visits().to_string() }),
+        )
+        .route(
+            "/visit",
+            post(|mut hot: TypedSession<Hot>| async move { *hot.visits_mut() += 1 }),
+        )
+        .route(
+            "/seat",
+            post(
+                |Query(Seat { number }): Query<Seat>, mut hot: TypedSession<Hot>| async move {
+                    hot.set_seat(Some(number));
+                },
+            ),
+        )
+}
+
+/// Some nodes on the same tiers, and the cookie of a session of one visit, which is not in the cache yet.
+struct Site {
+    nodes: Vec<Router>,
+    durable: Control,
+    cookie: String,
+}
+
+impl Site {
+    async fn new(nodes: usize) -> Self {
+        let (durable, control) = Instrumented::new(Slow(MemoryStore::default()));
+        let keys = KeyRing::random().unwrap();
+        let node = async |cache: &LocalCache| {
+            let store = CascadeStore::builder(keys.clone())
+                .cache(cache.clone())
+                .durable(durable.clone());
+            routes().sessions(store.build().await.unwrap())
+        };
+        let created = send(&node(&LocalCache::new()).await, "POST", "/visit", "").await;
+        let cookie = created.headers()[SET_COOKIE].to_str().unwrap().split(';').next();
+        let cookie = cookie.unwrap().to_owned();
+        let cache = LocalCache::new();
+        let mut routers = Vec::new();
+        for _ in 0..nodes {
+            routers.push(node(&cache).await);
+        }
+        control.take_calls();
+        Self {
+            nodes: routers,
+            durable: control,
+            cookie,
+        }
+    }
+
+    async fn visits(&self) -> String {
+        let response = send(&self.nodes[0], "GET", "/", &self.cookie).await;
+        let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    fn durable_calls(&self, name: &str) -> usize {
+        let calls = self.durable.take_calls();
+        calls
+            .iter()
+            .find(|(call, _)| *call == name)
+            .map_or(0, |(_, count)| *count)
+    }
+}
+
+async fn send(node: &Router, method: &str, path: &str, cookie: &str) -> axum::response::Response {
+    let request = Request::builder().method(method).uri(path).header(COOKIE, cookie);
+    node.clone()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap()
+}
+
+/// Sends each path to a node, all at once: how many answers had which status.
+async fn send_at_once(site: &Arc<Site>, paths: impl Iterator<Item = (usize, String)>) -> Vec<(StatusCode, usize)> {
+    let mut requests = JoinSet::new();
+    for (node, path) in paths {
+        let site = Arc::clone(site);
+        requests.spawn(async move { send(&site.nodes[node], "POST", &path, &site.cookie).await.status() });
+    }
+    let mut statuses: Vec<(StatusCode, usize)> = Vec::new();
+    while let Some(status) = requests.join_next().await {
+        let status = status.unwrap();
+        match statuses.iter_mut().find(|(known, _)| *known == status) {
+            Some((_, count)) => *count += 1,
+            None => statuses.push((status, 1)),
+        }
+    }
+    statuses
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_are_written_together() {
+    let site = Arc::new(Site::new(1).await);
+    let started = Instant::now();
+    let statuses = send_at_once(&site, (0..1000).map(|_| (0, "/visit".to_owned()))).await;
+    assert_eq!(statuses, [(StatusCode::OK, 1000)]);
+    let took = started.elapsed();
+    // One by itself, and the others in groups of at most 256.
+    assert_eq!(site.durable_calls("update"), 5);
+    assert!(took < Duration::from_millis(200), "{took:?}");
+    assert_eq!(site.visits().await, "1001");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_nodes_refuse_few() {
+    const WRITERS: usize = 1000;
+    let site = Arc::new(Site::new(10).await);
+    let started = Instant::now();
+    let statuses = send_at_once(&site, (0..WRITERS).map(|writer| (writer % 10, "/visit".to_owned()))).await;
+    let written = statuses
+        .iter()
+        .find(|(status, _)| *status == StatusCode::OK)
+        .map_or(0, |(_, count)| *count);
+    let took = started.elapsed();
+    assert!(written * 100 >= WRITERS * 99, "{statuses:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(site.visits().await, (1 + written).to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_of_those_who_are_written_together_has_its_own_outcome() {
+    let site = Arc::new(Site::new(1).await);
+    let paths = (0..100).map(|at| {
+        let path = if at % 2 == 0 {
+            "/visit".to_owned()
+        } else {
+            format!("/seat?number={at}")
+        };
+        (0, path)
+    });
+    let mut statuses = send_at_once(&site, paths).await;
+    statuses.sort_unstable();
+    // Of fifty who want the seat, one gets it.
+    assert_eq!(statuses, [(StatusCode::OK, 51), (StatusCode::CONFLICT, 49)]);
+    assert_eq!(site.visits().await, "51");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_only_waited_is_not_told_that_the_outcome_is_unknown() {
+    let site = Arc::new(Site::new(1).await);
+    let gate = site.durable.block("update");
+    let first = tokio::spawn({
+        let site = Arc::clone(&site);
+        async move { send(&site.nodes[0], "POST", "/visit", &site.cookie).await }
+    });
+    gate.reached().await;
+    let second = send(&site.nodes[0], "POST", "/visit", &site.cookie).await;
+    assert_eq!(second.status(), StatusCode::CONFLICT);
+    // The first was sent.
+    assert_eq!(first.await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    gate.release();
+}
