@@ -87,20 +87,34 @@ impl Backend {
         let mut diagnostics = Diagnostics::default();
         let mut step = machine.begin(self.now());
         loop {
-            let action = match step {
-                Step::Do(action) => action,
-                Step::Retry(attempt, action) => {
-                    tokio::time::sleep(pause(attempt)).await;
-                    action
-                }
+            match step {
                 Step::End(end) => return (end, diagnostics),
-            };
-            let event = match self.perform(key, action, &mut diagnostics).await {
-                Ok(event) => event,
-                Err(failed) => failed.into_event(&mut diagnostics),
-            };
-            step = machine.on(event, self.now());
+                step_on => step = self.step(key, &mut machine, step_on, &mut diagnostics).await,
+            }
         }
+    }
+
+    /// Takes a step that is not the last: calls a tier, and hands its answer to the machine.
+    pub(super) async fn step<M: Machine<Record>>(
+        &self,
+        key: &str,
+        machine: &mut M,
+        step: Step<Record, M::End>,
+        diagnostics: &mut Diagnostics,
+    ) -> Step<Record, M::End> {
+        let action = match step {
+            Step::Do(action) => action,
+            Step::Retry(attempt, action) => {
+                tokio::time::sleep(pause(attempt)).await;
+                action
+            }
+            Step::End(end) => return Step::End(end),
+        };
+        let event = match self.perform(key, action, diagnostics).await {
+            Ok(event) => event,
+            Err(failed) => failed.into_event(diagnostics),
+        };
+        machine.on(event, self.now())
     }
 
     async fn perform(
@@ -198,7 +212,7 @@ impl Backend {
         match Record::decode(&payload) {
             Ok(record) => Ok(Some((stored.version, record))),
             Err(error) => {
-                diagnostics.unreadable = Some(UnreadableRecord::Malformed(error));
+                diagnostics.unreadable = Some(UnreadableRecord::Malformed(Arc::new(error)));
                 Err(ActionError::Unreadable)
             }
         }

@@ -76,7 +76,7 @@ impl StoreInner {
         let inner = Arc::clone(self);
         let written = self
             .tasks
-            .spawn(async move { inner.with_commit_timeout(session, inner.write(write)).await });
+            .spawn(async move { inner.with_commit_timeout(session, Box::pin(inner.write(write))).await });
         written
             .await
             .unwrap_or(Err(CommitError::Unknown { session, source: None }))

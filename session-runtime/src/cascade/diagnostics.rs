@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::session::record::RecordError;
 use crate::tier::TierError;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Diagnostics {
     /// The latest error of a tier.
     pub(crate) tier: Option<Arc<TierError>>,
@@ -16,10 +16,10 @@ pub(crate) struct Diagnostics {
 }
 
 /// Why a durable record could not be read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum UnreadableRecord {
     /// No key of the ring has signed it.
     NotAuthentic,
     /// It is authentic, and no record.
-    Malformed(RecordError),
+    Malformed(Arc<RecordError>),
 }

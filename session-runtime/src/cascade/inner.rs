@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::backend::Backend;
 use super::batch::Batch;
+use super::cold::ColdLoads;
 use super::outcome::{Commit, CommitError, Committed, refused, too_large};
 use super::patch::Patch;
 use super::protocol::{CacheCreate, Create, CreateEnd, VersionedRecord};
@@ -23,6 +24,7 @@ use crate::tier::Tiers;
 pub struct StoreInner {
     pub(crate) backend: Backend,
     pub(super) queues: Arc<WriteQueues>,
+    pub(super) cold: Arc<ColdLoads>,
     pub(super) tasks: TaskTracker,
     /// Whether pending invalidations get a last try.
     pub(super) closing: watch::Sender<bool>,

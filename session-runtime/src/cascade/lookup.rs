@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::cold::{ColdLoad, Turn};
 use super::diagnostics::Diagnostics;
 use super::event::SessionEvent;
 use super::inner::{StoreInner, nonce};
 use super::metrics;
 use super::outcome::{LoadError, LoadReport, load_error};
-use super::protocol::{CacheLoad, Load, LoadEnd, Source, VersionedRecord};
+use super::protocol::{Action, CacheLoad, Load, LoadEnd, Machine, Source, Step, VersionedRecord};
 use super::rejected::Rejection;
 use crate::session::meta::{Meta, SecretHash, SecretStatus};
 use crate::session::record::Record;
@@ -56,7 +57,7 @@ impl StoreInner {
         if let Some(rejection) = self.rejected.get(secret, self.backend.now()) {
             return Ok((rejection.into(), LoadReport::default()));
         }
-        let (end, diagnostics) = self.run_load(tiers, key, secret).await;
+        let ((end, diagnostics), cold) = self.run_load(tiers, key, secret).await;
         let LoadEnd::Known {
             found,
             source,
@@ -81,38 +82,85 @@ impl StoreInner {
             self.spawn_delete_expired(tiers, key, expired.version);
         } else if let Some(fill) = fill {
             let (inner, key) = (Arc::clone(self), key.to_owned());
-            self.tasks.spawn(async move { inner.backend.run(&key, fill).await });
+            self.tasks.spawn(async move {
+                inner.backend.run(&key, fill).await;
+                // Those who wait find it in the cache.
+                drop(cold);
+            });
         }
         Ok((self.judge(tiers, found, secret), report))
     }
 
-    async fn run_load(&self, tiers: Tiers, key: &str, secret: &SecretHash) -> (LoadEnd<Record>, Diagnostics) {
+    async fn run_load(
+        &self,
+        tiers: Tiers,
+        key: &str,
+        secret: &SecretHash,
+    ) -> ((LoadEnd<Record>, Diagnostics), Option<ColdLoad>) {
         if !tiers.contains(Tiers::DATASTORE) {
-            return self.backend.run(key, CacheLoad).await;
+            return (self.backend.run(key, CacheLoad).await, None);
         }
         let max_staleness = self.backend.policy.max_staleness;
         let load = |cache, max_staleness| self.backend.run(key, Load::new(cache, nonce(), max_staleness));
         if !tiers.contains(Tiers::MEMCACHE) {
-            return load(false, max_staleness).await;
+            return self.run_shared_load(key, false).await;
         }
-        let cached = load(true, max_staleness).await;
+        let (cached, cold) = self.run_shared_load(key, true).await;
         if !self.is_denied_by_cache(&cached.0, secret) {
-            return cached;
+            return (cached, cold);
         }
+        drop(cold);
         // Past the cache, so that whoever presents a token that is no longer valid does not displace the owner's value.
         let durable = load(false, max_staleness).await;
         let LoadEnd::Known { found: Some(found), .. } = &durable.0 else {
-            return durable;
+            return (durable, None);
         };
         if !self.is_valid(found.record.meta(), secret) {
-            return durable;
+            return (durable, None);
         }
         // The cache was out of date: have what it holds replaced.
         let renewed = load(true, Duration::ZERO).await;
         if self.is_denied_by_cache(&renewed.0, secret) {
-            durable
+            (durable, None)
         } else {
-            renewed
+            (renewed, None)
+        }
+    }
+
+    /// Runs a load which, where the cache does not answer, is shared with other readers of this process.
+    async fn run_shared_load(&self, key: &str, cache: bool) -> ((LoadEnd<Record>, Diagnostics), Option<ColdLoad>) {
+        let load = || Load::new(cache, nonce(), self.backend.policy.max_staleness);
+        let (mut machine, mut diagnostics) = (load(), Diagnostics::default());
+        let mut step = machine.begin(self.backend.now());
+        let mut cold = None;
+        loop {
+            step = match step {
+                Step::End(end) => {
+                    if let Some(cold) = &mut cold {
+                        ColdLoad::publish(cold, &end, &diagnostics);
+                    }
+                    return ((end, diagnostics), cold);
+                }
+                Step::Do(Action::Read) if cold.is_none() && machine.has_lease() => {
+                    // It has to fill, and so cannot leave the read to others.
+                    cold = self.cold.try_begin(key);
+                    let read = Step::Do(Action::Read);
+                    self.backend.step(key, &mut machine, read, &mut diagnostics).await
+                }
+                Step::Do(Action::Read) if cold.is_none() => match self.cold.enter(key).await {
+                    Turn::GoOn(load) => {
+                        cold = Some(load);
+                        Step::Do(Action::Read)
+                    }
+                    Turn::BeginAgain(turn) => {
+                        cold = Some(turn);
+                        machine = load();
+                        machine.begin(self.backend.now())
+                    }
+                    Turn::Loaded(loaded) => return (loaded, None),
+                },
+                step => self.backend.step(key, &mut machine, step, &mut diagnostics).await,
+            };
         }
     }
 

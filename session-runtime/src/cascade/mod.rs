@@ -5,6 +5,7 @@ mod background;
 pub mod batch;
 mod build_error;
 mod builder;
+mod cold;
 mod commit;
 mod diagnostics;
 pub mod envelope;

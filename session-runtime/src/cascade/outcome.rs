@@ -227,10 +227,7 @@ impl CommitReport {
 pub(super) fn load_error(session: &'static str, diagnostics: Diagnostics) -> LoadError {
     match diagnostics.unreadable {
         Some(UnreadableRecord::NotAuthentic) => LoadError::NotAuthentic { session },
-        Some(UnreadableRecord::Malformed(error)) => LoadError::Record {
-            session,
-            source: Arc::new(error),
-        },
+        Some(UnreadableRecord::Malformed(source)) => LoadError::Record { session, source },
         None => LoadError::Unavailable {
             session,
             source: diagnostics.tier,

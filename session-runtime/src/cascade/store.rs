@@ -82,6 +82,7 @@ impl<M, D> CascadeStore<M, D> {
         let inner = Arc::new(StoreInner {
             backend,
             queues: Arc::default(),
+            cold: Arc::default(),
             tasks: TaskTracker::new(),
             closing: watch::Sender::new(false),
             invalidations: Arc::new(AtomicUsize::new(0)),

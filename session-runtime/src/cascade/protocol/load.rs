@@ -73,6 +73,27 @@ pub enum LoadEnd<R> {
     Unavailable,
 }
 
+impl<R: Clone> LoadEnd<R> {
+    /// The same for another reader of the same load.
+    #[must_use]
+    pub fn without_fill(&self) -> Self {
+        match self {
+            Self::Known {
+                found,
+                source,
+                degraded,
+                fill: _,
+            } => Self::Known {
+                found: found.clone(),
+                source: *source,
+                degraded: *degraded,
+                fill: None,
+            },
+            Self::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
 impl Load {
     /// Reads the cache first if `cache` is true. `lease` is a fresh nonce. A cached record older than `max_staleness` is
     /// read again from the durable tier.
@@ -86,6 +107,11 @@ impl Load {
             asked_at: Millis::default(),
             state: State::Getting,
         }
+    }
+
+    /// Whether it has left a lease, and so has something to fill.
+    pub fn has_lease(&self) -> bool {
+        self.leased
     }
 
     fn read<R>(&mut self, now: Millis) -> Step<R, LoadEnd<R>> {
