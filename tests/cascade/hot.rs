@@ -249,3 +249,23 @@ async fn a_herd_of_readers_reads_the_durable_tier_once() {
     }
     assert_eq!(site.durable_calls("read"), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_dropped_keeps_nobody_waiting() {
+    let site = Arc::new(Site::new(1).await);
+    let gate = site.durable.block("read");
+    let visits = || {
+        let site = Arc::clone(&site);
+        tokio::spawn(async move { site.visits().await })
+    };
+    let first = visits();
+    gate.reached().await;
+    let others = [visits(), visits()];
+    tokio::task::yield_now().await;
+    first.abort();
+    for other in others {
+        assert_eq!(other.await.unwrap(), "1");
+    }
+    // The one that was dropped, and one for the two others.
+    assert_eq!(site.durable_calls("read"), 2);
+}
