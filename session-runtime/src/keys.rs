@@ -133,6 +133,11 @@ impl KeyRing {
         self.0[0].id
     }
 
+    /// Whether a key of the ring is called this.
+    pub(crate) fn knows(&self, id: KeyId) -> bool {
+        self.0.iter().any(|key| key.id == id)
+    }
+
     /// Signs with the newest key.
     pub(crate) fn sign(&self, role: Use, parts: &[&[u8]]) -> [u8; 32] {
         self.0[0].mac(role, parts).finalize().into_bytes().into()

@@ -1,5 +1,7 @@
 //! The count of what an older key has signed, which tells when that key can be dropped.
 
+use std::time::Duration;
+
 use axum::http::Method;
 use session_runtime::{CascadeStore, RouterExt};
 
@@ -9,7 +11,8 @@ use crate::site::{Browser, Site, keys, routes};
 async fn with_keys(site: &Site, numbers: &[u8]) -> Site {
     let (cache, durable) = site.tiers.clone();
     let builder = CascadeStore::builder(keys(numbers)).memcache(cache).datastore(durable);
-    let store = builder.clock(site.clock.clone()).build().await.unwrap();
+    let builder = builder.max_staleness(Duration::from_mins(1)).clock(site.clock.clone());
+    let store = builder.build().await.unwrap();
     Site {
         app: routes().sessions(store.clone()),
         store,
@@ -67,4 +70,25 @@ async fn what_no_key_has_signed_is_not_counted() {
     assert!(reply.is_new());
     assert!(site.get(&mut Browser::default(), "/read").await.is_new());
     assert_eq!(site.store.old_key_uses(), 0);
+}
+
+/// Two nodes while a key is rolled out: one has the new key in front, the other has not got it yet.
+#[tokio::test]
+async fn a_node_that_lacks_the_newest_key_leaves_what_it_signed_in_the_cache() {
+    let old = Site::new().await;
+    let mut browser = old.visitor().await;
+    let new = with_keys(&old, &[2, 1]).await;
+    // Too old for the new node, which reads it again, and fills the cache under its key.
+    old.clock.advance(Duration::from_secs(61));
+    assert_eq!(new.get(&mut browser, "/read").await.visits(), 1);
+    new.settle().await;
+    old.durable.take_calls();
+    assert_eq!(old.get(&mut browser, "/read").await.visits(), 1);
+    old.settle().await;
+    assert_eq!(old.durable.take_calls(), [("read", 1)], "the old node reads past it");
+    assert_eq!(new.get(&mut browser, "/read").await.visits(), 1);
+    assert_eq!(old.durable.take_calls(), [], "the new node still finds it");
+    // What the old node writes is seen at once by the new one.
+    assert_eq!(old.post(&mut browser, "/visit").await.visits(), 2);
+    assert_eq!(new.get(&mut browser, "/read").await.visits(), 2);
 }

@@ -15,7 +15,7 @@ use super::protocol::{Action, Event, Item, Machine, Source, Step};
 use crate::cascade::envelope;
 use crate::clock::Clock;
 use crate::keys::{KeyRing, SignedBy, Use};
-use crate::session::meta::{Meta, Millis};
+use crate::session::meta::{Meta, Millis, Nonce};
 use crate::session::record::Record;
 use crate::tier::erased::{AnyCache, AnyDurable};
 use crate::tier::{Swap, TierError, TierErrorKind, Tiers, Version};
@@ -184,6 +184,14 @@ impl Backend {
         if let Some(item) = item {
             return Ok(Event::Got(Some((item, cached.token))));
         }
+        if envelope::is_of_unknown_key(&self.keys, &cached.value) {
+            // Written by a node that has a newer key, or by another application: left to it, as another's lease is.
+            tracing::debug!(
+                tier = cache.name(),
+                "an item in the cache is signed with a key that is not in the ring"
+            );
+            return Ok(Event::Got(Some((Item::Lease(nonce()), cached.token))));
+        }
         // Out of the way first, or it would keep the place from being filled; then it counts as a miss.
         super::metrics::count_not_authentic();
         tracing::warn!(
@@ -250,6 +258,11 @@ impl Backend {
             .as_deref()
             .ok_or_else(|| ActionError::Durable(absent("datastore")))
     }
+}
+
+/// A number that names a commit, a fence or a lease.
+pub(crate) fn nonce() -> Nonce {
+    Nonce(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)))
 }
 
 /// Cannot happen to a store whose type says which tiers it has.

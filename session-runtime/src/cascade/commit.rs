@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::backend::nonce;
 use super::batch::Batch;
 use super::event::SessionEvent;
-use super::inner::{StoreInner, nonce};
+use super::inner::StoreInner;
 use super::outcome::{Commit, CommitError, Committed, contended, failed, refused};
 use super::patch::Patch;
 use super::protocol::{CacheCommit, Change, CommitEnd, DurableCommit, Goal, Settle, VersionedRecord};

@@ -48,6 +48,11 @@ pub(crate) fn unwrap(keys: &KeyRing, key: &str, envelope: &Bytes) -> Option<(Byt
     Some((envelope.slice_ref(payload), signed_by))
 }
 
+/// Whether it is an envelope that names a key which is not in the ring.
+pub(crate) fn is_of_unknown_key(keys: &KeyRing, envelope: &[u8]) -> bool {
+    parse(envelope).is_some_and(|(_, id, _)| !keys.knows(id))
+}
+
 /// The payload of an envelope without a check of its MAC, for inspection.
 pub fn payload(envelope: &[u8]) -> Option<&[u8]> {
     parse(envelope).map(|(payload, ..)| payload)

@@ -17,7 +17,7 @@ use super::protocol::{CacheCreate, Create, CreateEnd, VersionedRecord};
 use super::queue::WriteQueues;
 use super::rejected::RejectedTokens;
 use crate::session::Session;
-use crate::session::meta::{Meta, Nonce};
+use crate::session::meta::Meta;
 use crate::tier::Tiers;
 
 /// What the clones of a store share.
@@ -176,8 +176,4 @@ impl StoreInner {
         let is_useful = self.backend.expires_at(meta) < meta.deadline;
         is_useful && next <= self.backend.now()
     }
-}
-
-pub(crate) fn nonce() -> Nonce {
-    Nonce(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)))
 }

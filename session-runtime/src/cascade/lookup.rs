@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::backend::nonce;
 use super::cold::{ColdLoad, Turn};
 use super::diagnostics::Diagnostics;
 use super::event::SessionEvent;
-use super::inner::{StoreInner, nonce};
+use super::inner::StoreInner;
 use super::metrics;
 use super::outcome::{LoadError, LoadReport, load_error};
 use super::protocol::{Action, CacheLoad, Load, LoadEnd, Machine, Source, Step, VersionedRecord};

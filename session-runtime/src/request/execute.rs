@@ -6,7 +6,7 @@ use super::plan::NewSecret;
 use super::session::RequestSession;
 use super::state::{Destroy, LoadState, TokenAction};
 use super::token::SessionToken;
-use crate::cascade::inner::nonce;
+use crate::cascade::backend::nonce;
 use crate::cascade::lookup::Lookup;
 use crate::cascade::outcome::Committed;
 use crate::cascade::patch::{Patch, Rotation};

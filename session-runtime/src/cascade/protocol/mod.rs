@@ -82,7 +82,8 @@ pub enum Action<R> {
 /// A tier's answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event<R> {
-    /// To [`Action::Get`]. An item that is not authentic counts as none, and may be overwritten.
+    /// To [`Action::Get`]. An item that is not authentic counts as none, and may be overwritten; one whose
+    /// key is unknown counts as another's lease.
     Got(Option<(Item<R>, Token)>),
     /// To [`Action::Add`]: whether it was stored.
     Added(bool),
