@@ -115,6 +115,7 @@ const RESERVED: &[&str] = &[
     "refresh",
     "destroy",
     "expires_at",
+    "load_report",
     "commit",
     "into_detached",
     "reload",

@@ -76,8 +76,8 @@ mod session;
 pub mod tier;
 
 pub use cascade::{
-    BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, NoDatastore, NoMemcache, SessionEvent,
-    WithDatastore, WithMemcache,
+    BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, LoadReport, NoDatastore, NoMemcache,
+    SessionEvent, WithDatastore, WithMemcache,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "testing")]

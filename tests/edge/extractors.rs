@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use session_runtime::{RejectionKind, RouterExt, SessionRef, SessionRejection, TypedSession};
+use session_runtime::{LoadReport, RejectionKind, RouterExt, SessionRef, SessionRejection, TypedSession};
 
 use crate::site::{Browser, ShopSession, Site};
 
@@ -47,6 +47,35 @@ async fn a_reference_shows_what_the_request_has_staged() {
         .route("/", post(handler))
         .layer(axum::Extension(site.store.clone()));
     assert_eq!(site.serving(app).post(&mut browser, "/").await.body, "2");
+}
+
+#[tokio::test]
+async fn the_load_report_names_the_tier_that_answered() {
+    fn told(report: LoadReport) -> String {
+        let took = if report.took.is_zero() { "at once" } else { "in time" };
+        format!("{:?} {} {took}", report.tier, report.degraded)
+    }
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    let both = |shop: ShopSession, reference: ShopRef| async move {
+        format!("{}, {}", told(shop.load_report()), told(reference.load_report()))
+    };
+    let app = site.serving(Router::new().route("/", get(both)));
+    site.settle().await;
+    let by_cache = "Some(\"local-cache\") false in time";
+    assert_eq!(app.get(&mut browser, "/").await.body, format!("{by_cache}, {by_cache}"));
+    site.cache.down();
+    let without_cache = "Some(\"memory-store\") true in time";
+    assert_eq!(
+        app.get(&mut browser, "/").await.body,
+        format!("{without_cache}, {without_cache}")
+    );
+    site.cache.up();
+    let unasked = "None false at once";
+    assert_eq!(
+        app.get(&mut Browser::default(), "/").await.body,
+        format!("{unasked}, {unasked}")
+    );
 }
 
 #[tokio::test]

@@ -186,6 +186,7 @@ impl LoadError {
 
 /// Which tier answered a load, and what it took.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct LoadReport {
     /// The name of the tier that answered; `None` where no tier was asked: there was no cookie, or a forged one.
     pub tier: Option<&'static str>,

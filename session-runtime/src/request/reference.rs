@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::session::RequestSession;
+use crate::cascade::LoadReport;
 use crate::session::Session;
 
 /// The session of a request, to be read only: the accessors of `T`'s fields that read.
@@ -42,6 +43,12 @@ impl<T: Session> SessionRef<T> {
     /// When the session ends if it is not used again.
     pub fn expires_at(&self) -> SystemTime {
         self.session.expires_at()
+    }
+
+    /// Which tier answered the first load of this request, and how long it took: what `Server-Timing` tells, for a page or
+    /// a log.
+    pub fn load_report(&self) -> LoadReport {
+        self.session.load_report()
     }
 }
 

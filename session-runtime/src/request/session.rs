@@ -340,6 +340,11 @@ impl RequestSession {
         }
     }
 
+    /// What the first load has to tell; without a tier where none was asked.
+    pub(super) fn load_report(&self) -> LoadReport {
+        self.lock().load.unwrap_or_default()
+    }
+
     /// Whether the session was loaded.
     pub fn is_loaded(&self) -> bool {
         self.lock().loaded.is_some()

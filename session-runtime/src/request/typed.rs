@@ -8,7 +8,7 @@ use super::fields::{commit_fields, stage_and_reopen};
 use super::reference::SessionRef;
 use super::session::RequestSession;
 use super::state::{PendingActions, Persistence};
-use crate::cascade::{Commit, CommitError, LoadError};
+use crate::cascade::{Commit, CommitError, LoadError, LoadReport};
 use crate::session::{OpenError, Session};
 
 /// The session of a request, as an extractor: the accessors of `T`'s fields, and the life of the session itself.
@@ -127,6 +127,12 @@ impl<T: Session> TypedSession<T> {
     /// When the session ends if it is not used again.
     pub fn expires_at(&self) -> SystemTime {
         self.session.expires_at()
+    }
+
+    /// Which tier answered the first load of this request, and how long it took: what `Server-Timing` tells, for a page or
+    /// a log.
+    pub fn load_report(&self) -> LoadReport {
+        self.session.load_report()
     }
 
     /// Gives the session a new secret with the response; the old one is accepted for a short grace, so that parallel
