@@ -1,10 +1,4 @@
 //! The programs whose sessions outlive their requests, each served on a port, and spoken to as a browser does.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test"
-)]
 
 #[path = "../sse.rs"]
 #[allow(dead_code, reason = "the test runs the application, not `main`")]
@@ -16,30 +10,23 @@ mod websocket;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::header::{COOKIE, SET_COOKIE};
 use futures_util::{SinkExt, StreamExt};
 use session_runtime::testing::{TestStore, response_cookies};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, handshake::client::Response};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
+use crate::serve;
 use sse::Ticker;
 use websocket::Pad;
 
 /// Longer than any answer takes; what hangs fails.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-async fn serve(app: Router) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    address
-}
 
 /// The lines of a response, its head first.
 struct Reply(Lines<BufReader<TcpStream>>);
