@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use axum::extract::Query;
+use axum::body::HttpBody;
+use axum::extract::{Query, Request};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use session_runtime::{CascadeStore, TypedSession};
 
-use crate::session::Shop;
+use super::actions::{self, TooMany};
+use super::session::Shop;
 
-/// How many notices wait for one who never reads them.
-const MOST_NOTICES: usize = 50;
 /// The longest wait that a request may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -27,6 +30,31 @@ pub(crate) fn routes() -> Router<CascadeStore> {
         .route("/logout", post(logout))
         .route("/fail", post(fail))
         .route("/notices", get(notices))
+        .route_layer(from_fn(refuse_forms))
+}
+
+/// Takes JSON, or nothing: what a form can send is refused. So is what a script of another site sends, and of another
+/// port of this host, which has the same cookies; browsers say where a request comes from (W3C Fetch Metadata).
+async fn refuse_forms(request: Request, next: Next) -> Response {
+    let has_json_or_nothing = match request.headers().get(CONTENT_TYPE) {
+        Some(kind) => is_json(kind.as_bytes()),
+        None => request.body().is_end_stream(),
+    };
+    if !has_json_or_nothing {
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json, or no body").into_response();
+    }
+    let origin = request.headers().get("sec-fetch-site");
+    let is_foreign = origin.is_some_and(|origin| origin != "same-origin" && origin != "none");
+    if is_foreign && !request.method().is_safe() {
+        return (StatusCode::FORBIDDEN, "pages of other sites may not do that").into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether that is the media type, with parameters or without.
+fn is_json(kind: &[u8]) -> bool {
+    let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
 }
 
 async fn show(shop: TypedSession<Shop>) -> Json<Value> {
@@ -73,32 +101,28 @@ struct Line {
     qty: u32,
 }
 
-async fn add_line(
-    mut shop: TypedSession<Shop>,
-    Json(Line { sku, qty }): Json<Line>,
-) -> Result<Json<Value>, (StatusCode, String)> {
-    let there = shop.lines().get(&sku).copied().unwrap_or(0);
-    let Some(sum) = there.checked_add(qty) else {
-        return Err((
-            StatusCode::BAD_REQUEST,
-            format!("{there} of {sku} and {qty} more are too many"),
-        ));
-    };
-    notify(&mut shop, format!("Added {qty} of {sku}"));
-    shop.lines_mut().insert(sku, sum);
+async fn add_line(mut shop: TypedSession<Shop>, Json(Line { sku, qty }): Json<Line>) -> Result<Json<Value>, TooMany> {
+    actions::add(&mut shop, sku, qty)?;
     Ok(Json(json!({ "lines": shop.lines() })))
+}
+
+impl IntoResponse for TooMany {
+    fn into_response(self) -> Response {
+        (StatusCode::BAD_REQUEST, self.to_string()).into_response()
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Login {
     user: u64,
+    #[serde(default)]
+    remember: bool,
 }
 
-async fn login(mut shop: TypedSession<Shop>, Json(Login { user }): Json<Login>) -> Json<Value> {
-    shop.set_user(Some(user));
-    notify(&mut shop, format!("Welcome, {user}"));
-    Json(json!({ "user": user }))
+async fn login(mut shop: TypedSession<Shop>, Json(login): Json<Login>) -> Json<Value> {
+    actions::sign_in(&mut shop, login.user, login.remember);
+    Json(json!({ "user": login.user }))
 }
 
 async fn logout(mut shop: TypedSession<Shop>) -> StatusCode {
@@ -114,12 +138,6 @@ async fn fail(mut shop: TypedSession<Shop>) -> (StatusCode, &'static str) {
 
 async fn notices(mut shop: TypedSession<Shop>) -> Json<Value> {
     Json(json!({ "notices": shop.take_notices() }))
-}
-
-fn notify(shop: &mut TypedSession<Shop>, notice: String) {
-    if shop.notices().len() < MOST_NOTICES {
-        shop.push_notices(notice);
-    }
 }
 
 /// Stands for a handler's slow work between reading the session and changing it.

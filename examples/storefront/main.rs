@@ -1,15 +1,20 @@
 //! A small shop: `GET /` is a page for people, `/api` is for programs. The README of the examples says how to run it.
 
+mod actions;
 mod api;
+pub(crate) mod app;
+mod forms;
+mod input;
 mod page;
+mod problem;
 mod session;
+mod steps;
 
 use std::error::Error;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use axum::Router;
-use session_runtime::{BuildError, CascadeStore, RouterExt};
+use session_runtime::{BuildError, CascadeStore};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -34,16 +39,11 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), ServeError> {
     let port = port()?;
     let store = CascadeStore::from_env().await?;
-    let app: Router = Router::new()
-        .merge(page::routes())
-        .nest("/api", api::routes())
-        .sessions(store.layer().with_server_timing(true));
-
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .map_err(|source| ServeError::Listen { port, source })?;
     say_where(&listener)?;
-    axum::serve(listener, app)
+    axum::serve(listener, app::app(&store))
         .with_graceful_shutdown(told_to_stop())
         .await?;
 

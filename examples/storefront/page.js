@@ -1,79 +1,102 @@
-"use strict";
+// The page works without this script. With it, a form is sent without a reload: the server's answer is the same page,
+// and what has changed is put into this one.
 
 const at = (id) => document.getElementById(id);
+let isBusy = false;
 
-/** Calls the API, and shows what the server said of the session on the way. */
-async function call(method, path, body) {
-  const response = await fetch(`/api/${path}`, {
-    method,
-    headers: body === undefined ? {} : { "content-type": "application/json" },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  });
-  at("call").textContent = `${method} /api/${path} → ${response.status}`;
-  at("timing").textContent = response.headers.get("server-timing") ?? "";
-  if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
-  return response.status === 204 ? null : response.json();
-}
-
-/** Does something, then shows the session and its notices; what went wrong is shown as well. */
-async function act(what) {
-  at("error").hidden = true;
+document.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  // A second click sends nothing.
+  if (isBusy) return;
+  isBusy = true;
+  at("main").setAttribute("aria-busy", "true");
   try {
-    await what();
-    const [said, timing] = [at("call").textContent, at("timing").textContent];
-    show(await call("GET", "session"));
-    tell((await call("GET", "notices")).notices);
-    // The call that the visitor made is of more interest than the two that follow it.
-    if (said !== "No call yet.") [at("call").textContent, at("timing").textContent] = [said, timing];
-  } catch (error) {
-    at("error").textContent = error.message;
-    at("error").hidden = false;
+    await send(event.target, event.submitter);
+  } catch {
+    complain("The shop did not answer. What you entered is still here: try again.");
+  } finally {
+    isBusy = false;
+    at("main").removeAttribute("aria-busy");
   }
+});
+
+async function send(form, button) {
+  const address = button?.getAttribute("formaction") ?? form.getAttribute("action");
+  const answer = await load(address, { method: "POST", body: new URLSearchParams(new FormData(form, button)) });
+  const problem = answer.page.getElementById("problem-text");
+  if (!problem) {
+    show(answer, form);
+    return;
+  }
+  const trouble = `${answer.page.getElementById("problem-title").textContent}. ${problem.textContent}`;
+  // What was typed stays; the rest, and the forms' tokens with it, is as the server has it now.
+  const now = await load("/");
+  if (now.page.getElementById("main")) show(now, null);
+  complain(trouble);
 }
 
-function show(session) {
-  at("who").textContent = session.user === null
-    ? (session.is_new ? "A new visitor." : "A visitor.")
-    : `Customer ${session.user}.`;
-  at("visits").textContent = session.visits;
-  const note = at("write-note").elements.text;
-  if (document.activeElement !== note) note.value = session.note ?? "";
-  const rows = Object.entries(session.lines).map(([sku, qty]) => row(cell(sku), cell(qty)));
-  const nothing = cell("Nothing yet.");
-  nothing.className = "empty";
-  nothing.colSpan = 2;
-  at("lines").replaceChildren(...(rows.length ? rows : [row(nothing)]));
+async function load(address, options) {
+  const response = await fetch(address, { ...options, headers: { accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  return { page, timing: response.headers.get("server-timing") ?? "" };
 }
 
-function tell(notices) {
-  at("notices").replaceChildren(...notices.map((text) => element("li", text)));
+/** Puts the server's page in place of this one. What was typed into forms other than `sent` stays. */
+function show({ page, timing }, sent) {
+  const focused = document.activeElement;
+  const section = focused?.closest("section")?.id;
+  const typed = [...document.querySelectorAll("main input:not([type=hidden])")]
+    .filter((input) => input.form !== sent && isChanged(input))
+    .map(({ id, value, checked }) => ({ id, value, checked }));
+  for (const id of ["who", "main"]) at(id).replaceChildren(...page.getElementById(id).childNodes);
+  for (const { id, value, checked } of typed) if (at(id)) Object.assign(at(id), { value, checked });
+  document.title = page.title;
+  tellCommit(steps(timing));
+  at("trouble").textContent = "";
+  const summary = at("summary");
+  at("told").textContent = summary ? "" : [...document.querySelectorAll("#notices li")].map((li) => li.textContent).join(". ");
+  const next = summary ?? (focused?.id && at(focused.id)) ?? (section && document.querySelector(`#${section} :is(h1, h2)`));
+  next?.focus();
 }
 
-function element(name, text) {
-  const element = document.createElement(name);
-  element.textContent = text;
-  return element;
+const isChanged = (input) => input.value !== input.defaultValue || input.checked !== input.defaultChecked;
+
+function complain(text) {
+  at("told").textContent = "";
+  at("trouble").textContent = text;
 }
 
-const cell = (text) => element("td", text);
-
-function row(...cells) {
-  const row = document.createElement("tr");
-  row.append(...cells);
-  return row;
+/** The metrics of a `Server-Timing` header. */
+function steps(header) {
+  return [...header.matchAll(/([\w-]+);desc="([^"]*)"(?:;dur=([\d.]+))?/g)]
+    .map(([, name, description, duration = 0]) => ({ name, description, duration: Number(duration) }));
 }
 
-function onSubmit(id, send) {
-  at(id).addEventListener("submit", (event) => {
-    event.preventDefault();
-    act(() => send(event.target.elements));
-  });
+/** The page was made before its own commit; its header tells of it. */
+function tellCommit(metrics) {
+  const [load, commit] = ["load", "commit"].map((name) => metrics.find((metric) => metric.name === name));
+  const about = document.querySelector("#this-request .commit dd");
+  if (!load || !commit || !about) return;
+  const outcome = document.createElement("b");
+  outcome.textContent = commit.description;
+  const ms = document.createElement("span");
+  ms.className = "ms";
+  ms.textContent = `${commit.duration.toFixed(2)} ms`;
+  const told = document.createElement("dd");
+  told.append(outcome, " ", ms);
+  about.before(told);
+  about.textContent = about.dataset[commit.description] ?? "Not saved.";
+  const share = commit.duration > 0 ? (100 * load.duration) / (load.duration + commit.duration) : 100;
+  const [first, second] = document.querySelectorAll("#this-request rect");
+  first.setAttribute("width", share);
+  second.setAttribute("x", share);
+  second.setAttribute("width", 100 - share);
 }
 
-onSubmit("add-line", ({ sku, qty }) => call("POST", "lines", { sku: sku.value, qty: qty.valueAsNumber }));
-onSubmit("write-note", ({ text }) => call("POST", `note?text=${encodeURIComponent(text.value)}`));
-onSubmit("login", ({ user }) => call("POST", "login", { user: user.valueAsNumber }));
-at("visit").addEventListener("click", () => act(() => call("POST", "visit")));
-at("fail").addEventListener("click", () => act(() => call("POST", "fail")));
-at("logout").addEventListener("click", () => act(() => call("POST", "logout")));
-act(() => undefined);
+const [navigation] = performance.getEntriesByType("navigation");
+tellCommit(navigation?.serverTiming ?? []);
+
+// A page that a browser kept as a whole may be of a session that has ended since.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});

@@ -15,7 +15,7 @@ pub(crate) struct Shop {
     #[session(merge = add)]
     pub(crate) visits: u64,
     pub(crate) note: Option<String>,
-    /// Who is logged in. Writing it gives the session a new secret; logs and people who look at records do not see it.
+    /// Who is signed in. Writing it gives the session a new secret; logs and people who look at records do not see it.
     #[session(privileged, secret)]
     pub(crate) user: Option<u64>,
     /// Told once, and then forgotten.
