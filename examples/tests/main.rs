@@ -6,6 +6,8 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod browser;
+mod storefront;
 mod streams;
 
 use std::net::SocketAddr;
