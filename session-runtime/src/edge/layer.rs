@@ -13,12 +13,12 @@ use super::header::HeaderCarrier;
 use super::rejection::SessionRejection;
 use super::service::SessionService;
 use super::settings::{Settings, commit_if};
-use crate::cascade::CascadeStore;
+use crate::cascade::{CascadeStore, WithDatastore, WithMemcache};
 use crate::request::CommitFailure;
 
 /// Gives a router its sessions: commits them before the response goes out, and sets their cookies.
 ///
-/// Made from a store: `SessionLayer::from(store)`, or `store.layer()`.
+/// Made from a store: `SessionLayer::from(store)`, or `store.layer()`. As with the store, the type says which tiers it has.
 ///
 /// ```
 /// use axum::Router;
@@ -74,7 +74,7 @@ use crate::request::CommitFailure;
 ///     })
 /// }
 /// ```
-pub struct SessionLayer<M, D> {
+pub struct SessionLayer<M = WithMemcache, D = WithDatastore> {
     settings: Arc<Settings>,
     tiers: PhantomData<fn() -> (M, D)>,
 }
@@ -92,8 +92,8 @@ impl<M, D> SessionLayer<M, D> {
     /// Carries the sessions in headers instead of cookies, for clients that have none: see [`HeaderCarrier`].
     ///
     /// ```
-    /// # use session_runtime::{CascadeStore, HeaderCarrier, HeaderCarrierError, SessionLayer, WithDatastore, WithMemcache};
-    /// # fn layer(store: CascadeStore) -> Result<SessionLayer<WithMemcache, WithDatastore>, HeaderCarrierError> {
+    /// # use session_runtime::{CascadeStore, HeaderCarrier, HeaderCarrierError, SessionLayer};
+    /// # fn layer(store: CascadeStore) -> Result<SessionLayer, HeaderCarrierError> {
     /// let layer = store.layer().with_header(HeaderCarrier::named("x-session")?);
     /// # Ok(layer)
     /// # }
