@@ -5,6 +5,7 @@ use std::error::Error;
 use axum::Router;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{Method, StatusCode};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use session_runtime::tier::TierErrorKind;
 use session_runtime::tier::embedded::LocalCache;
@@ -332,10 +333,10 @@ async fn a_record_too_large_for_the_cache_is_served_by_the_durable_tier_and_the_
 #[tokio::test]
 async fn the_error_response_can_be_replaced() {
     let site = Site::new().await;
-    let layer = site.store.layer().with_error_response(|error| {
-        use axum::response::IntoResponse;
-        (StatusCode::IM_A_TEAPOT, error.error.to_string()).into_response()
-    });
+    let layer = site
+        .store
+        .layer()
+        .with_error_response(|error| (StatusCode::IM_A_TEAPOT, error.error.to_string()).into_response());
     let app: Router = Router::new()
         .route("/visit", post(visit))
         .route("/read", get(read))
@@ -343,4 +344,33 @@ async fn the_error_response_can_be_replaced() {
     site.durable.down();
     let reply = Browser::default().send(&app, Method::POST, "/visit").await;
     assert_eq!(reply.status, StatusCode::IM_A_TEAPOT);
+}
+
+/// What an application's own page is made from agrees with what it replaces.
+#[tokio::test]
+async fn a_failure_tells_the_status_that_it_would_be_answered_with() {
+    let site = Site::new().await;
+    let plain = site.store.layer();
+    let told = plain
+        .clone()
+        .with_rejection_response(|rejection, _| rejection.status().into_response())
+        .with_error_response(|failure| failure.error.status().into_response());
+    let mut visitor = site.visitor().await;
+    let mut late = Browser {
+        cookie: visitor.cookie.clone(),
+    };
+    site.post(&mut visitor, "/login/7").await.cookie();
+    for layer in [plain, told] {
+        let app: Router = routes().sessions(layer);
+        let superseded = late.send(&app, Method::POST, "/visit").await;
+        assert_eq!(superseded.status, StatusCode::CONFLICT);
+        site.durable.down();
+        let written = Browser::default().send(&app, Method::POST, "/visit").await;
+        assert_eq!(written.status, StatusCode::SERVICE_UNAVAILABLE);
+        site.cache.down();
+        let read = visitor.send(&app, Method::GET, "/read").await;
+        assert_eq!(read.status, StatusCode::SERVICE_UNAVAILABLE);
+        site.cache.up();
+        site.durable.up();
+    }
 }

@@ -119,6 +119,28 @@ impl<M, D> SessionLayer<M, D> {
     }
 
     /// What to answer where a handler cannot be given its session, for this request (default: see [`SessionRejection`]).
+    ///
+    /// Pages in place of the plain text:
+    ///
+    /// ```
+    /// use axum::http::StatusCode;
+    /// use axum::http::header::RETRY_AFTER;
+    /// use axum::response::{Html, IntoResponse, Response};
+    /// # use session_runtime::{CascadeStore, SessionLayer};
+    ///
+    /// fn page(status: StatusCode) -> Response {
+    ///     let html = Html("<h1>Try again in a moment</h1>");
+    ///     if status == StatusCode::SERVICE_UNAVAILABLE {
+    ///         return (status, [(RETRY_AFTER, "1")], html).into_response();
+    ///     }
+    ///     (status, html).into_response()
+    /// }
+    ///
+    /// fn layer(store: CascadeStore) -> SessionLayer {
+    ///     let layer = store.layer().with_rejection_response(|rejection, _| page(rejection.status()));
+    ///     layer.with_error_response(|failure| page(failure.error.status()))
+    /// }
+    /// ```
     #[must_use]
     pub fn with_rejection_response(
         self,

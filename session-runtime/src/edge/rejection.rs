@@ -111,6 +111,14 @@ impl SessionRejection {
         &self.kind
     }
 
+    /// The status of the response, by what happened: 503 for an outage, else 500.
+    pub fn status(&self) -> StatusCode {
+        match self.kind {
+            RejectionKind::Load(LoadError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
     /// Gives the visitor a new session in place of one that cannot be read: its record does not decode, or was written
     /// under a key that the store no longer has. What is stored is left for the operator. The new session gets a cookie
     /// once something is written to it.
@@ -181,48 +189,46 @@ impl std::error::Error for SessionRejection {
 
 impl IntoResponse for SessionRejection {
     fn into_response(self) -> Response {
-        let error = &self as &dyn std::error::Error;
-        let is_outage = matches!(self.kind, RejectionKind::Load(LoadError::Unavailable { .. }));
-        let status = if is_outage {
+        let (error, status) = (&self as &dyn std::error::Error, self.status());
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             tracing::warn!(error, "a session could not be read");
-            StatusCode::SERVICE_UNAVAILABLE
         } else {
             tracing::error!(error, "a handler could not be given its session");
-            StatusCode::INTERNAL_SERVER_ERROR
-        };
+        }
         self.response.map_or_else(|| plain(status), |response| *response)
     }
 }
 
-/// | what | status |
-/// |---|---|
-/// | [`Gone`](CommitError::Gone), [`Superseded`](CommitError::Superseded), [`Conflict`](CommitError::Conflict) | 409 |
-/// | [`TooLarge`](CommitError::TooLarge) | 413 |
-/// | [`Unavailable`](CommitError::Unavailable), [`Unknown`](CommitError::Unknown) | 503 with `Retry-After` |
-/// | [`Field`](CommitError::Field), [`Open`](CommitError::Open), [`TooLate`](CommitError::TooLate) | 500 |
-///
-/// The body is the status' own phrase and nothing else; the cause is logged.
+impl CommitError {
+    /// The status of the response:
+    ///
+    /// | what | status |
+    /// |---|---|
+    /// | [`Gone`](Self::Gone), [`Superseded`](Self::Superseded), [`Conflict`](Self::Conflict) | 409 |
+    /// | [`TooLarge`](Self::TooLarge) | 413 |
+    /// | [`Unavailable`](Self::Unavailable), [`Unknown`](Self::Unknown) | 503 with `Retry-After` |
+    /// | [`Field`](Self::Field), [`Open`](Self::Open), [`TooLate`](Self::TooLate) | 500 |
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Gone { .. } | Self::Superseded { .. } | Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unavailable { .. } | Self::Unknown { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Field { .. } | Self::Open { .. } | Self::TooLate { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// Of this [`status`](CommitError::status), whose phrase is the body; the cause is logged.
 impl IntoResponse for CommitError {
     fn into_response(self) -> Response {
-        let error = &self as &dyn std::error::Error;
-        match &self {
-            Self::Gone { .. } | Self::Superseded { .. } | Self::Conflict { .. } => {
-                tracing::info!(error, "a session was not written");
-                plain(StatusCode::CONFLICT)
-            }
-            Self::TooLarge { .. } => {
-                tracing::warn!(error, "a session was not written");
-                plain(StatusCode::PAYLOAD_TOO_LARGE)
-            }
-            Self::Unavailable { .. } | Self::Unknown { .. } => {
-                tracing::warn!(error, "a session could not be written");
-                plain(StatusCode::SERVICE_UNAVAILABLE)
-            }
-            Self::Field { .. } | Self::Open { .. } | Self::TooLate { .. } => {
-                tracing::error!(error, "a session could not be written");
-                plain(StatusCode::INTERNAL_SERVER_ERROR)
-            }
+        let (error, status) = (&self as &dyn std::error::Error, self.status());
+        match status {
+            StatusCode::CONFLICT => tracing::info!(error, "a session was not written"),
+            StatusCode::PAYLOAD_TOO_LARGE => tracing::warn!(error, "a session was not written"),
+            StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(error, "a session could not be written"),
+            _ => tracing::error!(error, "a session could not be written"),
         }
+        plain(status)
     }
 }
 
