@@ -6,12 +6,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::COOKIE;
-use axum::http::{Method, Request};
+use axum::http::{Method, Request, StatusCode};
 use axum::response::Response;
 use session_runtime::conformance::{self, Options};
 use session_runtime::testing::{MemoryTier, TestError, TestStore, response_cookies};
 use session_runtime::{
-    CascadeStore, CommitError, CookieOptions, KeyRing, RejectionKind, RouterExt, Session, TypedSession,
+    CascadeStore, CommitError, CookieOptions, KeyRing, LocalCache, RejectionKind, RouterExt, Session, TypedSession,
 };
 use session_tests::instrumented::Instrumented;
 use tower::ServiceExt;
@@ -164,4 +164,30 @@ struct OnDatastore {
 async fn the_tier_in_memory_conforms() {
     let tier = Arc::new(MemoryTier::new());
     conformance::durable_tier(&tier, &Options::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_outage_can_be_had_and_ended() {
+    let durable = MemoryTier::new();
+    let builder = CascadeStore::builder(KeyRing::random().unwrap())
+        .memcache(LocalCache::new())
+        .datastore(durable.clone());
+    let sessions = TestStore::on(builder).await.unwrap();
+    let app = routes().sessions(sessions.store());
+    let cookie = sessions.cookie::<Shop>(|shop| shop.set_visits(4)).await.unwrap();
+    let visit = async || send(&app, Method::POST, "/visit", Some(&cookie)).await;
+    assert_eq!(visit().await.visits(), 5);
+    durable.set_down(true);
+    let refused = visit().await.status;
+    assert_eq!(refused, StatusCode::SERVICE_UNAVAILABLE, "nothing is written");
+    let cached = sessions.read::<Shop>(&cookie).await.unwrap().unwrap();
+    assert_eq!(cached.visits, 5, "from the cache");
+    sessions.clock().advance(Duration::from_secs(6 * 60));
+    let read = sessions.read::<Shop>(&cookie).await;
+    assert!(
+        matches!(read, Err(TestError::Load(_))),
+        "the cache is not believed any more"
+    );
+    durable.set_down(false);
+    assert_eq!(visit().await.visits(), 6);
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use crate::tier::{DurableTier, Scope, Stored, TierError, Version, Write};
+use crate::tier::{DurableTier, Scope, Stored, TierError, TierErrorKind, Version, Write};
 
 /// A durable tier in the memory of this process, for tests: it ends with the process. Clones share its records.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,7 @@ struct Records {
     by_key: BTreeMap<String, (Stored, SystemTime)>,
     /// The version that was given last, whatever the key: none is used again.
     last: u64,
+    is_down: bool,
 }
 
 impl MemoryTier {
@@ -34,6 +35,21 @@ impl MemoryTier {
     /// Whether there is no record.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Makes every call fail, as where the tier cannot be reached, or lets them succeed again: for tests of what an
+    /// application answers in an outage. What a cache tier holds is served until it is older than
+    /// [`max_staleness`](crate::Builder::max_staleness); a session that was created and not read yet is not there.
+    pub fn set_down(&self, is_down: bool) {
+        self.lock().is_down = is_down;
+    }
+
+    fn reach(&self, operation: &'static str) -> Result<MutexGuard<'_, Records>, TierError> {
+        let records = self.lock();
+        if records.is_down {
+            return Err(TierError::new(self.name(), operation, TierErrorKind::Unavailable));
+        }
+        Ok(records)
     }
 
     fn lock(&self) -> MutexGuard<'_, Records> {
@@ -70,11 +86,11 @@ impl DurableTier for MemoryTier {
     }
 
     async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {
-        Ok(self.lock().by_key.get(key).map(|(stored, _)| stored.clone()))
+        Ok(self.reach("read")?.by_key.get(key).map(|(stored, _)| stored.clone()))
     }
 
     async fn insert(&self, key: &str, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
-        let mut records = self.lock();
+        let mut records = self.reach("insert")?;
         if records.by_key.contains_key(key) {
             return Ok(Write::Conflict);
         }
@@ -82,13 +98,13 @@ impl DurableTier for MemoryTier {
     }
 
     async fn update(&self, key: &str, base: Version, value: Bytes, expires_at: SystemTime) -> Result<Write, TierError> {
-        let mut records = self.lock();
+        let mut records = self.reach("update")?;
         let mismatch = records.mismatch(key, base);
         Ok(mismatch.unwrap_or_else(|| records.put(key, value, expires_at)))
     }
 
     async fn delete(&self, key: &str, base: Version) -> Result<Write, TierError> {
-        let mut records = self.lock();
+        let mut records = self.reach("delete")?;
         Ok(records.mismatch(key, base).unwrap_or_else(|| {
             records.by_key.remove(key);
             Write::Done(base)
@@ -96,7 +112,7 @@ impl DurableTier for MemoryTier {
     }
 
     async fn purge_expired(&self, now: SystemTime, limit: usize) -> Result<usize, TierError> {
-        let mut records = self.lock();
+        let mut records = self.reach("purge_expired")?;
         let expired = records.by_key.iter().filter(|(_, (_, at))| *at <= now);
         let expired: Vec<_> = expired.map(|(key, _)| key.clone()).take(limit).collect();
         for key in &expired {
