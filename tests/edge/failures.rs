@@ -11,7 +11,9 @@ use session_runtime::tier::TierErrorKind;
 use session_runtime::tier::embedded::LocalCache;
 use session_runtime::{CascadeStore, RouterExt, SessionRejection, TypedSession};
 use session_tests::instrumented::Instrumented;
+use tracing::Level;
 
+use crate::promises::log::Log;
 use crate::site::{Browser, Reply, ShopSession, Site, keys, read, routes, visit};
 
 fn assert_unavailable(reply: &Reply) {
@@ -342,8 +344,16 @@ async fn the_error_response_can_be_replaced() {
         .route("/read", get(read))
         .sessions(layer);
     site.durable.down();
+    let log = Log::capture();
     let reply = Browser::default().send(&app, Method::POST, "/visit").await;
     assert_eq!(reply.status, StatusCode::IM_A_TEAPOT);
+    let warnings = log.of(Level::WARN);
+    assert_eq!(
+        warnings.matches("a session could not be written").count(),
+        1,
+        "what became of the session is logged whatever the response is: {warnings}"
+    );
+    assert!(warnings.contains("instrumented"), "with its cause: {warnings}");
 }
 
 /// What an application's own page is made from agrees with what it replaces.

@@ -112,7 +112,8 @@ impl<M, D> SessionLayer<M, D> {
 
     /// What to answer where a commit fails (default: as its [`CommitError`](crate::CommitError) says). The handler's own
     /// response is dropped, since it speaks of something that did not happen. Of several sessions in one request, the
-    /// [`CommitFailure`] tells which were committed all the same. This runs once for each request.
+    /// [`CommitFailure`] tells which were committed all the same. This runs once for each request; the cause is logged
+    /// before.
     #[must_use]
     pub fn with_error_response(self, on_error: impl Fn(CommitFailure) -> Response + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.on_error = Arc::new(on_error))

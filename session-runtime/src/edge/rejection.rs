@@ -221,21 +221,25 @@ impl CommitError {
 /// Of this [`status`](CommitError::status), whose phrase is the body; the cause is logged.
 impl IntoResponse for CommitError {
     fn into_response(self) -> Response {
-        let (error, status) = (&self as &dyn std::error::Error, self.status());
-        match status {
-            StatusCode::CONFLICT => tracing::info!(error, "a session was not written"),
-            StatusCode::PAYLOAD_TOO_LARGE => tracing::warn!(error, "a session was not written"),
-            StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(error, "a session could not be written"),
-            _ => tracing::error!(error, "a session could not be written"),
-        }
-        plain(status)
+        log(self.status(), &self);
+        plain(self.status())
     }
 }
 
-/// As that of its [`error`](CommitFailure::error).
+/// As that of its [`error`](CommitFailure::error). The layer has logged the cause.
 impl IntoResponse for CommitFailure {
     fn into_response(self) -> Response {
-        self.error.into_response()
+        plain(self.error.status())
+    }
+}
+
+/// Logs why a session was not committed, as gravely as the status is.
+pub(super) fn log(status: StatusCode, error: &(dyn std::error::Error + 'static)) {
+    match status {
+        StatusCode::CONFLICT => tracing::info!(error, "a session was not written"),
+        StatusCode::PAYLOAD_TOO_LARGE => tracing::warn!(error, "a session was not written"),
+        StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(error, "a session could not be written"),
+        _ => tracing::error!(error, "a session could not be written"),
     }
 }
 

@@ -18,7 +18,7 @@ use tower_service::Service;
 use super::header::HeaderCarrier;
 use super::rejection::{RejectionKind, SessionRejection};
 use super::settings::Settings;
-use super::{caching, cookie, timing};
+use super::{caching, cookie, rejection, timing};
 use crate::request::{self, Disposition, RequestSession, RequestSessions, TokenAction};
 use crate::session::Session;
 
@@ -183,17 +183,13 @@ async fn finish(layer: &LayerSessions, mut response: Response) -> Response {
         Disposition::Discard
     };
     if let Err(failure) = request::finish(&sessions, disposition).await {
-        let error = &failure as &dyn std::error::Error;
         // A response that already reports a failure says more than that a rotation or a destroy failed besides.
         if disposition == Disposition::Commit {
-            tracing::debug!(
-                error,
-                "the response of a handler is replaced, since its session was not committed"
-            );
+            rejection::log(failure.error.status(), &failure);
             response = (settings.on_error)(failure);
         } else {
             tracing::error!(
-                error,
+                error = &failure as &dyn std::error::Error,
                 "a rotation or a destroy failed beside a response that reports a failure"
             );
         }
