@@ -19,7 +19,6 @@ use crate::session::record::Record;
 use crate::tier::Tiers;
 
 /// What a token finds.
-#[expect(clippy::large_enum_variant, reason = "most tokens that are looked up are valid")]
 pub(crate) enum Lookup {
     /// A session, to which its secret belongs.
     Valid(VersionedRecord<Record>),

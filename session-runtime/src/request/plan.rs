@@ -10,7 +10,6 @@ use crate::session::record::Record;
 use crate::tier::Tiers;
 
 /// What is to become of the session once the destroys are done.
-#[expect(clippy::large_enum_variant, reason = "it lives for one commit, and never in a list")]
 pub(super) enum Plan {
     Nothing,
     /// There is no session, and the client is to forget its token.

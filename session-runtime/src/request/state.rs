@@ -103,7 +103,6 @@ pub(super) enum Phase {
 
 /// What is known of the session that the token names.
 #[derive(Clone)]
-#[expect(clippy::large_enum_variant, reason = "most sessions that are looked at exist")]
 pub(super) enum LoadState {
     New,
     /// There is one, but it has got another secret a moment ago.

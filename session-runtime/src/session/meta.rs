@@ -60,6 +60,12 @@ pub struct Nonce(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecretHash(pub [u8; 32]);
 
+impl Default for SecretHash {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl SecretHash {
     /// The hash of no secret: SHA-256 of nothing that is known.
     pub const NONE: Self = Self([0; 32]);
@@ -80,7 +86,7 @@ impl fmt::Debug for SecretHash {
 }
 
 /// The metadata of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
     /// When the session was created.
     pub created: Millis,

@@ -35,9 +35,9 @@ impl<'a> Draft<'a> {
         Self {
             from,
             name: from.name(),
-            version: from.version,
-            fingerprint: from.fingerprint,
-            meta: from.meta.clone(),
+            version: from.0.version,
+            fingerprint: from.0.fingerprint,
+            meta: from.0.meta.clone(),
             edits: SmallVec::new(),
         }
     }
@@ -99,8 +99,8 @@ impl<'a> Draft<'a> {
         /// What one more nonce, and longer heads, may add.
         const GROWTH: usize = 32;
         let (mut count, mut len) = (
-            self.from.entries.len(),
-            self.from.bytes.len() + GROWTH + self.name.len(),
+            self.from.0.entries.len(),
+            self.from.0.bytes.len() + GROWTH + self.name.len(),
         );
         for Edit { name, at, value } in &self.edits {
             count = count + usize::from(value.is_some()) - usize::from(at.is_ok());
@@ -113,20 +113,22 @@ impl<'a> Draft<'a> {
             version: self.version,
             fingerprint: self.fingerprint,
             meta: &self.meta,
-            meta_tail: (self.from.meta_tail.count, self.from.unknown_meta()),
+            meta_tail: (self.from.0.meta_tail.count, self.from.unknown_meta()),
         };
-        let mut writer = Writer::new(&header, count, len);
-        let mut next = 0;
-        for Edit { name, at, value } in &self.edits {
-            let (Ok(old) | Err(old)) = *at;
-            writer.copy(self.from, next..old);
-            next = old + usize::from(at.is_ok());
-            if let Some(value) = value {
-                writer.put(name, value);
+        Record::write(|contents| {
+            let mut writer = Writer::new(contents, &header, count, len);
+            let mut next = 0;
+            for Edit { name, at, value } in &self.edits {
+                let (Ok(old) | Err(old)) = *at;
+                writer.copy(self.from, next..old);
+                next = old + usize::from(at.is_ok());
+                if let Some(value) = value {
+                    writer.put(name, value);
+                }
             }
-        }
-        writer.copy(self.from, next..self.from.entries.len());
-        writer.finish(&self.meta)
+            writer.copy(self.from, next..self.from.0.entries.len());
+            writer.finish();
+        })
     }
 }
 

@@ -18,10 +18,13 @@ mod draft;
 mod wire;
 
 use std::cmp::Ordering;
+use std::convert::Infallible;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::error::OpenError;
 use super::meta::Meta;
@@ -29,10 +32,13 @@ use super::schema::Schema;
 pub use draft::Draft;
 pub use wire::RecordError;
 
-/// What is stored of one session: its bytes, and where in them the fields lie. It is immutable; a [`Draft`] makes the
-/// record that replaces it.
+/// What is stored of one session: its bytes, and where in them the fields lie. It is immutable, and its clones share it; a
+/// [`Draft`] makes the record that replaces it.
 #[derive(Clone)]
-pub struct Record {
+pub struct Record(Arc<Contents>);
+
+#[derive(Default)]
+struct Contents {
     bytes: Bytes,
     name: Span,
     version: u32,
@@ -40,8 +46,11 @@ pub struct Record {
     meta: Meta,
     meta_tail: MetaTail,
     /// Sorted by [`order`]. Each begins where the one before it ends.
-    entries: Vec<Entry>,
+    entries: Entries,
 }
+
+/// As many as most sessions have lie beside the rest of the record.
+type Entries = SmallVec<[Entry; 12]>;
 
 /// The entries of `meta` that this crate does not know: a newer one wrote them.
 #[derive(Clone, Default)]
@@ -54,17 +63,14 @@ struct MetaTail {
 /// Where in a record's bytes a field lies.
 #[derive(Clone, Copy)]
 struct Entry {
-    /// Where the head of its name begins.
-    start: u32,
     name: Span,
     value: Span,
 }
 
 impl Entry {
     #[inline]
-    fn new(start: usize, name: Range<usize>, value: Range<usize>) -> Self {
+    fn new(name: Range<usize>, value: Range<usize>) -> Self {
         Self {
-            start: Span::new(start..start).start,
             name: Span::new(name),
             value: Span::new(value),
         }
@@ -115,70 +121,90 @@ impl Record {
             meta,
             meta_tail: (0, &[]),
         };
-        wire::Writer::new(&header, 0, LEN).finish(meta)
+        Self::write(|contents| wire::Writer::new(contents, &header, 0, LEN).finish())
+    }
+
+    /// The record that `write` makes of nothing.
+    fn write(write: impl FnOnce(&mut Contents)) -> Self {
+        let Ok(record) = Self::build::<Infallible>(|contents| {
+            write(contents);
+            Ok(())
+        });
+        record
+    }
+
+    /// The record that `fill` makes of nothing. It is filled in where it stays: it is large, and is not to be moved there.
+    #[inline]
+    fn build<E>(fill: impl FnOnce(&mut Contents) -> Result<(), E>) -> Result<Self, E> {
+        let mut contents = Arc::<Contents>::default();
+        // Always there: nobody else has it yet.
+        if let Some(contents) = Arc::get_mut(&mut contents) {
+            fill(contents)?;
+        }
+        Ok(Self(contents))
     }
 
     /// The stored bytes.
     pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+        &self.0.bytes
     }
 
     /// The schema's name.
     pub fn name(&self) -> &str {
-        text(self.slice(self.name))
+        text(self.slice(self.0.name))
     }
 
     /// The schema's version.
     pub fn version(&self) -> u32 {
-        self.version
+        self.0.version
     }
 
     /// The schema's fingerprint.
     pub fn fingerprint(&self) -> u64 {
-        self.fingerprint
+        self.0.fingerprint
     }
 
     /// Age, secrets and commits.
     pub fn meta(&self) -> &Meta {
-        &self.meta
+        &self.0.meta
     }
 
     /// The entries of `meta` that this crate does not know, encoded one after the other.
     pub fn unknown_meta(&self) -> &[u8] {
-        self.slice(self.meta_tail.range)
+        self.slice(self.0.meta_tail.range)
     }
 
     /// The encoded value of a field.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
         let at = self.position(name, 0).ok()?;
-        self.entries.get(at).map(|entry| self.slice(entry.value))
+        self.0.entries.get(at).map(|entry| self.slice(entry.value))
     }
 
     /// All fields, in the order in which they are written, each with its encoded value.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let entries = self.entries.iter();
+        let entries = self.0.entries.iter();
         entries.map(|entry| (text(self.slice(entry.name)), self.slice(entry.value)))
     }
 
     /// Whether a struct of the same version and with the same fields as the schema's wrote the record.
     pub(in crate::session) fn is_written_by(&self, schema: &Schema) -> bool {
-        (self.version, self.fingerprint) == (schema.version, schema.fingerprint)
+        (self.0.version, self.0.fingerprint) == (schema.version, schema.fingerprint)
     }
 
     /// Whether this is the schema's name.
     #[inline]
     pub(in crate::session) fn has_name(&self, name: &str) -> bool {
-        self.slice(self.name) == name.as_bytes()
+        self.slice(self.0.name) == name.as_bytes()
     }
 
     /// An error where the record belongs to a session of another name, or where a newer binary than the schema's wrote it.
     pub(in crate::session) fn check_schema(&self, schema: &Schema) -> Result<(), OpenError> {
-        let name = self.slice(self.name);
+        let name = self.slice(self.0.name);
         if name != schema.name.as_bytes() && !schema.earlier().any(|earlier| earlier.name.as_bytes() == name) {
             return Err(OpenError::foreign(schema.name, self.name()));
         }
-        if self.version > schema.version {
-            return Err(OpenError::newer(schema.name, self.version, schema.version));
+        if self.0.version > schema.version {
+            return Err(OpenError::newer(schema.name, self.0.version, schema.version));
         }
         Ok(())
     }
@@ -191,17 +217,17 @@ impl Record {
     fn header(&self) -> wire::Header<'_> {
         wire::Header {
             name: self.name(),
-            version: self.version,
-            fingerprint: self.fingerprint,
-            meta: &self.meta,
-            meta_tail: (self.meta_tail.count, self.unknown_meta()),
+            version: self.0.version,
+            fingerprint: self.0.fingerprint,
+            meta: &self.0.meta,
+            meta_tail: (self.0.meta_tail.count, self.unknown_meta()),
         }
     }
 
     /// Where in [`bytes`](Self::bytes) the encoded value of the field at a [`position`](Self::position) lies.
     #[inline]
     pub(in crate::session) fn value_range(&self, at: usize) -> Option<Range<usize>> {
-        self.entries.get(at).map(|entry| entry.value.range())
+        self.0.entries.get(at).map(|entry| entry.value.range())
     }
 
     /// The position of a field, or the one at which it would be inserted. Quick where that is `guess`, or little less.
@@ -216,16 +242,16 @@ impl Record {
     /// Where the value of the field at a position lies, if `name` is its name.
     #[inline]
     pub(in crate::session) fn value_range_if(&self, at: usize, name: &str) -> Option<Range<usize>> {
-        let entry = self.entries.get(at)?;
+        let entry = self.0.entries.get(at)?;
         (self.slice(entry.name) == name.as_bytes()).then(|| entry.value.range())
     }
 
     #[inline(never)]
     fn search(&self, name: &str, guess: usize) -> Result<usize, usize> {
         let compare = |entry: &Entry| order(self.slice(entry.name), name.as_bytes());
-        let mut at = guess.saturating_add(1).min(self.entries.len());
+        let mut at = guess.saturating_add(1).min(self.0.entries.len());
         let end = at;
-        while let Some(entry) = at.checked_sub(1).and_then(|previous| self.entries.get(previous)) {
+        while let Some(entry) = at.checked_sub(1).and_then(|previous| self.0.entries.get(previous)) {
             match compare(entry) {
                 Ordering::Greater => at -= 1,
                 Ordering::Equal => return Ok(at - 1),
@@ -235,14 +261,14 @@ impl Record {
         if at < end {
             return Err(at);
         }
-        let rest = self.entries.get(at..).unwrap_or_default();
+        let rest = self.0.entries.get(at..).unwrap_or_default();
         let found = rest.binary_search_by(compare);
         found.map(|found| at + found).map_err(|found| at + found)
     }
 
     #[inline]
     fn slice(&self, span: Span) -> &[u8] {
-        self.bytes.get(span.range()).unwrap_or_default()
+        self.0.bytes.get(span.range()).unwrap_or_default()
     }
 }
 
@@ -254,7 +280,7 @@ fn text(bytes: &[u8]) -> &str {
 /// Compares bytes: what a [`Draft`] writes has one form only.
 impl PartialEq for Record {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
+        self.0.bytes == other.0.bytes
     }
 }
 
@@ -266,9 +292,9 @@ impl fmt::Debug for Record {
         let names: Vec<_> = self.fields().map(|(name, _)| name).collect();
         f.debug_struct("Record")
             .field("name", &self.name())
-            .field("version", &self.version)
-            .field("fingerprint", &self.fingerprint)
-            .field("meta", &self.meta)
+            .field("version", &self.0.version)
+            .field("fingerprint", &self.0.fingerprint)
+            .field("meta", &self.0.meta)
             .field("fields", &names)
             .finish_non_exhaustive()
     }

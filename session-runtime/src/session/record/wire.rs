@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Entry, MetaTail, Record, Span, order};
+use super::{Contents, Entry, MetaTail, Record, Span, order};
 use crate::cbor::head::{push_array, push_bytes, push_map, push_text, push_uint, string_len};
 use crate::cbor::{DecodeError, Reader};
-use crate::session::meta::{Meta, Millis, NONCES, Nonce, Nonces, SecretHash, millis};
+use crate::session::meta::{Meta, Millis, NONCES, Nonce, SecretHash, millis};
 
 const SELF_DESCRIBED: u64 = 55799;
 const EMBEDDED: u64 = 24;
@@ -67,23 +67,21 @@ pub(super) struct Header<'a> {
 }
 
 /// Writes a record: its header, then its fields in their order.
-pub(super) struct Writer {
+pub(super) struct Writer<'a> {
     out: Vec<u8>,
-    name: Span,
-    version: u32,
-    fingerprint: u64,
-    meta_tail: MetaTail,
-    entries: Vec<Entry>,
+    contents: &'a mut Contents,
 }
 
-impl Writer {
+impl<'a> Writer<'a> {
     /// A record of `count` fields and of about `len` bytes.
-    pub(super) fn new(header: &Header<'_>, count: usize, len: usize) -> Self {
+    pub(super) fn new(contents: &'a mut Contents, header: &Header<'_>, count: usize, len: usize) -> Self {
         let mut out = Vec::with_capacity(len);
         out.extend_from_slice(&BEGINNING);
         push_text(&mut out, header.name);
-        let name = Span::new(out.len() - header.name.len()..out.len());
+        contents.name = Span::new(out.len() - header.name.len()..out.len());
+        contents.version = header.version;
         push_uint(&mut out, header.version.into());
+        contents.fingerprint = header.fingerprint;
         push_long(&mut out, header.fingerprint);
         let (unknown, bytes) = header.meta_tail;
         let optional = if unknown > 0 {
@@ -92,80 +90,93 @@ impl Writer {
             header.meta.optional_len()
         };
         push_array(&mut out, META_LEN + optional + unknown as usize);
+        contents.meta = header.meta.clone();
         header.meta.append(&mut out);
         if optional > 0 {
             header.meta.append_optional(optional, &mut out);
         }
         let start = out.len();
         out.extend_from_slice(bytes);
-        let meta_tail = MetaTail {
+        contents.meta_tail = MetaTail {
             count: unknown,
             range: Span::new(start..out.len()),
         };
         push_map(&mut out, count);
-        Self {
-            out,
-            name,
-            version: header.version,
-            fingerprint: header.fingerprint,
-            meta_tail,
-            entries: Vec::with_capacity(count),
-        }
+        contents.entries.reserve_exact(count);
+        Self { out, contents }
     }
 
     /// Appends a field.
     pub(super) fn put(&mut self, name: &str, value: &[u8]) {
-        let start = self.out.len();
         push_text(&mut self.out, name);
         let name = self.out.len() - name.len()..self.out.len();
         self.out.extend_from_slice(&EMBEDDED_HEAD);
         push_bytes(&mut self.out, value);
         let value = self.out.len() - value.len()..self.out.len();
-        self.entries.push(Entry::new(start, name, value));
+        self.contents.entries.push(Entry::new(name, value));
     }
 
     /// Appends fields of another record, byte by byte as they are there.
     pub(super) fn copy(&mut self, from: &Record, fields: Range<usize>) {
-        let fields = from.entries.get(fields).unwrap_or_default();
+        let fields = from.0.entries.get(fields).unwrap_or_default();
         let (Some(first), Some(last)) = (fields.first(), fields.last()) else {
             return;
         };
-        let old = Span {
-            start: first.start,
-            end: last.value.end,
-        };
-        let new = Span::new(self.out.len()..self.out.len()).start;
+        let name = first.name.range();
+        let old = Span::new(name.end - string_len(name.len())..last.value.range().end);
+        let new = Span::new(self.out.len()..self.out.len());
         self.out.extend_from_slice(from.slice(old));
         // One wrapping addition moves an offset either way.
-        let distance = new.wrapping_sub(old.start);
+        let distance = new.start.wrapping_sub(old.start);
         let moved = |span: Span| Span {
             start: span.start.wrapping_add(distance),
             end: span.end.wrapping_add(distance),
         };
-        self.entries.extend(fields.iter().map(|entry| Entry {
-            start: entry.start.wrapping_add(distance),
+        self.contents.entries.extend(fields.iter().map(|entry| Entry {
             name: moved(entry.name),
             value: moved(entry.value),
         }));
     }
 
-    /// The record. `meta` is that of its header.
-    pub(super) fn finish(self, meta: &Meta) -> Record {
-        Record {
-            bytes: self.out.into(),
-            name: self.name,
-            version: self.version,
-            fingerprint: self.fingerprint,
-            meta: meta.clone(),
-            meta_tail: self.meta_tail,
-            entries: self.entries,
-        }
+    /// Puts the bytes beside the rest.
+    pub(super) fn finish(self) {
+        self.contents.bytes = self.out.into();
     }
 }
 
 impl Record {
     /// Reads a record; its fields stay in `bytes`.
     pub fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
+        let mut is_shortest = true;
+        let record = Self::build(|contents| {
+            is_shortest = contents.read(bytes)?;
+            Ok::<_, RecordError>(())
+        })?;
+        Ok(if is_shortest {
+            record
+        } else {
+            record.with_shortest_heads()
+        })
+    }
+
+    /// The record with the shortest heads around its fields, so that a [`Writer`] may copy them unchanged.
+    #[cold]
+    fn with_shortest_heads(&self) -> Self {
+        let (count, len) = (self.0.entries.len(), self.0.bytes.len());
+        Self::write(|contents| {
+            let mut writer = Writer::new(contents, &self.header(), count, len);
+            for (name, value) in self.fields() {
+                writer.put(name, value);
+            }
+            writer.finish();
+        })
+    }
+}
+
+impl Contents {
+    /// Reads a record; its fields stay in `bytes`. Whether the heads around them are the shortest.
+    #[inline]
+    fn read(&mut self, bytes: &Bytes) -> Result<bool, RecordError> {
         if u32::try_from(bytes.len()).is_err() {
             return Err(RecordErrorKind::Range("its length").into());
         }
@@ -181,24 +192,22 @@ impl Record {
             }
         }
         let name = reader.text()?;
-        let name = Span::new(last_read(&reader, name.as_bytes()));
-        let version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
-        let fingerprint = reader.uint()?;
+        self.name = Span::new(last_read(&reader, name.as_bytes()));
+        self.version = u32::try_from(reader.uint()?).map_err(|_| RecordErrorKind::Range("its version"))?;
+        self.fingerprint = reader.uint()?;
         let more = if reader.skip_prefix(&META_HEAD) {
             0
         } else {
             further_count(&mut reader)?
         };
-        let mut meta = Meta::read(&mut reader)?;
-        let meta_tail = if more == 0 {
-            MetaTail::default()
-        } else {
-            meta.read_optional(&mut reader, more.min(OPTIONAL_META))?;
-            MetaTail::read(&mut reader, more.saturating_sub(OPTIONAL_META))?
-        };
+        self.meta.read(&mut reader)?;
+        if more > 0 {
+            self.meta.read_optional(&mut reader, more.min(OPTIONAL_META))?;
+            self.meta_tail = MetaTail::read(&mut reader, more.saturating_sub(OPTIONAL_META))?;
+        }
         let count = reader.map()?;
         // A field takes at least four bytes: the heads of name, tag and value.
-        let mut entries = Vec::with_capacity(count.min(reader.remaining() / 4));
+        self.entries.reserve_exact(count.min(reader.remaining() / 4));
         let (mut before, mut is_shortest): (Option<&[u8]>, _) = (None, true);
         for _ in 0..count {
             let start = reader.position();
@@ -215,34 +224,11 @@ impl Record {
             let value = last_read(&reader, value);
             let shortest = string_len(name.len()) + EMBEDDED_HEAD.len() + string_len(value.len());
             is_shortest &= value.end - start == shortest;
-            entries.push(Entry::new(start, name, value));
+            self.entries.push(Entry::new(name, value));
         }
         reader.end()?;
-        let record = || Self {
-            bytes: bytes.clone(),
-            name,
-            version,
-            fingerprint,
-            meta,
-            meta_tail,
-            entries,
-        };
-        // Two expressions rather than one: the compiler then builds the record in place and does not copy it.
-        if !is_shortest {
-            return Ok(record().with_shortest_heads());
-        }
-        Ok(record())
-    }
-
-    /// The record with the shortest heads around its fields, so that a [`Writer`] may copy them unchanged.
-    #[cold]
-    fn with_shortest_heads(&self) -> Self {
-        let (count, len) = (self.entries.len(), self.bytes.len());
-        let mut writer = Writer::new(&self.header(), count, len);
-        for (name, value) in self.fields() {
-            writer.put(name, value);
-        }
-        writer.finish(&self.meta)
+        self.bytes = bytes.clone();
+        Ok(is_shortest)
     }
 }
 
@@ -324,36 +310,25 @@ impl Meta {
 
     /// Reads the entries that are in every record, without the head of their array.
     #[inline]
-    fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
-        let created = Millis(reader.uint()?);
-        let renewed = Millis(reader.uint()?);
-        let deadline = Millis(reader.uint()?);
-        let secret = secret(reader)?;
-        let previous = match reader.array()? {
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<(), RecordError> {
+        self.created = Millis(reader.uint()?);
+        self.renewed = Millis(reader.uint()?);
+        self.deadline = Millis(reader.uint()?);
+        self.secret = secret(reader)?;
+        self.previous = match reader.array()? {
             0 => None,
-            2 => Some((self::secret(reader)?, Millis(reader.uint()?))),
+            2 => Some((secret(reader)?, Millis(reader.uint()?))),
             _ => return Err(RecordErrorKind::Range("its previous secret").into()),
         };
-        let commits = reader.uint()?;
+        self.commits = reader.uint()?;
         let count = reader.array()?;
         if count > NONCES {
             return Err(RecordErrorKind::Range("the number of its nonces").into());
         }
-        let mut nonces = Nonces::default();
         for _ in 0..count {
-            nonces.push(Nonce(reader.uint()?));
+            self.nonces.push(Nonce(reader.uint()?));
         }
-        Ok(Self {
-            created,
-            renewed,
-            deadline,
-            secret,
-            previous,
-            commits,
-            nonces,
-            idle: None,
-            persistent: None,
-        })
+        Ok(())
     }
 }
 
