@@ -7,14 +7,37 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use session_runtime::testing::TestError;
 use session_runtime::tier::TierErrorKind;
 use session_runtime::tier::embedded::LocalCache;
-use session_runtime::{CascadeStore, RouterExt, SessionRejection, TypedSession};
+use session_runtime::{
+    BuildError, CascadeStore, CommitError, CommitFailure, CookieError, CsrfError, FieldError, HeaderCarrierError,
+    KeyError, LoadError, OpenError, RejectionKind, RouterExt, SessionRejection, TypedSession,
+};
 use session_tests::instrumented::Instrumented;
 use tracing::Level;
 
 use crate::promises::log::Log;
 use crate::site::{Browser, Reply, ShopSession, Site, keys, read, routes, visit};
+
+/// What `?` needs to make an `anyhow::Error` of it.
+#[test]
+fn every_error_can_be_sent_and_shared() {
+    fn check<E: Error + Send + Sync + 'static>() {}
+    check::<BuildError>();
+    check::<CommitError>();
+    check::<CommitFailure>();
+    check::<CookieError>();
+    check::<CsrfError>();
+    check::<FieldError>();
+    check::<HeaderCarrierError>();
+    check::<KeyError>();
+    check::<LoadError>();
+    check::<OpenError>();
+    check::<RejectionKind>();
+    check::<SessionRejection>();
+    check::<TestError>();
+}
 
 fn assert_unavailable(reply: &Reply) {
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{reply:?}");

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::response::{IntoResponse, Response};
 use http::header::RETRY_AFTER;
@@ -29,8 +29,8 @@ pub struct SessionRejection {
     kind: RejectionKind,
     /// What cannot be read, and may be replaced.
     session: Option<Arc<RequestSession>>,
-    /// What the layer was told to answer.
-    response: Option<Box<Response>>,
+    /// What the layer was told to answer. Never locked: as an error, a rejection has to be `Sync`, and a body is not.
+    response: Option<Box<Mutex<Response>>>,
 }
 
 /// What kept a handler from its session.
@@ -154,7 +154,7 @@ impl SessionRejection {
 
     /// Answers with this response.
     pub(super) fn with_response(mut self, response: Response) -> Self {
-        self.response = Some(Box::new(response));
+        self.response = Some(Box::new(Mutex::new(response)));
         self
     }
 }
@@ -195,7 +195,10 @@ impl IntoResponse for SessionRejection {
         } else {
             tracing::error!(error, "a handler could not be given its session");
         }
-        self.response.map_or_else(|| plain(status), |response| *response)
+        let response = self
+            .response
+            .map(|response| response.into_inner().unwrap_or_else(PoisonError::into_inner));
+        response.unwrap_or_else(|| plain(status))
     }
 }
 
