@@ -40,8 +40,13 @@ use crate::session::{ServedBy, Session};
 /// ```
 ///
 /// An `Arc<S>` has the store of `S`. Another crate's type cannot have an impl in yours: put it in a struct of your own.
-/// A router without a state ends with [`sessions`](crate::RouterExt::sessions), and its store is its state. Middleware
-/// has a state of its own, which is `()` in `axum::middleware::from_fn`: see [`CascadeStore::middleware`].
+/// A router without a state ends with [`sessions`](crate::RouterExt::sessions), and its store is its state.
+///
+/// Middleware has a state of its own. [`CascadeStore::middleware`] gives it the store; in `axum::middleware::from_fn` it is
+/// `()`, and rustc says no more of it than that "`FromFn<...>: Service<...>` is not satisfied". With
+/// `#[axum::debug_middleware]` on the function (axum's feature `macros`) it says why: "the state `()` does not say which
+/// store serves its sessions". Under [`CascadeStore::middleware`] that is
+/// `#[axum::debug_middleware(state = CascadeStore)]`, and names the session and the tier that the store lacks.
 #[diagnostic::on_unimplemented(
     message = "the state `{Self}` does not say which store serves its sessions",
     label = "the state here is `{Self}`",

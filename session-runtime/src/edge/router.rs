@@ -101,7 +101,7 @@ impl<M, D> CascadeStore<M, D> {
     /// Makes middleware of a function that takes sessions: [`axum::middleware::from_fn`] with the store as the state.
     ///
     /// It goes inside the sessions of its router, so before [`sessions`](RouterExt::sessions) or
-    /// [`session_layer`](StatefulRouterExt::session_layer).
+    /// [`session_layer`](StatefulRouterExt::session_layer). Where it does not compile, see [`SessionState`].
     ///
     /// ```
     /// # use session_runtime::{CascadeStore, RouterExt, Session, TypedSession};

@@ -45,6 +45,7 @@ async fn cart(_: TypedSession<Cart>) {}
 
 async fn shop(_: TypedSession<Shop>, _: Result<TypedSession<Cart>, SessionRejection>, _: Visits) {}
 
+#[axum::debug_middleware(state = CascadeStore)]
 async fn guard(_: TypedSession<Shop>, request: Request, next: Next) -> Response {
     next.run(request).await
 }
