@@ -31,6 +31,7 @@ mod persistence;
 mod plain_tower;
 mod promises;
 mod request;
+mod rolling;
 mod rotation;
 mod security;
 mod several_tokens;
