@@ -34,6 +34,7 @@
 //!
 //! | to | see |
 //! |---|---|
+//! | begin: guard, sign-in, "remember me", tests, metrics, proxies, rolling deploys, streams | the [`recipes`] |
 //! | know every attribute of the derive | [`Session`](macro@Session) |
 //! | read, change, rotate, destroy a session | [`TypedSession`] |
 //! | keep a session beyond its request | [`Detached`] |
@@ -45,7 +46,6 @@
 //! | choose how two writers are reconciled | [`merge`] |
 //! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
 //! | hear of sign-ins, forged cookies, outages | [`SessionEvent`], [`Builder::on_event`] |
-//! | turn away whoever is not signed in | [below](#for-those-who-are-signed-in) |
 //! | test an application that has sessions | `testing`, behind the feature of that name |
 //! | bring a tier of your own | [`tier`], and the feature `conformance` |
 //!
@@ -60,7 +60,6 @@
 //! | `metrics` | no | counters and histograms through the `metrics` facade |
 //! | `conformance` | no | a test suite for tiers of your own |
 //! | `testing` | no | for the tests of an application: a store in memory, a clock, and cookies of sessions that are signed in |
-#![cfg_attr(feature = "axum", doc = include_str!("edge/guard.md"))]
 #![forbid(unsafe_code)]
 
 mod cascade;
@@ -71,6 +70,9 @@ pub mod conformance;
 #[cfg(feature = "axum")]
 mod edge;
 mod keys;
+// For readers of the documentation alone. Its tests need the features of this crate's own `[dev-dependencies]`.
+#[cfg(all(doc, any(not(doctest), all(feature = "metrics", feature = "testing"))))]
+pub mod recipes;
 mod request;
 mod session;
 pub mod tier;

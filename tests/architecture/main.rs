@@ -10,6 +10,7 @@
 )]
 
 mod imports;
+mod metrics_page;
 mod pages;
 mod planted;
 mod rules;

@@ -1,12 +1,5 @@
-//! Counters and histograms through the `metrics` facade; nothing without the feature `metrics`.
-//!
-//! | metric | kind | labels |
-//! |---|---|---|
-//! | `session_load_seconds` | histogram | `session`, `tier` (its own name, such as `memcache`; `unavailable` where none answered), `degraded` |
-//! | `session_commit_seconds` | histogram | `session`, `outcome` (as in `Server-Timing`) |
-//! | `session_invalidations_pending` | gauge | |
-//! | `session_items_not_authentic_total` | counter | |
-//! | `session_old_key_total` | counter | `use` (`token`, `record`): of what an older key than the newest has signed |
+//! Counters and histograms through the `metrics` facade; nothing without the feature `metrics`. They are listed in
+//! `recipes/metrics.md`.
 
 #[cfg(feature = "metrics")]
 mod facade {

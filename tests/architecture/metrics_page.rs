@@ -1,0 +1,59 @@
+//! That the recipe on metrics lists exactly those that the code records.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::pages::repository;
+use crate::source;
+
+/// Kind, name, and the names of the labels.
+type Metric = (String, String, BTreeSet<String>);
+
+/// The metrics that a source records: `metrics::counter!("name", "label" => value, ...)`.
+fn recorded(source: &str) -> impl Iterator<Item = Metric> {
+    source.split("metrics::").skip(1).filter_map(|call| {
+        let (kind, arguments) = call.split_once("!(")?;
+        let is_macro = ["counter", "gauge", "histogram"].contains(&kind);
+        let arguments = arguments.split(')').next()?;
+        let mut texts = arguments.split('"').skip(1).step_by(2).map(str::to_owned);
+        is_macro.then(|| Some((kind.to_owned(), texts.next()?, texts.collect())))?
+    })
+}
+
+/// The rows of the recipe's table: `` | `name` | kind | unit | `label`: ...; `label` | ``.
+fn listed(page: &str) -> impl Iterator<Item = Metric> {
+    page.lines().filter_map(|line| {
+        let cells: Vec<_> = line.strip_prefix("| `")?.split('|').map(str::trim).collect();
+        let [name, kind, _, labels, ""] = cells[..] else {
+            return None;
+        };
+        let labels = labels
+            .split("; ")
+            .filter_map(|label| label.strip_prefix('`')?.split('`').next());
+        let name = name.trim_end_matches('`');
+        Some((kind.to_owned(), name.to_owned(), labels.map(str::to_owned).collect()))
+    })
+}
+
+#[test]
+fn the_recipe_lists_the_metrics_that_are_recorded() {
+    let folder = repository().join("session-runtime/src");
+    let files = source::read(&folder);
+    let recorded: BTreeSet<_> = files.values().flat_map(|text| recorded(text)).collect();
+    let page = fs::read_to_string(folder.join("recipes/metrics.md")).unwrap();
+    let listed: BTreeSet<_> = listed(&page).collect();
+    assert!(recorded.len() >= 5, "{recorded:?}");
+    assert_eq!(listed, recorded);
+}
+
+#[test]
+fn metrics_are_read_from_source_and_page() {
+    let source =
+        "fn f() { metrics::gauge!(\n\"depth\", \"pool\" => pool, \"server\" => name).set(1.0) } metrics::record();";
+    let page =
+        "| metric | kind |\n|---|---|\n| `depth` | gauge | things | `server`: its `name`; `pool` |\n| other | x |";
+    let labels = ["pool", "server"].map(str::to_owned).into();
+    let expected: [Metric; 1] = [("gauge".to_owned(), "depth".to_owned(), labels)];
+    assert_eq!(recorded(source).collect::<Vec<_>>(), expected);
+    assert_eq!(listed(page).collect::<Vec<_>>(), expected);
+}
