@@ -80,7 +80,7 @@ impl StoreInner {
     }
 
     pub(crate) fn key(&self, sid: &str) -> String {
-        format!("{}{sid}", self.backend.policy.key_prefix)
+        [&self.backend.policy.key_prefix, sid].concat()
     }
 
     /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.

@@ -159,7 +159,7 @@ impl CookieOptions {
             (true, false) => "__Secure-",
             (false, _) => "",
         };
-        format!("{prefix}{session}")
+        [prefix, session].concat()
     }
 
     fn header(&self, name: &str, value: String, max_age: Option<i64>) -> Option<HeaderValue> {

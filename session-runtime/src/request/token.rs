@@ -82,7 +82,9 @@ impl SessionToken {
         if value.len() != LEN {
             return None;
         }
-        let bytes: [u8; 3 * PART] = URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()?;
+        let mut bytes = [0; 3 * PART];
+        // So many letters are so many bytes.
+        URL_SAFE_NO_PAD.decode_slice(value, &mut bytes).ok()?;
         let (sid, rest) = bytes.split_first_chunk::<PART>()?;
         let (secret, mac) = rest.split_first_chunk::<PART>()?;
         let name = signed_name(name, session);
