@@ -21,7 +21,6 @@ type Waiting = Vec<oneshot::Sender<Turn>>;
 pub(super) struct ColdLoads(Mutex<HashMap<String, Waiting>>);
 
 /// What a reader does.
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(super) enum Turn {
     /// It goes on with its load: nobody else is loading.
     GoOn(ColdLoad),
