@@ -18,7 +18,7 @@ const TRY_AGAIN_AFTER: HeaderValue = HeaderValue::from_static("1");
 ///
 /// | what | status |
 /// |---|---|
-/// | no tier could tell whether there is such a session | 503 with `Retry-After` |
+/// | no tier could tell whether there is such a session, or a newer program wrote it | 503 with `Retry-After` |
 /// | what is stored does not decode | 500 |
 /// | the router has no session layer, its store lacks a tier, two stores are nested, two structs share a name | 500 |
 ///
@@ -111,10 +111,12 @@ impl SessionRejection {
         &self.kind
     }
 
-    /// The status of the response, by what happened: 503 for an outage, else 500.
+    /// The status of the response, by what happened: 503 for an outage, and for a record of a newer program, which other
+    /// nodes can read; else 500.
     pub fn status(&self) -> StatusCode {
-        match self.kind {
+        match &self.kind {
             RejectionKind::Load(LoadError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            RejectionKind::Load(LoadError::Open { source, .. }) if source.is_newer() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -209,13 +211,14 @@ impl CommitError {
     /// |---|---|
     /// | [`Gone`](Self::Gone), [`Superseded`](Self::Superseded), [`Conflict`](Self::Conflict) | 409 |
     /// | [`TooLarge`](Self::TooLarge) | 413 |
-    /// | [`Unavailable`](Self::Unavailable), [`Unknown`](Self::Unknown) | 503 with `Retry-After` |
+    /// | [`Unavailable`](Self::Unavailable), [`Unknown`](Self::Unknown), [`Open`](Self::Open) of a newer program's record | 503 with `Retry-After` |
     /// | [`Field`](Self::Field), [`Open`](Self::Open), [`TooLate`](Self::TooLate) | 500 |
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Gone { .. } | Self::Superseded { .. } | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unavailable { .. } | Self::Unknown { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Open { source, .. } if source.is_newer() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Field { .. } | Self::Open { .. } | Self::TooLate { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
