@@ -7,6 +7,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// token is not stored at all, unless the handler said `private`.
 pub(super) fn protect(headers: &mut HeaderMap, carrier: &HeaderName, sets_token: bool) {
     vary_by(headers, carrier);
+    if !headers.contains_key(CACHE_CONTROL) {
+        let value = if sets_token { "no-store" } else { "private" };
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(value));
+        return;
+    }
     let (mut directives, removed) = private_directives(headers);
     if !removed.is_empty() {
         let removed = removed.join(", ");
