@@ -154,8 +154,8 @@ impl StoreInner {
         done.unwrap_or(Err(CommitError::Unknown { session, source: None }))
     }
 
-    pub(crate) fn has_expired(&self, meta: &Meta) -> bool {
-        self.backend.expires_at(meta) <= self.backend.now()
+    pub(super) fn has_expired(&self, meta: &Meta, now: Millis) -> bool {
+        self.backend.expires_at(meta) <= now
     }
 
     /// Whether the session has had its secret for as long as it may.

@@ -14,7 +14,7 @@ use super::metrics;
 use super::outcome::{LoadError, LoadReport, load_error};
 use super::protocol::{Action, CacheLoad, Load, LoadEnd, Machine, Source, Step, VersionedRecord};
 use super::rejected::Rejection;
-use crate::session::meta::{Meta, SecretHash, SecretStatus};
+use crate::session::meta::{Meta, Millis, SecretHash, SecretStatus};
 use crate::session::record::Record;
 use crate::tier::Tiers;
 
@@ -78,7 +78,11 @@ impl StoreInner {
             let event = SessionEvent::Degraded { session };
             self.backend.events.emit(event, || Some(key.to_owned()));
         }
-        if let Some(expired) = found.as_ref().filter(|found| self.has_expired(found.record.meta())) {
+        let now = self.backend.now();
+        let expired = found
+            .as_ref()
+            .filter(|found| self.has_expired(found.record.meta(), now));
+        if let Some(expired) = expired {
             self.spawn_delete_expired(tiers, key, expired.version);
         } else if let Some(fill) = fill {
             let (inner, key) = (Arc::clone(self), key.to_owned());
@@ -88,7 +92,7 @@ impl StoreInner {
                 drop(cold);
             });
         }
-        Ok((self.judge(tiers, found, secret), report))
+        Ok((self.judge(tiers, found, secret, now), report))
     }
 
     async fn run_load(
@@ -171,13 +175,13 @@ impl StoreInner {
     }
 
     fn is_valid(&self, meta: &Meta, secret: &SecretHash) -> bool {
-        !self.has_expired(meta) && meta.secret_status(secret, self.backend.now()).is_valid()
+        let now = self.backend.now();
+        !self.has_expired(meta, now) && meta.secret_status(secret, now).is_valid()
     }
 
     /// What a token finds, where this is the record under its key; a token that finds nothing is remembered.
-    fn judge(&self, tiers: Tiers, found: Option<VersionedRecord<Record>>, secret: &SecretHash) -> Lookup {
-        let now = self.backend.now();
-        let found = found.filter(|found| !self.has_expired(found.record.meta()));
+    fn judge(&self, tiers: Tiers, found: Option<VersionedRecord<Record>>, secret: &SecretHash, now: Millis) -> Lookup {
+        let found = found.filter(|found| !self.has_expired(found.record.meta(), now));
         let status = found
             .as_ref()
             .map(|found| found.record.meta().secret_status(secret, now));
