@@ -3,6 +3,7 @@
 
 mod attack;
 mod hot;
+mod fences;
 mod round_trips;
 mod taken_keys;
 mod topology;

@@ -1,8 +1,9 @@
 //! Actors: each runs the protocol's machines for one request, or for what a request leaves running in the background.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use rustc_hash::FxHasher;
 use session_runtime::__private::cascade::protocol::{
     self, Action, CacheCommit, CacheCreate, CacheLoad, CommitEnd, Create, CreateEnd, DurableCommit, Event, Failure,
     Fill, Goal, Item, LoadEnd, Machine, Settle, SettleOutcome, Step, VersionedRecord,
@@ -10,8 +11,9 @@ use session_runtime::__private::cascade::protocol::{
 use session_runtime::__private::session::meta::{Millis, Nonce};
 
 use super::Setting;
-use super::record::{Edit, Record, Role, SecretRevoked};
-use super::state::{GONE, SystemState, Violation};
+use super::mutation::Mutation;
+use super::record::{Edit, Record, Refused, Role};
+use super::state::{GONE, SystemState, Violation, is_durable_write};
 
 const MAX_STALENESS: Duration = Duration::from_millis(1);
 
@@ -25,8 +27,11 @@ pub(super) struct Actor {
     /// The latest version seen, and the latest acknowledged, when its load began.
     since: (u64, u64),
     pub(super) stage: Stage,
-    /// Whether its durable write conflicted with another's.
-    pub(super) conflicted: bool,
+    /// A call that a mutation remembers.
+    pub(super) remembered: Option<Action<Record>>,
+    /// Whether its pending call is a durable write, and the cache holds a fence that was stored when that was pending
+    /// already, or right before.
+    pub(super) precedes_fence: bool,
     /// The call that it makes next.
     pub(super) pending: Option<Action<Record>>,
 }
@@ -69,13 +74,9 @@ pub(super) enum CallOutcome {
 
 /// A hash that is the same in every run.
 pub(super) fn stable_hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FxHasher::default();
     value.hash(&mut hasher);
     hasher.finish()
-}
-
-pub(super) fn fence_of(id: u8) -> Nonce {
-    Nonce(100 + u64::from(id))
 }
 
 impl Actor {
@@ -85,14 +86,19 @@ impl Actor {
             role,
             lease: None,
             since: (0, 0),
-            conflicted: false,
+            remembered: None,
+            precedes_fence: false,
             stage: Stage::Idle,
             pending: None,
         }
     }
 
     pub(super) fn fence(&self) -> Nonce {
-        fence_of(self.id)
+        Nonce(100 + u64::from(self.id))
+    }
+
+    pub(super) fn is_writing(&self) -> bool {
+        self.pending.as_ref().is_some_and(is_durable_write)
     }
 
     pub(super) fn stable_hash(&self) -> u64 {
@@ -107,8 +113,8 @@ impl Actor {
         }
         self.since = (state.seen, state.settled);
         if self.role == Role::Create {
-            let edit = Edit::new(self.id, self.role, &Record::default(), setting.kept_nonces());
-            let record = edit.applied_to(&Record::default());
+            let edit = Edit::new(self.id, self.role, Record::default(), setting.kept_nonces());
+            let record = edit.applied_to(Record::default());
             if setting.cache_only {
                 let mut machine = CacheCreate::new(record, edit);
                 let step = machine.begin(Millis(0));
@@ -235,17 +241,18 @@ impl Actor {
                 id: 0,
                 lease: self.lease,
                 since: (0, 0),
-                conflicted: false,
+                remembered: None,
+                precedes_fence: false,
                 stage: Stage::Fill(fill),
                 pending: Some(action),
             });
         }
         self.lease = None;
-        self.next(found, setting);
+        self.next(found.as_ref(), setting);
     }
 
     /// Starts what the role does after a load.
-    fn next(&mut self, found: Option<VersionedRecord<Record>>, setting: &Setting) {
+    fn next(&mut self, found: Option<&VersionedRecord<Record>>, setting: &Setting) {
         self.since = (0, 0);
         if let Role::Read(loads) = &mut self.role {
             *loads -= 1;
@@ -254,7 +261,7 @@ impl Actor {
             }
             return;
         }
-        let Some(VersionedRecord {
+        let Some(&VersionedRecord {
             version,
             record,
             cached,
@@ -262,8 +269,8 @@ impl Actor {
         else {
             return;
         };
-        let edit = Edit::new(self.id, self.role, &record, setting.kept_nonces());
-        let changed = edit.applied_to(&record);
+        let edit = Edit::new(self.id, self.role, record, setting.kept_nonces());
+        let changed = edit.applied_to(record);
         let goal = if self.role == Role::Destroy {
             Goal::Destroy
         } else {
@@ -283,7 +290,7 @@ impl Actor {
         self.go(step, stage, |_, _| {});
     }
 
-    fn committed(&mut self, end: &CommitEnd<Record, SecretRevoked>, state: &mut SystemState) {
+    fn committed(&mut self, end: &CommitEnd<Record, Refused>, state: &mut SystemState) {
         match *end {
             CommitEnd::Changed { version, settled, .. } => {
                 state.acknowledged |= 1 << self.id;
@@ -323,7 +330,7 @@ impl Actor {
                 state.is_cookie_sent = true;
                 state.acknowledged |= 1 << self.id;
             }
-            CreateEnd::StartOver if setting.mutation == crate::step::Mutation::SameKey && state.durable.is_none() => {
+            CreateEnd::StartOver if setting.mutation == Mutation::SameKey && state.durable.is_none() => {
                 self.stage = Stage::Idle;
             }
             CreateEnd::StartOver => {}

@@ -2,9 +2,9 @@
 
 use stateright::{Checker, HasDiscoveries, Model};
 
+use super::mutation::Mutation;
 use super::state::SystemState;
 use super::{Move, Setting, WORKS, is_deep};
-use crate::step::Mutation;
 
 impl Setting {
     /// Explores, prints the number of states, and returns the names of the properties that do not hold.

@@ -1,12 +1,8 @@
 //! Settings in which every property holds: roles, and the faults that may happen to them.
 
-use session_runtime::__private::cascade::protocol::Item;
-use stateright::Model;
-
-use super::record::Role::{self, Add, Create, Destroy, Read, Rotate};
-use super::state::{Faults, SystemState};
-use super::{Move, Setting, is_deep};
-use crate::actor::CallOutcome;
+use super::record::Role::{self, Add, Create, Destroy, Read, Reject, Rotate, SignIn};
+use super::state::Faults;
+use super::{Setting, is_deep};
 
 const NONE: Faults = Faults {
     evictions: 0,
@@ -15,6 +11,7 @@ const NONE: Faults = Faults {
     durable_timeouts: 0,
     outages: 0,
     cache_timeouts: 0,
+    slow_writers: 0,
     stale_hits: 0,
 };
 
@@ -139,6 +136,26 @@ fn with_a_rotation_and_a_destroy() {
 }
 
 #[test]
+fn with_a_writer_that_rejects() {
+    let roles = roles(&[Reject, Add, Read(1)], &[Reject, Add, Read(2)]);
+    holds("a writer that rejects", acknowledged(roles, ONE_DURABLE_TIMEOUT));
+}
+
+#[test]
+fn with_a_sign_in() {
+    let roles = roles(&[SignIn, Add, Read(1)], &[SignIn, Add, Destroy]);
+    holds("a sign-in", acknowledged(roles, ONE_DURABLE_TIMEOUT));
+}
+
+/// A fence that its writer withdraws may have replaced another's. So a load may see less than an earlier one saw, yet no
+/// less than was acknowledged.
+#[test]
+fn with_a_writer_that_rejects_among_others() {
+    let roles = roles(&[Reject, Add, Add], &[Reject, Add, Add, Read(1)]);
+    holds("a writer that rejects among others", acknowledged(roles, NONE));
+}
+
+#[test]
 fn with_evictions_and_crashes() {
     let roles = roles(&[Destroy, Add, Read(1)], &[Destroy, Add, Read(2)]);
     let faults = Faults {
@@ -151,7 +168,7 @@ fn with_evictions_and_crashes() {
 
 #[test]
 fn with_evictions_while_the_durable_tier_is_down() {
-    let roles = roles(&[Add, Read(2)], &[Add, Add, Read(2)]);
+    let roles = roles(&[Add, Read(2)], &[Add, Add, Read(1)]);
     let faults = Faults {
         evictions: 1,
         outages: 1,
@@ -163,12 +180,11 @@ fn with_evictions_while_the_durable_tier_is_down() {
 
 #[test]
 fn with_a_cache_that_times_out() {
-    let roles = roles(&[Add, Add, Read(1)], &[Add, Add, Read(2)]);
     let faults = Faults {
         cache_timeouts: bound(1, 2),
         ..NONE
     };
-    holds("a cache that times out", acknowledged(roles, faults));
+    holds("a cache that times out", acknowledged(vec![Add, Add, Read(1)], faults));
 }
 
 #[test]
@@ -180,6 +196,16 @@ fn with_both_tiers_timing_out() {
         ..NONE
     };
     holds("both tiers timing out", acknowledged(roles, faults));
+}
+
+#[test]
+fn with_a_writer_that_outlives_its_fence() {
+    let roles = roles(&[Add, Add, Read(1)], &[Add, Add, Destroy]);
+    let faults = Faults {
+        slow_writers: 1,
+        ..NONE
+    };
+    holds("a writer that outlives its fence", monotonic(roles, faults));
 }
 
 #[test]
@@ -255,36 +281,4 @@ fn with_the_cache_only_and_records_too_large_for_it() {
         ..cache_only(vec![Add, Destroy, Read(1)], faults)
     };
     holds("the cache only, and records too large for it", setting);
-}
-
-/// The states before and after these steps of a single writer, where the cache has the session at the start.
-fn run(outcomes: &[CallOutcome]) -> (SystemState, SystemState) {
-    let setting = monotonic(vec![Add], Faults { outages: 1, ..NONE });
-    let before = setting.init_states().pop().unwrap();
-    let mut state = before.clone();
-    for outcome in outcomes {
-        state = setting.next_state(&state, Move::Step(0, *outcome)).unwrap();
-    }
-    (before, state)
-}
-
-#[test]
-fn a_commit_after_a_hit_takes_four_round_trips_and_one_durable_call() {
-    let (_, state) = run(&[CallOutcome::Answered; 5]);
-    assert!(state.actors.is_empty());
-    assert_eq!(state.acknowledged, 0b10);
-    let (version, record) = state.durable.unwrap();
-    assert!(matches!(state.cache, Some((Item::Value { version: v, record: r, .. }, _)) if v == version && r == record));
-}
-
-#[test]
-fn a_writer_whose_write_failed_restores_the_value_that_its_fence_replaced() {
-    use CallOutcome::{Answered, Refused, TooLarge};
-    for failure in [Refused, TooLarge] {
-        let (before, state) = run(&[Answered, Answered, failure, Answered, Answered]);
-        assert!(state.actors.is_empty());
-        assert_eq!(state.rejected, 0b10);
-        let item = |state: SystemState| state.cache.map(|(item, _)| item);
-        assert_eq!(item(state), item(before));
-    }
 }

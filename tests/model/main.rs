@@ -14,8 +14,10 @@
 mod actor;
 mod explore;
 mod holds;
+mod mutation;
 mod mutations;
 mod record;
+mod single;
 mod state;
 mod step;
 
@@ -26,9 +28,10 @@ use session_runtime::__private::session::meta::Millis;
 use session_runtime::tier::Version;
 
 use actor::{Actor, CallOutcome, Stage};
-use record::{Record, Role};
-use state::{Faults, SystemState, Violation};
-use step::{Mutation, is_to_cache};
+use mutation::Mutation;
+use record::{MAX_NONCES, Record, Role};
+use state::{Faults, InFlight, SystemState, Violation};
+use step::is_to_cache;
 
 /// Whether to explore more actors and faults, which takes minutes: `SESSION_MODEL=deep`.
 fn is_deep() -> bool {
@@ -74,8 +77,14 @@ impl Setting {
         }
         let faults_left = state.faults_left;
         let step = |outcome| Move::Step(index, outcome);
-        let mut next = actor.clone();
-        next.start(state, self);
+        let mut started = None;
+        let next = if actor.stage == Stage::Idle {
+            let next = started.insert(actor.clone());
+            next.start(state, self);
+            next
+        } else {
+            actor
+        };
         let Some(call) = &next.pending else { return };
         let to_cache = is_to_cache(call);
         if to_cache && self.partitioned == Some(actor.id) {
@@ -158,7 +167,7 @@ impl Model for Setting {
             if state.faults_left.evictions > 0 || evicts_this {
                 moves.push(Move::Evict);
             }
-            if state.is_cache_item_orphaned() && !self.cache_only {
+            if state.may_expire(self.mutation) && !self.cache_only {
                 moves.push(Move::Expire);
             }
         }
@@ -175,11 +184,15 @@ impl Model for Setting {
                     .pending
                     .filter(|action| !is_to_cache(action) && *action != Action::Read)
                 {
-                    state.in_flight.push((actor.id, action));
+                    state.in_flight.push(InFlight {
+                        id: actor.id,
+                        action,
+                        precedes_fence: actor.precedes_fence,
+                    });
                 }
             }
             Move::Deliver(index) => {
-                let (_, action) = state.in_flight.remove(index);
+                let InFlight { action, .. } = state.in_flight.remove(index);
                 state.apply(action);
             }
             Move::Evict => {
@@ -189,9 +202,9 @@ impl Model for Setting {
                 } else {
                     state.faults_left.evictions -= 1;
                 }
-                state.cache = None;
+                state.clear_cache();
             }
-            Move::Expire => state.cache = None,
+            Move::Expire => state.expire(),
         }
         state.normalize();
         Some(state)
@@ -253,7 +266,7 @@ const WORKS: &str = "everyone can finish";
 
 impl Setting {
     fn kept_nonces(&self) -> usize {
-        self.kept_nonces.unwrap_or(2)
+        self.kept_nonces.unwrap_or(MAX_NONCES)
     }
 
     /// The record in the authoritative tier.
@@ -269,7 +282,9 @@ impl Setting {
 
     fn has_rotated(&self, state: &SystemState) -> bool {
         let writers = self.roles.iter().filter(|role| !matches!(role, Role::Read(_)));
-        let mut rotators = writers.zip(1..).filter(|(role, _)| **role == Role::Rotate);
+        let mut rotators = writers
+            .zip(1..)
+            .filter(|(role, _)| matches!(role, Role::Rotate | Role::SignIn));
         rotators.any(|(_, id)| state.acknowledged & (1 << id) != 0)
     }
 }

@@ -1,9 +1,9 @@
 //! The property that breaks without each rule of the protocol: a model that cannot fail proves nothing.
 
-use super::record::Role::{Add, Create, Destroy, Read};
+use super::mutation::Mutation;
+use super::record::Role::{Add, Create, Destroy, Read, Rotate};
 use super::state::Faults;
-use super::{ACKNOWLEDGED, BACK, DEAD, Setting, is_deep};
-use crate::step::Mutation;
+use super::{ACKNOWLEDGED, BACK, CLEAN, DEAD, LOST, Setting, is_deep};
 
 #[track_caller]
 fn breaks(mutation: Mutation, promise: &'static str, mut setting: Setting) {
@@ -90,6 +90,35 @@ fn a_later_writer_removes_a_fence_whose_writer_may_restore_an_older_record() {
     setting.faults.evictions = 1;
     setting.faults.outages = 1;
     breaks(Mutation::LeaveOldFence, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn a_fence_outlives_the_writes_that_were_sent_before_it() {
+    let mut setting = monotonic(&[Add, Read(1), Read(2)]);
+    setting.faults.slow_writers = 1;
+    breaks(Mutation::ShortFence, BACK, setting);
+}
+
+#[test]
+fn a_writer_that_was_refused_withdraws_its_fence() {
+    breaks(Mutation::KeepFence, CLEAN, monotonic(&[Rotate, Rotate, Add]));
+}
+
+#[test]
+fn a_writer_that_was_refused_does_not_restore_what_others_have_changed() {
+    breaks(
+        Mutation::RestoreOld,
+        ACKNOWLEDGED,
+        monotonic(&[Rotate, Rotate, Add, Read(1)]),
+    );
+}
+
+#[test]
+fn a_token_that_was_refused_is_forgotten() {
+    let mut setting = monotonic(&[Add, Add, Destroy, Rotate]);
+    setting.cache_only = true;
+    setting.faults.cache_timeouts = 1;
+    breaks(Mutation::KeepToken, LOST, setting);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use session_runtime::__private::cascade::protocol::Change;
 use session_runtime::tier::Version;
 
 /// A record in the model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Record {
     /// The actors whose updates are in it, one bit each.
     pub(super) adds: u8,
@@ -15,8 +15,12 @@ pub(super) struct Record {
     /// The secret before the last rotation, still accepted.
     pub(super) previous: u8,
     commits: u8,
-    nonces: Vec<u8>,
+    /// The actors that committed last, in order, after zeros.
+    nonces: [u8; MAX_NONCES],
 }
+
+/// How many nonces a record keeps at the most: fewer than a real one, so that a few writers push one out.
+pub(super) const MAX_NONCES: usize = 2;
 
 /// What an actor does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,8 +29,12 @@ pub(super) enum Role {
     Read(u8),
     /// Loads, then adds its bit.
     Add,
+    /// Loads, then adds its bit, unless another has written since: as a field whose strategy is `reject`.
+    Reject,
     /// Loads, then makes its own id the secret.
     Rotate,
+    /// The same, but that the secret before is not accepted any more: as the write of a privileged field.
+    SignIn,
     /// Loads, then destroys.
     Destroy,
     /// Creates the session. The others start once its cookie is sent.
@@ -40,16 +48,16 @@ pub(super) struct Edit {
     pub(super) role: Role,
     base: u8,
     secret: u8,
-    /// How many nonces a record keeps: fewer than a real one, so that a few writers push one out.
+    /// How many nonces a record keeps.
     kept_nonces: usize,
 }
 
-/// The record no longer accepts the request's secret.
+/// The record no longer accepts the request's secret, or its field was written by another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct SecretRevoked;
+pub(super) struct Refused;
 
 impl Edit {
-    pub(super) fn new(id: u8, role: Role, loaded: &Record, kept_nonces: usize) -> Self {
+    pub(super) fn new(id: u8, role: Role, loaded: Record, kept_nonces: usize) -> Self {
         Self {
             id,
             role,
@@ -60,52 +68,57 @@ impl Edit {
     }
 
     /// The loaded record with this change in it.
-    pub(super) fn applied_to(&self, loaded: &Record) -> Record {
-        self.made_in(loaded).unwrap_or_else(|SecretRevoked| loaded.clone())
+    pub(super) fn applied_to(&self, loaded: Record) -> Record {
+        self.made_in(&loaded).unwrap_or(loaded)
     }
 
-    fn made_in(&self, to: &Record) -> Result<Record, SecretRevoked> {
-        if !self.is_secret_valid(to) {
-            return Err(SecretRevoked);
+    fn made_in(&self, to: &Record) -> Result<Record, Refused> {
+        let is_rejected = self.role == Role::Reject && to.commits != self.base;
+        if is_rejected || !self.is_secret_valid(*to) {
+            return Err(Refused);
         }
         let bit = 1 << self.id;
-        let mut record = to.clone();
+        let mut record = *to;
         record.applied_twice |= record.adds & bit != 0;
         record.adds |= bit;
-        if self.role == Role::Rotate {
+        if matches!(self.role, Role::Rotate | Role::SignIn) {
             record.previous = record.secret;
             record.secret = self.id;
         }
-        record.commits += 1;
-        if record.nonces.len() == self.kept_nonces {
-            record.nonces.remove(0);
+        if self.role == Role::SignIn {
+            record.previous = self.id;
         }
-        record.nonces.push(self.id);
+        record.commits += 1;
+        record.nonces.rotate_left(1);
+        record.nonces[MAX_NONCES - 1] = self.id;
+        record.nonces[..MAX_NONCES - self.kept_nonces].fill(0);
         Ok(record)
     }
 
-    fn is_secret_valid(&self, record: &Record) -> bool {
+    fn is_secret_valid(&self, record: Record) -> bool {
         self.secret == record.secret || self.secret == record.previous
     }
 }
 
 impl Change<Record> for Edit {
-    type Error = SecretRevoked;
+    type Error = Refused;
 
-    fn apply(&mut self, to: &Record) -> Result<Record, SecretRevoked> {
+    fn apply(&mut self, to: &Record) -> Result<Record, Refused> {
+        let made = self.made_in(to)?;
         self.base = to.commits;
-        self.made_in(to)
+        Ok(made)
     }
 
     fn may_destroy(&self, record: &Record) -> bool {
-        self.is_secret_valid(record)
+        self.is_secret_valid(*record)
     }
 
     fn was_applied(&self, record: &Record) -> Option<bool> {
         if record.nonces.contains(&self.id) {
             return Some(true);
         }
-        (usize::from(record.commits - self.base) <= record.nonces.len()).then_some(false)
+        let kept = record.nonces.iter().filter(|nonce| **nonce != 0).count();
+        (usize::from(record.commits - self.base) <= kept).then_some(false)
     }
 
     fn version_of(record: &Record) -> Version {

@@ -4,6 +4,7 @@ use session_runtime::__private::cascade::protocol::{Action, Event, Item};
 use session_runtime::__private::session::meta::Nonce;
 use session_runtime::tier::{Swap, Token, Version, Write};
 
+use super::mutation::Mutation;
 use super::record::Record;
 use crate::actor::Actor;
 
@@ -22,6 +23,8 @@ pub(super) struct Faults {
     pub(super) outages: u8,
     /// A cache call is not answered, and may be applied at any later time.
     pub(super) cache_timeouts: u8,
+    /// A writer takes so long after its durable write that its fence expires.
+    pub(super) slow_writers: u8,
     /// A reader finds a cached value older than the maximum staleness.
     pub(super) stale_hits: u8,
 }
@@ -35,6 +38,16 @@ pub(super) enum Violation {
     LivingReportedGone,
 }
 
+/// A call whose caller no longer waits, and which may still be applied.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct InFlight {
+    /// The actor that sent it.
+    pub(super) id: u8,
+    pub(super) action: Action<Record>,
+    /// Whether it is a durable write that was sent before the fence was stored that the cache holds now.
+    pub(super) precedes_fence: bool,
+}
+
 /// One state of the system.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SystemState {
@@ -43,8 +56,7 @@ pub(super) struct SystemState {
     pub(super) cache: Option<(Item<Record>, Token)>,
     /// Those that have not finished, in a canonical order.
     pub(super) actors: Vec<Actor>,
-    /// Calls whose caller no longer waits, and which may still be applied.
-    pub(super) in_flight: Vec<(u8, Action<Record>)>,
+    pub(super) in_flight: Vec<InFlight>,
     pub(super) faults_left: Faults,
     /// The latest version that a load has seen.
     pub(super) seen: u64,
@@ -107,11 +119,11 @@ impl SystemState {
             Action::Remove(token) => {
                 let swap = self.compare(token);
                 if swap == Swap::Done {
-                    self.cache = None;
+                    self.clear_cache();
                 }
                 Event::Swapped(swap)
             }
-            Action::Read => Event::Found(self.durable.clone()),
+            Action::Read => Event::Found(self.durable),
             Action::Insert(record) => Event::Wrote(match self.durable {
                 Some(_) => Write::Conflict,
                 None => self.write(Some(record)),
@@ -147,6 +159,7 @@ impl SystemState {
     /// Tokens are only compared, so the smallest that nobody holds is as good as a new one, and keeps the number of states
     /// small.
     pub(super) fn store(&mut self, item: Item<Record>) {
+        let is_fence = matches!(item, Item::Fence { .. });
         let held = |token: u64| {
             let holds =
                 |action: &Action<Record>| matches!(action, Action::Swap(t, _) | Action::Remove(t) if t.0 == token);
@@ -155,10 +168,27 @@ impl SystemState {
                     .actors
                     .iter()
                     .any(|actor| actor.pending.as_ref().is_some_and(holds))
-                || self.in_flight.iter().any(|(_, action)| holds(action))
+                || self.in_flight.iter().any(|call| holds(&call.action))
         };
         let token = (0..u64::MAX).find(|token| !held(*token)).unwrap_or_default();
         self.cache = Some((item, Token(token)));
+        for actor in &mut self.actors {
+            actor.precedes_fence = is_fence && actor.is_writing();
+        }
+        for call in &mut self.in_flight {
+            call.precedes_fence = is_fence && is_durable_write(&call.action);
+        }
+    }
+
+    /// Takes the item out of the cache.
+    pub(super) fn clear_cache(&mut self) {
+        self.cache = None;
+        for actor in &mut self.actors {
+            actor.precedes_fence = false;
+        }
+        for call in &mut self.in_flight {
+            call.precedes_fence = false;
+        }
     }
 
     /// A nonce for a lease, the smallest that is free for the same reason.
@@ -170,26 +200,43 @@ impl SystemState {
                 || self
                     .in_flight
                     .iter()
-                    .any(|(_, action)| matches!(action, Action::Add(item) | Action::Swap(_, item) if is(item)))
+                    .any(|call| matches!(&call.action, Action::Add(item) | Action::Swap(_, item) if is(item)))
         };
         (0..u64::MAX).find(|nonce| !held(*nonce)).unwrap_or_default()
     }
 
-    /// Whether no actor and no call in flight can still use the item in the cache: then it may expire.
-    pub(super) fn is_cache_item_orphaned(&self) -> bool {
+    pub(super) fn has_fence_of(&self, actor: &Actor) -> bool {
+        matches!(&self.cache, Some((Item::Fence { writer, .. }, _)) if *writer == actor.fence())
+    }
+
+    /// Whether the item in the cache may expire. A fence outlives every durable write that was sent before it was stored,
+    /// its writer's among them: an actor's is answered first, and one in flight is applied first or never.
+    pub(super) fn may_expire(&self, mutation: Mutation) -> bool {
         match &self.cache {
             Some((Item::Lease(nonce), _)) => !self.actors.iter().any(|actor| actor.lease == Some(nonce.0)),
             Some((Item::Fence { writer, .. }, _)) => {
-                !self.actors.iter().any(|actor| actor.fence() == *writer)
-                    && !self
-                        .in_flight
-                        .iter()
-                        .any(|(id, _)| crate::actor::fence_of(*id) == *writer)
+                let is_outlived = !self.actors.iter().any(|actor| actor.precedes_fence);
+                let is_alive = self.actors.iter().any(|actor| actor.fence() == *writer);
+                (is_outlived || mutation == Mutation::ShortFence) && (!is_alive || self.faults_left.slow_writers > 0)
             }
             Some((Item::Tombstone, _)) => true,
             Some((Item::Value { .. }, _)) | None => false,
         }
     }
+
+    /// The item in the cache expires.
+    pub(super) fn expire(&mut self) {
+        if self.actors.iter().any(|actor| self.has_fence_of(actor)) {
+            self.faults_left.slow_writers -= 1;
+        }
+        self.in_flight.retain(|call| !call.precedes_fence);
+        self.clear_cache();
+    }
+}
+
+/// Whether this call writes the durable tier.
+pub(super) fn is_durable_write(action: &Action<Record>) -> bool {
+    matches!(action, Action::Insert(_) | Action::Update(..) | Action::Delete(_))
 }
 
 impl SystemState {

@@ -105,8 +105,8 @@ pub struct CacheCommit<R, C> {
     record: R,
     token: Option<Token>,
     attempts: u32,
-    /// Whether a swap was not answered and may still be applied.
-    unknown: bool,
+    /// The token of a swap that was not answered: it may have been applied, or may still be.
+    unknown: Option<Token>,
     swapping: bool,
 }
 
@@ -120,49 +120,47 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
             record,
             token,
             attempts: 0,
-            unknown: false,
+            unknown: None,
             swapping: false,
         }
     }
 
+    /// What the record is now decides about the next swap. Its old token names nothing any more.
     fn get(&mut self) -> Step<R, CommitEnd<R, C::Error>> {
         self.swapping = false;
         Step::Do(Action::Get)
     }
 
     fn got(&mut self, record: &R, token: Token, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
-        if self.goal == Goal::Destroy && !self.change.may_destroy(record) {
-            return fail(Failure::Gone);
-        }
         if self.goal == Goal::Change {
             match self.change.was_applied(record) {
                 Some(true) => return changed::<R, C>(record.clone()),
-                None if self.unknown => return fail(Failure::Unknown),
+                None if self.unknown.is_some() => return self.fail(Failure::Unknown),
                 Some(false) | None => {}
             }
-            if self.token != Some(token) {
-                self.record = match self.change.apply(record) {
-                    Ok(merged) => merged,
-                    Err(error) => return fail(Failure::Refused(error)),
-                };
-                // A swap that was sent with the old token can no longer be applied.
-                self.unknown = false;
-            }
         }
-        self.token = Some(token);
+        if self.unknown.is_some_and(|unknown| unknown != token) {
+            // The swap that was sent with the old token can no longer be applied.
+            self.unknown = None;
+        }
+        match self.goal {
+            Goal::Change => match self.change.apply(record) {
+                Ok(merged) => self.record = merged,
+                Err(error) => return self.fail(Failure::Refused(error)),
+            },
+            Goal::Destroy if !self.change.may_destroy(record) => return self.fail(Failure::Gone),
+            Goal::Destroy => {}
+        }
         self.swap(token, now)
     }
 
     fn swap(&mut self, token: Token, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         if self.attempts == MAX_ATTEMPTS {
-            return fail(if self.unknown {
-                Failure::Unknown
-            } else {
-                Failure::Contended
-            });
+            return self.fail(Failure::Contended);
         }
         self.attempts += 1;
         self.swapping = true;
+        self.token = Some(token);
         let item = match self.goal {
             Goal::Change => Item::Value {
                 version: C::version_of(&self.record),
@@ -181,14 +179,18 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
 
     fn missing(&self) -> Step<R, CommitEnd<R, C::Error>> {
         match self.goal {
-            Goal::Change => fail(Failure::Gone),
+            Goal::Change => Step::End(CommitEnd::Failed(Failure::Gone)),
             Goal::Destroy => destroyed(),
         }
     }
-}
 
-fn fail<R, E>(failure: Failure<E>) -> Step<R, CommitEnd<R, E>> {
-    Step::End(CommitEnd::Failed(failure))
+    fn fail(&self, failure: Failure<C::Error>) -> Step<R, CommitEnd<R, C::Error>> {
+        Step::End(CommitEnd::Failed(if self.unknown.is_some() {
+            Failure::Unknown
+        } else {
+            failure
+        }))
+    }
 }
 
 fn destroyed<R, E>() -> Step<R, CommitEnd<R, E>> {
@@ -227,15 +229,11 @@ impl<R: Clone, C: Change<R>> Machine<R> for CacheCommit<R, C> {
             },
             (true, Event::Swapped(Swap::Changed)) => self.get(),
             (true, Event::CacheFailed) => {
-                self.unknown = true;
+                self.unknown = self.token;
                 self.get()
             }
-            (true, Event::CacheFull) => fail(Failure::TooLarge),
-            _ => fail(if self.unknown {
-                Failure::Unknown
-            } else {
-                Failure::Unavailable
-            }),
+            (true, Event::CacheFull) => self.fail(Failure::TooLarge),
+            _ => self.fail(Failure::Unavailable),
         }
     }
 }

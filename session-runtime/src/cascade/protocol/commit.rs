@@ -20,10 +20,10 @@ pub enum Goal {
 /// 2. Compare-and-swap in the durable tier. After a conflict: read, merge, **fence again**, try again. Without an
 ///    answer: read, and check whether the record contains the change.
 /// 3. [`Settle`] the cache, and only then end. Publish the record if its write was certainly applied while the current
-///    fence was in place; otherwise hide whatever is cached. If the first write certainly failed, restore the value that
-///    its fence replaced.
+///    fence was in place; otherwise hide whatever is cached. If nothing was written, for certain, withdraw the fence:
+///    restore the value that it replaced, or remove it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DurableCommit<R, C> {
+pub struct DurableCommit<R, C: Change<R>> {
     goal: Goal,
     change: C,
     fence: Nonce,
@@ -40,26 +40,25 @@ pub struct DurableCommit<R, C> {
     /// The first attempt whose durable write was not answered: it may have been applied, or may still be.
     unknown: Option<u32>,
     asked_at: Millis,
-    state: State<R>,
+    state: State<R, C::Error>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum State<R> {
+enum State<R, E> {
     Fencing,
     Writing,
     Reading,
     /// The outcome in the durable tier is known; the cache is being settled.
-    Settling(Settle<R>, DurableOutcome<R>),
+    Settling(Settle<R>, DurableOutcome<R, E>),
 }
 
 /// The outcome in the durable tier.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum DurableOutcome<R> {
+enum DurableOutcome<R, E> {
     Changed(Version, R),
     Destroyed,
-    Gone,
-    Unavailable,
-    TooLarge,
+    /// Nothing was written, nor will be.
+    Failed(Failure<E>),
 }
 
 /// How a [`DurableCommit`] or [`CacheCommit`](super::CacheCommit) ends.
@@ -133,11 +132,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
 
     fn fence(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         if self.attempts == MAX_ATTEMPTS {
-            return Self::fail(if self.unknown.is_some() {
-                Failure::Unknown
-            } else {
-                Failure::Contended
-            });
+            return self.fail(Failure::Contended, now);
         }
         self.attempts += 1;
         if !self.cache {
@@ -214,34 +209,28 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
 
     /// Goes on from the current record, after a conflict or without an answer.
     fn found(&mut self, version: Version, theirs: R, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
-        if self.goal == Goal::Destroy {
-            if !self.change.may_destroy(&theirs) {
-                return Self::fail(Failure::Gone);
+        if self.goal == Goal::Change {
+            match self.change.was_applied(&theirs) {
+                Some(true) => return self.changed(version, theirs, now),
+                None if self.unknown.is_some() => return self.fail(Failure::Unknown, now),
+                Some(false) | None => {}
             }
-            self.rebase(version);
-            return self.fence(now);
         }
-        match self.change.was_applied(&theirs) {
-            Some(true) => return self.changed(version, theirs, now),
-            None if self.unknown.is_some() => return Self::fail(Failure::Unknown),
-            Some(false) | None => {}
-        }
-        if version != self.base {
-            self.record = match self.change.apply(&theirs) {
-                Ok(merged) => merged,
-                Err(error) => return Self::fail(Failure::Refused(error)),
-            };
-        }
-        self.rebase(version);
-        self.fence(now)
-    }
-
-    fn rebase(&mut self, version: Version) {
         if version != self.base {
             self.base = version;
             // A write that was sent on the old base can no longer be applied.
             self.unknown = None;
+            if self.goal == Goal::Change {
+                self.record = match self.change.apply(&theirs) {
+                    Ok(merged) => merged,
+                    Err(error) => return self.fail(Failure::Refused(error), now),
+                };
+            }
         }
+        if self.goal == Goal::Destroy && !self.change.may_destroy(&theirs) {
+            return self.fail(Failure::Gone, now);
+        }
+        self.fence(now)
     }
 
     /// Whether the write was certainly applied while the current fence was in place, and not an earlier one.
@@ -250,35 +239,43 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
     }
 
     fn changed(&mut self, version: Version, record: R, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
-        self.settle(DurableOutcome::Changed(version, record), now)
+        let settle = if self.is_fence_current() {
+            Settle::publish(self.fence, version, self.asked_at, record.clone())
+        } else {
+            Settle::hide(self.fence)
+        };
+        self.settle(settle, DurableOutcome::Changed(version, record), now)
     }
 
     fn destroyed(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
-        self.settle(DurableOutcome::Destroyed, now)
+        self.settle(Settle::tombstone(), DurableOutcome::Destroyed, now)
     }
 
     fn gone(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
-        self.settle(DurableOutcome::Gone, now)
+        self.settle(Settle::tombstone(), DurableOutcome::Failed(Failure::Gone), now)
     }
 
-    fn settle(&mut self, outcome: DurableOutcome<R>, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
+    /// Ends without a write. Where one may still be applied, the outcome is unknown, and the fence stays.
+    fn fail(&mut self, failure: Failure<C::Error>, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
+        if self.unknown.is_some() {
+            return Step::End(CommitEnd::Failed(Failure::Unknown));
+        }
+        let settle = match self.replaced.take() {
+            Some((cached, loaded)) => Settle::restore(self.fence, self.base, cached.asked_at, loaded),
+            None => Settle::remove(self.fence),
+        };
+        self.settle(settle, DurableOutcome::Failed(failure), now)
+    }
+
+    fn settle(
+        &mut self,
+        mut settle: Settle<R>,
+        outcome: DurableOutcome<R, C::Error>,
+        now: Millis,
+    ) -> Step<R, CommitEnd<R, C::Error>> {
         if !self.cache {
             return Step::End(self.end(outcome, true));
         }
-        let mut settle = match (&outcome, self.replaced.take()) {
-            (DurableOutcome::Changed(version, record), _) if self.is_fence_current() => {
-                Settle::publish(self.fence, *version, self.asked_at, record.clone())
-            }
-            (DurableOutcome::Changed(..), _) => Settle::hide(self.fence),
-            (DurableOutcome::Destroyed | DurableOutcome::Gone, _) => Settle::tombstone(),
-            (DurableOutcome::Unavailable | DurableOutcome::TooLarge, Some((cached, loaded))) => {
-                Settle::restore(self.fence, self.base, cached.asked_at, loaded)
-            }
-            // The fence stays: a write may still be applied, and it may have replaced another writer's fence.
-            (DurableOutcome::Unavailable | DurableOutcome::TooLarge, None) => {
-                return Step::End(self.end(outcome, true));
-            }
-        };
         let step = settle.begin(now);
         self.settling(settle, outcome, step)
     }
@@ -286,7 +283,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
     fn settling(
         &mut self,
         settle: Settle<R>,
-        outcome: DurableOutcome<R>,
+        outcome: DurableOutcome<R, C::Error>,
         step: Step<R, SettleOutcome>,
     ) -> Step<R, CommitEnd<R, C::Error>> {
         let step = match step {
@@ -298,7 +295,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         step
     }
 
-    fn end(&self, outcome: DurableOutcome<R>, settled: bool) -> CommitEnd<R, C::Error> {
+    fn end(&self, outcome: DurableOutcome<R, C::Error>, settled: bool) -> CommitEnd<R, C::Error> {
         let fenced = self.fenced;
         match outcome {
             DurableOutcome::Changed(version, record) => CommitEnd::Changed {
@@ -308,15 +305,8 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
                 settled,
             },
             DurableOutcome::Destroyed => CommitEnd::Destroyed { fenced, settled },
-            DurableOutcome::Gone => CommitEnd::Failed(Failure::Gone),
-            DurableOutcome::Unavailable => CommitEnd::Failed(Failure::Unavailable),
-            DurableOutcome::TooLarge => CommitEnd::Failed(Failure::TooLarge),
+            DurableOutcome::Failed(failure) => CommitEnd::Failed(failure),
         }
-    }
-
-    /// The fence stays: a write may still be applied, and it may have replaced another writer's fence.
-    fn fail(failure: Failure<C::Error>) -> Step<R, CommitEnd<R, C::Error>> {
-        Step::End(CommitEnd::Failed(failure))
     }
 }
 
@@ -344,11 +334,8 @@ impl<R: Clone, C: Change<R>> Machine<R> for DurableCommit<R, C> {
                 let step = settle.on(event, now);
                 self.settling(settle, outcome, step)
             }
-            (State::Writing, Event::DurableFull) if self.unknown.is_none() => {
-                self.settle(DurableOutcome::TooLarge, now)
-            }
-            (State::Writing | State::Reading, _) if self.unknown.is_some() => Self::fail(Failure::Unknown),
-            (State::Writing | State::Reading, _) => self.settle(DurableOutcome::Unavailable, now),
+            (State::Writing, Event::DurableFull) => self.fail(Failure::TooLarge, now),
+            (State::Writing | State::Reading, _) => self.fail(Failure::Unavailable, now),
         }
     }
 }

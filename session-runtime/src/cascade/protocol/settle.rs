@@ -17,8 +17,8 @@ pub struct Settle<R> {
 enum Target<R> {
     /// The writer's own fence becomes the value. What is or may become older is removed. Anything else is newer, and stays.
     Publish(Nonce, Version, Item<R>),
-    /// The writer's own fence becomes the value that it replaced. Anything else stays.
-    Restore(Nonce, Item<R>),
+    /// The writer's own fence becomes the value that it replaced; without one, it is removed. Anything else stays.
+    Withdraw(Nonce, Option<Item<R>>),
     /// A fence or a tombstone is set over whatever is there.
     Cover(Item<R>),
 }
@@ -52,14 +52,19 @@ impl<R> Settle<R> {
         Self::new(Target::Publish(fence, version, value))
     }
 
-    /// Shows again the value that the fence replaced, where certainly nothing was written.
+    /// Shows again the value that the fence replaced, where certainly nothing was written since that was loaded.
     pub(super) fn restore(fence: Nonce, version: Version, asked_at: Millis, record: R) -> Self {
         let value = Item::Value {
             version,
             asked_at,
             record,
         };
-        Self::new(Target::Restore(fence, value))
+        Self::new(Target::Withdraw(fence, Some(value)))
+    }
+
+    /// Removes the fence of a writer that has written nothing.
+    pub(super) fn remove(fence: Nonce) -> Self {
+        Self::new(Target::Withdraw(fence, None))
     }
 
     /// Hides whatever is cached, until the fence expires.
@@ -92,7 +97,7 @@ impl<R> Settle<R> {
         Step::Do(Action::Get)
     }
 
-    fn remove(&mut self, token: Token) -> Step<R, SettleOutcome> {
+    fn remove_item(&mut self, token: Token) -> Step<R, SettleOutcome> {
         self.state = State::Removing;
         Step::Do(Action::Remove(token))
     }
@@ -106,13 +111,14 @@ impl<R: Clone> Settle<R> {
 
     fn got(&mut self, item: &Item<R>, token: Token) -> Step<R, SettleOutcome> {
         match (&self.target, item) {
-            (Target::Publish(mine, _, value) | Target::Restore(mine, value), Item::Fence { writer, .. })
+            (Target::Publish(mine, _, value) | Target::Withdraw(mine, Some(value)), Item::Fence { writer, .. })
                 if mine == writer =>
             {
                 let value = value.clone();
                 self.swap(token, value)
             }
-            (Target::Publish(..), Item::Lease(_)) => self.remove(token),
+            (Target::Withdraw(mine, None), Item::Fence { writer, .. }) if mine == writer => self.remove_item(token),
+            (Target::Publish(..), Item::Lease(_)) => self.remove_item(token),
             // The fence's writer may restore the older value. Its write, based on that version, can no longer be applied.
             (
                 Target::Publish(_, ours, _),
@@ -121,7 +127,7 @@ impl<R: Clone> Settle<R> {
                     replaced_version: Some(other),
                     ..
                 },
-            ) if other < ours => self.remove(token),
+            ) if other < ours => self.remove_item(token),
             _ => Step::End(SettleOutcome::Settled),
         }
     }
@@ -146,7 +152,7 @@ impl<R: Clone> Machine<R> for Settle<R> {
             | (State::Swapping(_) | State::Removing, Event::Swapped(Swap::Done | Swap::Missing)) => {
                 Step::End(SettleOutcome::Settled)
             }
-            (State::Swapping(token), Event::CacheFull) => self.remove(token),
+            (State::Swapping(token), Event::CacheFull) => self.remove_item(token),
             (State::Swapping(_) | State::Removing, Event::Swapped(Swap::Changed)) => self.get(),
             _ => Step::End(SettleOutcome::Unsettled),
         }
