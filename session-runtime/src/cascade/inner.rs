@@ -17,7 +17,7 @@ use super::protocol::{CacheCreate, Create, CreateEnd, VersionedRecord};
 use super::queue::WriteQueues;
 use super::rejected::RejectedTokens;
 use crate::session::Session;
-use crate::session::meta::Meta;
+use crate::session::meta::{Meta, Millis};
 use crate::tier::Tiers;
 
 /// What the clones of a store share.
