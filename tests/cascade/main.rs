@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "the functions that tests share fail as tests do")]
 
 mod attack;
-mod hot;
 mod fences;
+mod hot;
 mod round_trips;
 mod taken_keys;
 mod topology;

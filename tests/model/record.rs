@@ -69,16 +69,16 @@ impl Edit {
 
     /// The loaded record with this change in it.
     pub(super) fn applied_to(&self, loaded: Record) -> Record {
-        self.made_in(&loaded).unwrap_or(loaded)
+        self.made_in(loaded).unwrap_or(loaded)
     }
 
-    fn made_in(&self, to: &Record) -> Result<Record, Refused> {
+    fn made_in(&self, to: Record) -> Result<Record, Refused> {
         let is_rejected = self.role == Role::Reject && to.commits != self.base;
-        if is_rejected || !self.is_secret_valid(*to) {
+        if is_rejected || !self.is_secret_valid(to) {
             return Err(Refused);
         }
         let bit = 1 << self.id;
-        let mut record = *to;
+        let mut record = to;
         record.applied_twice |= record.adds & bit != 0;
         record.adds |= bit;
         if matches!(self.role, Role::Rotate | Role::SignIn) {
@@ -104,7 +104,7 @@ impl Change<Record> for Edit {
     type Error = Refused;
 
     fn apply(&mut self, to: &Record) -> Result<Record, Refused> {
-        let made = self.made_in(to)?;
+        let made = self.made_in(*to)?;
         self.base = to.commits;
         Ok(made)
     }

@@ -23,7 +23,7 @@ const HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 ///
 /// ```
 /// use axum::extract::{Form, Request};
-/// use axum::middleware::{Next, from_fn_with_state};
+/// use axum::middleware::Next;
 /// use axum::response::{Html, Response};
 /// use axum::{Router, routing::get};
 /// use session_runtime::{CascadeStore, Csrf, CsrfError, RouterExt, Session, TypedSession};
@@ -59,7 +59,7 @@ const HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 /// }
 ///
 /// fn app(scripts: Router<CascadeStore>, store: CascadeStore) -> Router {
-///     let scripts = scripts.route_layer(from_fn_with_state(store.clone(), guard));
+///     let scripts = scripts.route_layer(store.middleware(guard));
 ///     Router::new().route("/note", get(form).post(send)).merge(scripts).sessions(store)
 /// }
 /// ```

@@ -51,7 +51,7 @@ use crate::session::{ServedBy, Session};
     message = "the state `{Self}` does not say which store serves its sessions",
     label = "the state here is `{Self}`",
     note = "end a router without a state of its own with `.sessions(store)`; where its type is written before that, it is `Router<CascadeStore>`",
-    note = "for a state of your own, write `impl SessionState for AppState {{ type Store = CascadeStore; }}` and add `.session_layer(store)`; `Arc<AppState>` then has the same store, and another crate's type must be put in a struct of your own",
+    note = "for a state of your own, write `impl SessionState for AppState {{ type Store = CascadeStore; }}` and add `.session_layer(store)` before `.with_state(...)`; `Arc<AppState>` then has the same store, and another crate's type must be put in a struct of your own",
     note = "for middleware, write `store.middleware(function)` in place of `from_fn(function)`"
 )]
 pub trait SessionState {

@@ -103,6 +103,12 @@ impl<M, D> SessionLayer<M, D> {
         self.with(|settings| settings.header = Some(header))
     }
 
+    /// The headers that carry the sessions; `None` where cookies do.
+    #[cfg(feature = "testing")]
+    pub(super) fn header(&self) -> Option<&HeaderCarrier> {
+        self.settings.header.as_ref()
+    }
+
     /// Tells in a `Server-Timing` header which tier answered, how the commit ended, and how long either took, in
     /// milliseconds (default: off, since it tells a visitor about the inside).
     #[must_use]

@@ -75,6 +75,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use self::handler::OneRequest;
+use super::header::HeaderCarrier;
 use super::layer::SessionLayer;
 use super::rejection::{RejectionKind, SessionRejection};
 use crate::cascade::{BuildError, Builder, CascadeStore, CommitError, WithDatastore, WithMemcache};
@@ -106,10 +107,10 @@ pub enum TestError {
     #[error(transparent)]
     Field(#[from] FieldError),
     /// Nothing was stored: the session was discarded, or it lives in the request's memory alone. Or the layer has a
-    /// header in place of the cookie.
+    /// header in place of the cookie, or the reverse.
     #[error(
-        "no cookie was set for `{session}`: it was discarded, no tier but `request` is named for it, or the layer has a \
-         header in place of the cookie"
+        "nothing was set for `{session}`: it was discarded, no tier but `request` is named for it, or the layer has a \
+         header, for which there is `token`, or cookies, for which there is `cookie`"
     )]
     NoCookie {
         /// The session's name.
@@ -193,6 +194,60 @@ impl<M: 'static, D: 'static> TestStore<M, D> {
     where
         T: ServedBy<CascadeStore<M, D>>,
     {
+        let session = T::SCHEMA.name;
+        let response = self.create(change).await?;
+        response_cookies(&response).ok_or(TestError::NoCookie { session })
+    }
+
+    /// Creates a session as [`cookie`](Self::cookie) does, for a [layer](Self::with_layer) with a
+    /// [header](HeaderCarrier): `name=token`, as the client sends it back.
+    ///
+    /// ```
+    /// # use axum::body::{Body, to_bytes};
+    /// # use axum::http::{Request, header::AUTHORIZATION};
+    /// # use axum::{Router, routing::get};
+    /// # use session_runtime::testing::TestStore;
+    /// # use session_runtime::{HeaderCarrier, RouterExt, Session, SessionRef};
+    /// # use tower::ServiceExt;
+    /// # #[derive(Session)]
+    /// # #[cascade(memcache, datastore)]
+    /// # struct Shop { #[session(privileged)] user: Option<u64> }
+    /// # async fn user(shop: SessionRef<Shop>) -> String { format!("{:?}", shop.user()) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sessions = TestStore::new().await?;
+    /// let layer = sessions.layer().with_header(HeaderCarrier::authorization());
+    /// let sessions = sessions.with_layer(layer.clone());
+    /// let token = sessions.token::<Shop>(|shop| shop.set_user(Some(7))).await?;
+    /// let request = Request::get("/").header(AUTHORIZATION, format!("Session {token}"));
+    /// # let app: Router = Router::new().route("/", get(user)).sessions(layer);
+    /// # let response = app.oneshot(request.body(Body::empty())?).await?;
+    /// # assert_eq!(to_bytes(response.into_body(), 100).await?, "Some(7)");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Where it cannot be stored, where `change` discards it, and where the layer has cookies.
+    pub async fn token<T>(
+        &self,
+        change: impl FnOnce(&mut TypedSession<T>) + Send + 'static,
+    ) -> Result<String, TestError>
+    where
+        T: ServedBy<CascadeStore<M, D>>,
+    {
+        let session = T::SCHEMA.name;
+        let response = self.create(change).await?;
+        let header = self.layer.header().map(HeaderCarrier::response_name);
+        let token = header.and_then(|name| response.headers().get(name)?.to_str().ok());
+        token.map(str::to_owned).ok_or(TestError::NoCookie { session })
+    }
+
+    /// The response of a handler that creates a session which holds what `change` writes.
+    async fn create<T>(&self, change: impl FnOnce(&mut TypedSession<T>) + Send + 'static) -> Result<Response, TestError>
+    where
+        T: ServedBy<CascadeStore<M, D>>,
+    {
         let failure = Arc::new(Mutex::new(None));
         let layer = self.layer.clone().with_error_response({
             let failure = Arc::clone(&failure);
@@ -219,8 +274,7 @@ impl<M: 'static, D: 'static> TestStore<M, D> {
         if let Some(error) = failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error.into());
         }
-        let session = T::SCHEMA.name;
-        response_cookies(&response).ok_or(TestError::NoCookie { session })
+        Ok(response)
     }
 
     /// What the session behind a `Cookie` header holds; `None` where there is none: the cookie is forged, or its
