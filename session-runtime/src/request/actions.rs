@@ -93,7 +93,7 @@ impl RequestSession {
 
     /// Begins a new session in place of one that cannot be read; its generation. What is stored is not touched.
     pub(super) fn replace<T: Session>(&self) -> Option<u32> {
-        if !std::ptr::eq(self.schema, T::SCHEMA) {
+        if !self.is_of_type::<T>() {
             return None;
         }
         let mut state = self.lock();

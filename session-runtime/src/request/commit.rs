@@ -60,6 +60,12 @@ impl RequestSession {
         }
     }
 
+    /// Whether a commit would find nothing to do, and none is under way.
+    pub(super) fn is_clean(&self) -> bool {
+        // Held meanwhile, or a commit could begin in between.
+        self.commit_lock.try_lock().is_ok_and(|_lock| self.plans_nothing())
+    }
+
     /// Begins a commit, unless another one is under way.
     pub(super) fn try_begin(self: &Arc<Self>, is_last: bool) -> Option<CommitJob> {
         let lock = Arc::clone(&self.commit_lock).try_lock_owned().ok()?;

@@ -41,16 +41,21 @@ pub fn finish(
     sessions: &[Arc<RequestSession>],
     disposition: Disposition,
 ) -> impl Future<Output = Result<(), CommitFailure>> + Send + use<> {
-    let mut jobs = Vec::with_capacity(sessions.len());
     for session in sessions {
         session.close(disposition);
-        jobs.push(session.try_begin(true).ok_or_else(|| Arc::clone(session)));
     }
-    let is_clean = |job: &Result<CommitJob, _>| job.as_ref().is_ok_and(CommitJob::is_clean);
-    // Most requests have nothing to commit, and pay for no task.
     let task = match sessions.first() {
-        Some(first) if !jobs.iter().all(is_clean) => Some(first.spawn(run(jobs))),
-        _ => None,
+        Some(first) if !sessions.iter().all(|session| session.is_clean()) => {
+            let begin = |session: &Arc<RequestSession>| session.try_begin(true).ok_or_else(|| Arc::clone(session));
+            Some(first.spawn(run(sessions.iter().map(begin).collect())))
+        }
+        // Most requests have nothing to commit, and pay for no task.
+        _ => {
+            for session in sessions {
+                session.end();
+            }
+            None
+        }
     };
     let session = sessions.first().map_or("", |session| session.name());
     async move {

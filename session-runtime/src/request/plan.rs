@@ -61,6 +61,19 @@ impl RequestSession {
         (staged, state.generation, plan)
     }
 
+    /// Whether the plan would be to do nothing. Takes nothing out of the state.
+    pub(super) fn plans_nothing(&self) -> bool {
+        if !self.schema.tiers.intersects(Tiers::DISTRIBUTED) {
+            return true;
+        }
+        let state = self.lock();
+        let Staged { destroys, changes, .. } = &state.staged;
+        destroys.is_empty()
+            && changes.is_empty()
+            && state.deferred_error.is_none()
+            && matches!(self.plan(&state, &state.staged), Ok(Plan::Nothing))
+    }
+
     fn plan(&self, state: &State, staged: &Staged) -> Result<Plan, CommitError> {
         let session = self.schema.name;
         let Staged { changes, actions, .. } = staged;

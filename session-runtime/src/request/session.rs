@@ -1,5 +1,6 @@
 //! One session within one unit of work: loaded, opened, changed.
 
+use std::any::TypeId;
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -24,6 +25,8 @@ use crate::tier::Tiers;
 /// One session within one unit of work: a request, a message, a job.
 pub struct RequestSession {
     pub(super) store: Arc<StoreInner>,
+    /// Of the type that its handles have.
+    type_id: TypeId,
     pub(super) schema: &'static Schema,
     /// The tiers in which it lives in this store.
     pub(super) tiers: Tiers,
@@ -42,7 +45,7 @@ pub struct RequestSession {
 
 impl RequestSession {
     /// The session of type `T` that `presented` names, not loaded yet.
-    pub(super) fn new<T: Session>(store: Arc<StoreInner>, token_name: String, presented: Presented) -> Self {
+    pub(super) fn new<T: Session>(store: Arc<StoreInner>, token_name: String, presented: Presented) -> Arc<Self> {
         let mut tokens = presented.tokens;
         let token = (!tokens.is_empty()).then(|| tokens.remove(0));
         let state = State {
@@ -50,9 +53,10 @@ impl RequestSession {
             other_tokens: tokens,
             ..State::default()
         };
-        Self {
+        Arc::new(Self {
             tiers: store.backend.tiers_for(T::TIERS),
             store,
+            type_id: TypeId::of::<T>(),
             schema: T::SCHEMA,
             migrate: migrate::<T>,
             token_name,
@@ -61,12 +65,17 @@ impl RequestSession {
             commit_lock: Arc::default(),
             state: Mutex::new(state),
             ended: Notify::new(),
-        }
+        })
     }
 
     /// The name that the session's token is signed for: the cookie's.
     pub fn token_name(&self) -> &str {
         &self.token_name
+    }
+
+    /// Whether it is the session of type `T`.
+    pub(super) fn is_of_type<T: Session>(&self) -> bool {
+        self.type_id == TypeId::of::<T>()
     }
 
     /// The session's name.

@@ -1,8 +1,9 @@
 //! The sessions of one unit of work.
 
-use std::any::TypeId;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use smallvec::SmallVec;
 
 use super::session::RequestSession;
 use super::token::Presented;
@@ -18,7 +19,8 @@ pub struct RequestSessions {
     store: Arc<StoreInner>,
     /// Whether the unit of work has ended: what is asked for now comes too late. Written and read under the lock.
     is_over: AtomicBool,
-    sessions: Mutex<Vec<(TypeId, Arc<RequestSession>)>>,
+    /// Most requests take one.
+    sessions: Mutex<SmallVec<[Arc<RequestSession>; 1]>>,
 }
 
 impl RequestSessions {
@@ -53,8 +55,7 @@ impl RequestSessions {
         presented: impl FnOnce(&KeyRing, &str) -> Presented,
     ) -> Result<Arc<RequestSession>, &'static str> {
         let mut sessions = self.lock();
-        let id = TypeId::of::<T>();
-        if let Some((_, session)) = sessions.iter().find(|(other, _)| *other == id) {
+        if let Some(session) = sessions.iter().find(|session| session.is_of_type::<T>()) {
             return Ok(Arc::clone(session));
         }
         self.store.register::<T>()?;
@@ -64,11 +65,11 @@ impl RequestSessions {
             self.store.backend.count_old_key(Use::Token, SignedBy::Older);
         }
         let is_forged = presented.is_forged;
-        let session = Arc::new(RequestSession::new::<T>(Arc::clone(&self.store), name, presented));
+        let session = RequestSession::new::<T>(Arc::clone(&self.store), name, presented);
         if self.is_over.load(Ordering::Relaxed) {
             session.abandon();
         }
-        sessions.push((id, Arc::clone(&session)));
+        sessions.push(Arc::clone(&session));
         drop(sessions);
         if is_forged {
             let session = T::SCHEMA.name;
@@ -86,13 +87,13 @@ impl RequestSessions {
     }
 
     /// Takes all sessions out, in the order in which they were first asked for.
-    pub fn take(&self) -> Vec<Arc<RequestSession>> {
+    pub fn take(&self) -> SmallVec<[Arc<RequestSession>; 1]> {
         let mut sessions = self.lock();
         self.is_over.store(true, Ordering::Relaxed);
-        sessions.drain(..).map(|(_, session)| session).collect()
+        std::mem::take(&mut *sessions)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(TypeId, Arc<RequestSession>)>> {
+    fn lock(&self) -> MutexGuard<'_, SmallVec<[Arc<RequestSession>; 1]>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

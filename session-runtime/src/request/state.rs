@@ -49,7 +49,7 @@ pub(super) struct State {
 #[derive(Default)]
 pub(super) struct Staged {
     /// Sessions that are to be deleted, before anything else.
-    pub(super) destroys: SmallVec<[Destroy; 1]>,
+    pub(super) destroys: Vec<Destroy>,
     pub(super) changes: Changes,
     pub(super) actions: PendingActions,
 }
