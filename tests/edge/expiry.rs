@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use axum::http::Method;
+use session_runtime::{CascadeStore, LocalCache};
 
-use crate::site::{Browser, Site};
+use crate::site::{Browser, Site, keys};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -42,6 +43,36 @@ async fn a_session_is_renewed_at_most_once_per_tenth_of_the_idle_time() {
     for _ in 0..10 {
         site.clock.advance(19 * MINUTE);
         assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_share_of_the_idle_time_after_which_it_is_renewed_can_be_set() {
+    let site = Site::with(|builder| builder.renew_after(0.5)).await;
+    let mut browser = site.visitor().await;
+    site.clock.advance(10 * MINUTE - Duration::from_millis(1));
+    site.get(&mut browser, "/read").await;
+    assert!(!site.durable.take_calls().contains(&("update", 1)));
+    site.clock.advance(Duration::from_millis(1));
+    site.get(&mut browser, "/read").await;
+    assert!(site.durable.take_calls().contains(&("update", 1)));
+    // What it costs: one that is used just before it would be renewed lives on for the rest of the idle time only.
+    site.clock.advance(10 * MINUTE - Duration::from_millis(1));
+    assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
+    site.clock.advance(10 * MINUTE + Duration::from_millis(1));
+    assert!(site.get(&mut browser, "/read").await.is_new());
+}
+
+#[tokio::test]
+async fn a_share_with_which_a_session_would_hardly_live_is_refused() {
+    for share in [-1.0, 0.0, 0.009, 0.51, 1.0, f64::NAN, f64::INFINITY] {
+        let builder = CascadeStore::builder(keys(&[1])).memcache(LocalCache::new());
+        let error = builder.renew_after(share).build().await.unwrap_err();
+        assert!(error.to_string().contains("from 0.01 to 0.5"), "{share}: {error}");
+    }
+    for share in [0.01, 0.5] {
+        let builder = CascadeStore::builder(keys(&[1])).memcache(LocalCache::new());
+        builder.renew_after(share).build().await.unwrap();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The builder of a store.
 
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -145,9 +146,20 @@ impl<M, D> Builder<M, D> {
     }
 
     /// Sets how long a session lives without a request (default: 20 minutes). To renew it, a session that is only read is
-    /// written at most once per tenth of this time.
+    /// written again after a share of this time ([`renew_after`](Self::renew_after)).
     pub fn idle(mut self, idle: Duration) -> Self {
         self.policy.idle = idle;
+        self
+    }
+
+    /// Sets the share of the idle time after which a session that was only used is written again (default: 0.1; from 0.01
+    /// to 0.5).
+    ///
+    /// A greater share costs fewer writes: twice the share, half the renewals. In return a session may end sooner after its
+    /// last request: one that is used just before it would be renewed has only the rest of the idle time left, with 0.5 half
+    /// of it.
+    pub fn renew_after(mut self, share: f64) -> Self {
+        self.policy.renew_after = share;
         self
     }
 
@@ -294,6 +306,9 @@ impl<M, D> Builder<M, D> {
     }
 }
 
+/// More would end sessions of users who are there, less would write with nearly every request.
+const RENEW_AFTER: RangeInclusive<f64> = 0.01..=0.5;
+
 fn check_duration(option: &'static str, value: Duration) -> Result<(), BuildError> {
     if value < Duration::from_secs(1) {
         return Err(BuildError::Option {
@@ -325,6 +340,13 @@ fn check(policy: &Policy) -> Result<(), BuildError> {
         ("anonymous_idle", policy.anonymous_idle),
     ] {
         value.map_or(Ok(()), |value| check_duration(option, value))?;
+    }
+    if !RENEW_AFTER.contains(&policy.renew_after) {
+        return Err(BuildError::Option {
+            option: "renew_after",
+            value: policy.renew_after.to_string(),
+            remedy: "it must be a share of the idle time, from 0.01 to 0.5",
+        });
     }
     let prefix = &policy.key_prefix;
     if prefix.len() > 200 || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {

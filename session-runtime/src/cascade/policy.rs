@@ -8,6 +8,8 @@ use crate::session::meta::Meta;
 pub(crate) struct Policy {
     pub(crate) key_prefix: String,
     pub(crate) idle: Duration,
+    /// The share of the idle time after which a session that was only used is written again.
+    pub(crate) renew_after: f64,
     pub(crate) max_age: Duration,
     pub(crate) anonymous_idle: Option<Duration>,
     pub(crate) max_len: usize,
@@ -22,6 +24,7 @@ impl Default for Policy {
         Self {
             key_prefix: "session.".to_owned(),
             idle: Duration::from_mins(20),
+            renew_after: 0.1,
             max_age: Duration::from_hours(30 * 24),
             anonymous_idle: None,
             max_len: 4096,
@@ -34,9 +37,9 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// How long after its last renewal a session is written again only because it is used: a tenth of its idle time.
+    /// How long after its last renewal a session is written again only because it is used.
     pub(crate) fn renew_after(&self, meta: &Meta) -> Duration {
-        meta.idle.unwrap_or(self.idle) / 10
+        meta.idle.unwrap_or(self.idle).mul_f64(self.renew_after)
     }
 
     /// The idle time of sessions of this type.
