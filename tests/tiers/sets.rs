@@ -72,7 +72,9 @@ mod on_google {
         let tier = Datastore::builder()
             .project(PROJECT)
             .namespace(format!("sets-{}", std::process::id()))
-            .emulator(emulator.address());
+            .emulator(emulator.address())
+            // For the rules on purging.
+            .index_expires_at(true);
         Box::pin(check_conformance(memcached(&server), tier.connect().await.unwrap())).await;
     }
 

@@ -102,8 +102,10 @@ impl<M, D> CascadeStore<M, D> {
         }
     }
 
-    /// Deletes at most `limit` expired sessions from the durable tier; tells how many. Google Cloud Datastore does it
-    /// by itself where a TTL policy is set on `ExpiresAt`; an embedded file is swept without being asked.
+    /// Deletes at most `limit` expired sessions from the durable tier; tells how many.
+    ///
+    /// An embedded file is swept without being asked. Google Cloud Datastore deletes them itself where a TTL policy is set
+    /// on `ExpiresAt`, and refuses this unless that is indexed.
     pub async fn purge_expired(&self, limit: usize) -> Result<usize, TierError> {
         self.inner.purge_expired(limit).await
     }

@@ -180,5 +180,9 @@ pub trait DurableTier: Send + Sync + 'static {
     }
 
     /// Deletes at most `limit` records whose `expires_at` has passed at `now`; returns how many.
+    ///
+    /// # Errors
+    /// [`Refused`](crate::tier::TierErrorKind::Refused) by a tier that is configured to delete them by itself, and cannot
+    /// find them.
     fn purge_expired(&self, now: SystemTime, limit: usize) -> impl Future<Output = Result<usize, TierError>> + Send;
 }

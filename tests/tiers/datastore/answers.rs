@@ -178,9 +178,12 @@ async fn a_read_is_retried_and_finally_unavailable() {
 
 #[tokio::test]
 async fn a_record_renewed_between_query_and_delete_survives_a_purge() {
-    let Some((tier, proxy, version)) = behind_proxy().await else {
-        return;
-    };
+    let Some(emulator) = emulator::datastore() else { return };
+    let proxy = Proxy::start(&emulator.address()).await;
+    let builder = builder(emulator).emulator(proxy.address()).index_expires_at(true);
+    let tier = builder.connect().await.unwrap();
+    let version = done(tier.insert("k", bytes("one"), soon()).await);
+    proxy.take_calls();
     let now = soon() + Duration::from_hours(1);
     // The delete of the purge is refused as if the record had been renewed.
     proxy.next(Method::Commit, [Fault::Before(Code::FailedPrecondition)]);

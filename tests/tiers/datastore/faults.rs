@@ -18,7 +18,7 @@ async fn a_dead_server_is_unavailable_until_it_restarts() {
     let Some(emulator) = Emulator::start(Flavour::Datastore) else {
         return;
     };
-    let tier = builder(&emulator).connect().await.unwrap();
+    let tier = builder(&emulator).index_expires_at(true).connect().await.unwrap();
     let version = done(tier.insert("k", bytes("one"), soon()).await);
 
     emulator.kill();

@@ -2,6 +2,7 @@
 // clippy.toml allows these in functions marked `#[test]`, not in the functions that they call.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -76,7 +77,8 @@ on_both_emulators! {
     an_expired_record_is_deleted_when_read
     purge_deletes_only_expired_records
     purge_goes_on_beyond_a_batch
-    an_unindexed_expiry_is_kept_but_not_purged
+    without_the_index_a_purge_is_refused_and_says_what_to_do
+    what_was_written_without_the_index_is_not_found_with_it
     python_reads_what_was_written
     python_opens_a_session
 }
@@ -149,7 +151,8 @@ async fn versions_grow_across_delete_and_create(builder: DatastoreBuilder, _: &E
 }
 
 async fn the_same_content_keeps_its_version(builder: DatastoreBuilder, _: &Emulator) {
-    let tier = builder.connect().await.unwrap();
+    // The Datastore emulator compares the unindexed properties in the order in which they were sent, which is random.
+    let tier = builder.index_expires_at(true).connect().await.unwrap();
     let expires_at = soon();
     let first = done(tier.insert("k", bytes("same"), expires_at).await);
     assert_eq!(done(tier.update("k", first, bytes("same"), expires_at).await), first);
@@ -226,6 +229,7 @@ async fn an_expired_record_is_deleted_when_read(builder: DatastoreBuilder, _: &E
 
 async fn purge_deletes_only_expired_records(builder: DatastoreBuilder, _: &Emulator) {
     let clock = ManualClock::default();
+    let builder = builder.index_expires_at(true);
     let tier = builder.clock(clock.clone()).connect().await.unwrap();
     for key in ["old 1", "old 2", "old 3"] {
         done(tier.insert(key, bytes("old"), clock.now() + HOUR).await);
@@ -248,7 +252,7 @@ async fn purge_deletes_only_expired_records(builder: DatastoreBuilder, _: &Emula
 }
 
 async fn purge_goes_on_beyond_a_batch(builder: DatastoreBuilder, _: &Emulator) {
-    let tier = builder.connect().await.unwrap();
+    let tier = builder.index_expires_at(true).connect().await.unwrap();
     let mut inserts = JoinSet::new();
     for number in 0..210 {
         let tier = tier.clone();
@@ -263,11 +267,27 @@ async fn purge_goes_on_beyond_a_batch(builder: DatastoreBuilder, _: &Emulator) {
     assert_eq!(tier.purge_expired(SystemTime::now(), 1_000).await.unwrap(), 210);
 }
 
-async fn an_unindexed_expiry_is_kept_but_not_purged(builder: DatastoreBuilder, _: &Emulator) {
-    let tier = builder.index_expires_at(false).connect().await.unwrap();
+async fn without_the_index_a_purge_is_refused_and_says_what_to_do(builder: DatastoreBuilder, _: &Emulator) {
+    let tier = builder.connect().await.unwrap();
     done(tier.insert("k", bytes("old"), SystemTime::UNIX_EPOCH).await);
-    assert_eq!(tier.purge_expired(SystemTime::now(), 10).await.unwrap(), 0);
-    assert_eq!(tier.insert("k", bytes("new"), soon()).await.unwrap(), Write::Conflict);
+    let error = tier.purge_expired(SystemTime::now(), 10).await.unwrap_err();
+    assert_eq!(error.kind(), TierErrorKind::Refused);
+    let text = error.source().unwrap().to_string();
+    assert!(
+        text.contains("TTL policy") && text.contains("index_expires_at(true)"),
+        "{text}"
+    );
+    assert_eq!(tier.purge_interval(), None);
     // The expiry is still stored, and a read or a TTL policy deletes the record.
+    assert_eq!(tier.insert("k", bytes("new"), soon()).await.unwrap(), Write::Conflict);
     assert_eq!(tier.read("k").await.unwrap(), None);
+}
+
+async fn what_was_written_without_the_index_is_not_found_with_it(builder: DatastoreBuilder, _: &Emulator) {
+    let without = builder.clone().connect().await.unwrap();
+    let with = builder.index_expires_at(true).connect().await.unwrap();
+    done(without.insert("k", bytes("old"), SystemTime::UNIX_EPOCH).await);
+    assert_eq!(with.purge_expired(SystemTime::now(), 10).await.unwrap(), 0);
+    done(with.insert("indexed", bytes("old"), SystemTime::UNIX_EPOCH).await);
+    assert_eq!(with.purge_expired(SystemTime::now(), 10).await.unwrap(), 1);
 }

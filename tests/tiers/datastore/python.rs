@@ -40,7 +40,8 @@ async fn run_python(program: &str, arguments: &[&str], emulator: &Emulator) -> b
 
 pub(super) async fn python_reads_what_was_written(builder: DatastoreBuilder, emulator: &Emulator) {
     let namespace = format!("python-{}-{:p}", std::process::id(), &raw const builder);
-    let tier = builder.namespace(&namespace).connect().await.unwrap();
+    let builder = builder.namespace(&namespace).index_expires_at(true);
+    let tier = builder.connect().await.unwrap();
     let expires_at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_900_000_000_123_456);
     done(
         tier.insert("session.k", Bytes::from_static(b"\x00\xd9\xf7\xff"), expires_at)

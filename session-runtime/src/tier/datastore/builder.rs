@@ -55,7 +55,7 @@ impl Default for DatastoreBuilder {
             project: None,
             database: String::new(),
             namespace: String::new(),
-            index_expires_at: true,
+            index_expires_at: false,
             emulator: None,
             timeouts: Timeouts {
                 attempt: Duration::from_secs(5),
@@ -98,7 +98,9 @@ impl DatastoreBuilder {
         self
     }
 
-    /// Whether `ExpiresAt` is indexed, which `purge_expired` needs and a TTL policy does not. Default: it is.
+    /// Whether new writes put `ExpiresAt` into its index, which [`purge_expired`](crate::tier::DurableTier::purge_expired)
+    /// needs and a TTL policy does not. Default: they do not, since every renewal moves it, and an index of growing times
+    /// takes 500 writes a second (see the module).
     #[must_use]
     pub fn index_expires_at(mut self, is_indexed: bool) -> Self {
         self.index_expires_at = is_indexed;

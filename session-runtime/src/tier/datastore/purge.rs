@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::entity::{self, Change, EXPIRES_AT, KIND, Operation};
 use super::rpc::{Budget, Rpc};
-use super::rpc_error::{RpcError, WriteStatus};
+use super::rpc_error::{NAME, RpcError, WriteStatus};
 use crate::tier::{TierError, TierErrorKind};
 
 /// The most keys that one query returns.
@@ -20,12 +20,25 @@ const BATCH_SIZE: usize = 200;
 /// The most records that are read and deleted at the same time.
 const CONCURRENCY: usize = 16;
 
+/// Why nothing can be purged.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "ExpiresAt is not indexed, so expired sessions cannot be found: set a TTL policy on it (`gcloud firestore fields ttls \
+     update ExpiresAt --collection-group=Session --enable-ttl`), which needs no index, or connect with \
+     `DatastoreBuilder::index_expires_at(true)`"
+)]
+struct NotIndexed;
+
 /// Deletes at most `limit` records that have expired at `now`, within the time of one call.
 ///
 /// The query returns keys only, since an index may lag behind the records. Each record is read again, and deleted only
 /// in the version that was seen to be expired, so that a record renewed in between is kept. An error is returned only if
-/// nothing was deleted; the rest is left to the next purge.
+/// nothing was deleted; the rest is left to the next purge. Without the index the query would find nothing, whatever there
+/// is, so it is refused.
 pub(super) async fn purge_expired(rpc: &Rpc, now: SystemTime, limit: usize) -> Result<usize, TierError> {
+    if !rpc.location.index_expires_at {
+        return Err(TierError::new(NAME, "purge", TierErrorKind::Refused).with_source(NotIndexed));
+    }
     let mut budget = rpc.budget();
     let mut purged = 0;
     while purged < limit && !budget.is_exhausted() {
