@@ -105,7 +105,9 @@ impl LocalFileError {
 /// Why the open file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StoreError {
-    #[error("the file is closed after an I/O error, and could not be opened again yet: see the log")]
+    #[error(
+        "the file is closed after an I/O error, and could not be opened again yet: check the disk; the log has the error"
+    )]
     Closed,
     #[error("writes are refused for a few seconds after a failed one: check the disk")]
     BackingOff,

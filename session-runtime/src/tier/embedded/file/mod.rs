@@ -1,6 +1,9 @@
 //! A durable file for one process.
 
+mod backend;
 mod error;
+#[cfg(test)]
+mod fsync_tests;
 mod open;
 mod table;
 mod writer;
@@ -16,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use self::error::{NAME, tier_error};
-use self::open::{Access, Store};
+use self::open::{OpenStorage, Store, open_file};
 use self::table::Change;
 use self::writer::{Request, WriteResult};
 use crate::tier::{DurableTier, Scope, Stored, TierError, TierErrorKind, Version, Write};
@@ -44,7 +47,10 @@ const PURGE_BATCH_LEN: usize = 256;
 /// and dropping the last one closes it: queued writes are written first, and the file may be opened again as soon as the
 /// drop returns.
 ///
-/// After an I/O error, such as a full disk, the next call reopens the file, so that the tier recovers with the disk.
+/// After an I/O error, such as a full disk, the next call reopens the file, so that the tier recovers with the disk. After an
+/// `fsync` that failed, or where the last process did not close the file, all of it is written again and synced before
+/// anything is read: the system may have dropped what it could not write, and reads would not show that. While that fails,
+/// every call does.
 ///
 /// Its calls need a tokio runtime with time enabled. A write that has waited for five seconds is refused rather than
 /// applied; only a disk that hangs during a commit can delay a write for longer.
@@ -77,8 +83,13 @@ impl LocalFile {
     /// # Errors
     /// [`LocalFileError`] says what to do.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LocalFileError> {
-        let path = path.as_ref();
-        let store = Arc::new(Store::open(path, Access::Create)?);
+        let path = path.as_ref().to_owned();
+        let file = path.clone();
+        Self::open_storage(&path, Box::new(move |access| open_file(&file, access)))
+    }
+
+    fn open_storage(path: &Path, storage: OpenStorage) -> Result<Self, LocalFileError> {
+        let store = Arc::new(Store::open(path, storage)?);
         let (requests, queue) = mpsc::channel(QUEUE_LEN);
         let thread = {
             let store = Arc::clone(&store);

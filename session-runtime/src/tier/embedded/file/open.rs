@@ -4,11 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::backends::FileBackend;
-use redb::{Database, DatabaseError, StorageError};
+use redb::{Database, DatabaseError, StorageBackend, StorageError};
 
+use super::backend::{Backend, Header};
 use super::error::{LocalFileError, StoreError};
 use super::table::{self, Contents};
 use crate::tier::Stored;
@@ -25,20 +27,38 @@ pub(super) enum Access {
     Existing,
 }
 
+/// Opens what is below redb: the file, or in tests a disk that fails.
+pub(super) type OpenStorage = Box<dyn Fn(Access) -> io::Result<Box<dyn StorageBackend>> + Send + Sync>;
+
 /// The database, while it is open.
 pub(super) struct Store {
     path: PathBuf,
+    storage: OpenStorage,
+    /// Whether a sync has failed, and the pages were not written again since.
+    is_unsynced: Arc<AtomicBool>,
     /// Locked for writing only to replace the database, never during I/O. A poisoned lock is usable, since the value is only
     /// ever replaced as a whole.
     database: RwLock<Option<Database>>,
 }
 
 impl Store {
-    pub(super) fn open(path: &Path, access: Access) -> Result<Self, LocalFileError> {
-        Ok(Self {
+    pub(super) fn open(path: &Path, storage: OpenStorage) -> Result<Self, LocalFileError> {
+        let store = Self {
             path: path.to_owned(),
-            database: RwLock::new(Some(open(path, access)?)),
-        })
+            storage,
+            is_unsynced: Arc::default(),
+            database: RwLock::default(),
+        };
+        store.open_with(Access::Create)?;
+        Ok(store)
+    }
+
+    fn open_with(&self, access: Access) -> Result<(), LocalFileError> {
+        let storage = (self.storage)(access).map_err(|source| LocalFileError::io(&self.path, source))?;
+        let backend = Backend::new(storage, Arc::clone(&self.is_unsynced));
+        let new = open(&self.path, access, backend, self.is_unsynced.load(Ordering::SeqCst))?;
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(new);
+        Ok(())
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -74,27 +94,34 @@ impl Store {
         drop(old);
     }
 
-    /// Closes the file and opens it again; meanwhile reads fail, since it is closed.
+    /// Closes the file and opens it again; meanwhile reads fail, since it is closed. What is read afterwards is on the disk.
     pub(super) fn reopen(&self) -> Result<(), LocalFileError> {
         self.close();
-        let new = open(&self.path, Access::Existing)?;
-        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(new);
-        Ok(())
+        self.open_with(Access::Existing)
     }
 }
 
-fn open(path: &Path, access: Access) -> Result<Database, LocalFileError> {
-    let file = open_file(path, access).map_err(|source| LocalFileError::io(path, source))?;
-    let (is_empty, is_redb) = read_header(&file).map_err(|source| LocalFileError::io(path, source))?;
-    let may_create = is_empty && access == Access::Create;
-    if !is_redb && !may_create {
-        return Err(LocalFileError::NotAStore {
-            path: path.to_owned(),
-            source: None,
-        });
+fn open(path: &Path, access: Access, backend: Backend, is_unsynced: bool) -> Result<Database, LocalFileError> {
+    let header = backend.header().map_err(|source| LocalFileError::io(path, source))?;
+    // While it is in use it is unclean, and this process knows what it has synced; of another's last sync nothing is known.
+    let was_left_unclean = match header {
+        Header::Redb { is_unclean } => is_unclean && access == Access::Create,
+        Header::Empty if access == Access::Create => false,
+        Header::Empty | Header::Foreign => {
+            return Err(LocalFileError::NotAStore {
+                path: path.to_owned(),
+                source: None,
+            });
+        }
+    };
+    if is_unsynced || was_left_unclean {
+        let is_free = backend.write_again();
+        if !is_free.map_err(|source| LocalFileError::io(path, source))? {
+            return Err(LocalFileError::InUse { path: path.to_owned() });
+        }
     }
     let opened = catch_unwind(AssertUnwindSafe(|| {
-        let database = open_database(file)?;
+        let database = open_database(backend)?;
         let contents = table::prepare(&database)?;
         Ok((database, contents))
     }));
@@ -107,11 +134,6 @@ fn open(path: &Path, access: Access) -> Result<Database, LocalFileError> {
             });
         }
     };
-    if access == Access::Create {
-        // The file's name must be on the disk before any write to it is acknowledged. The process that created the file
-        // may have crashed before this, so it is done for an existing file too.
-        sync_directory(path).map_err(|source| LocalFileError::io(path, source))?;
-    }
     match contents {
         Contents::SessionStore => Ok(database),
         Contents::Foreign => Err(LocalFileError::NotAStore {
@@ -125,8 +147,7 @@ fn open(path: &Path, access: Access) -> Result<Database, LocalFileError> {
     }
 }
 
-fn open_database(file: File) -> Result<Database, redb::Error> {
-    let backend = FileBackend::new(file).map_err(redb::Error::from)?;
+fn open_database(backend: Backend) -> Result<Database, redb::Error> {
     let opened = Database::builder()
         .set_cache_size(PAGE_CACHE_LEN)
         .set_check_integrity_on_open(true)
@@ -140,24 +161,19 @@ fn open_database(file: File) -> Result<Database, redb::Error> {
     })
 }
 
-fn open_file(path: &Path, access: Access) -> io::Result<File> {
+/// Opens the file at `path`.
+pub(super) fn open_file(path: &Path, access: Access) -> io::Result<Box<dyn StorageBackend>> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(access == Access::Create);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// redb's magic number: nine bytes at the start of every file of its own (its `docs/design.md`, "Super-header").
-const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
-
-/// Whether the file is empty, and whether it begins as redb's files do.
-fn read_header(mut file: &File) -> io::Result<(bool, bool)> {
-    use io::{Read, Seek};
-    let mut start = Vec::with_capacity(MAGIC.len());
-    file.take(MAGIC.len() as u64).read_to_end(&mut start)?;
-    file.rewind()?;
-    Ok((start.is_empty(), start == MAGIC))
+    let file = options.open(path)?;
+    if access == Access::Create {
+        // The file's name must be on the disk before any write to it is acknowledged. The process that created the file
+        // may have crashed before this, so it is done for an existing file too.
+        sync_directory(path)?;
+    }
+    Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
 }
 
 #[cfg(unix)]

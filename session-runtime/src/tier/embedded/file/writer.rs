@@ -150,20 +150,23 @@ fn commit(store: &Store, batch: &mut Vec<Request>, changes: Changes) -> bool {
         }
         return true;
     };
-    // After a failed commit redb rejects every call until the file is reopened. Then the counter in the file decides: if
-    // it is older than this batch, the batch was not applied and never will be. Otherwise its pages were written, but may
-    // not be durable.
-    reopen(store);
-    let is_absent = store.with(table::counter).is_ok_and(|found| found < counter);
+    // After a failed commit redb rejects every call until the file is reopened. What is read then is on the disk, and the
+    // counter decides: if it is older than this batch, the batch was not applied and never will be; otherwise it was, and
+    // is durable.
+    let found = if reopen(store) {
+        store.with(table::counter).ok()
+    } else {
+        None
+    };
     let cause = Arc::new(cause);
     for (request, outcome) in batch.drain(..).zip(outcomes) {
         let changed_nothing = matches!(outcome.write, Write::Conflict | Write::Missing) && outcome.purged == 0;
-        let kind = if is_absent || changed_nothing {
-            TierErrorKind::Unavailable
-        } else {
-            TierErrorKind::Unknown
-        };
-        request.fail(kind, &cause);
+        match found {
+            Some(found) if found >= counter => request.reply(Ok(outcome)),
+            Some(_) => request.fail(TierErrorKind::Unavailable, &cause),
+            None if changed_nothing => request.fail(TierErrorKind::Unavailable, &cause),
+            None => request.fail(TierErrorKind::Unknown, &cause),
+        }
     }
     false
 }
