@@ -13,6 +13,8 @@ pub(crate) mod erased;
 mod error;
 #[cfg(feature = "memcache")]
 pub mod memcache;
+#[cfg(any(feature = "datastore", feature = "embedded"))]
+pub(crate) mod started;
 mod traits;
 
 pub use bits::Tiers;

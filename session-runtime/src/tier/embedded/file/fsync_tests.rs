@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
 use std::path::Path;
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +31,8 @@ struct Pages {
     failures: usize,
     /// Draws which pages the system drops from its memory when a sync fails; `None` where it keeps all.
     drops: Option<fastrand::Rng>,
+    /// The next sync waits until the other end is dropped.
+    hangs: Option<Receiver<()>>,
 }
 
 impl Disk {
@@ -54,6 +57,13 @@ impl Disk {
 
     fn drop_pages(&self, seed: u64) {
         self.pages().drops = Some(fastrand::Rng::with_seed(seed));
+    }
+
+    /// Makes the next sync hang until what is returned is dropped.
+    fn hang(&self) -> mpsc::Sender<()> {
+        let (hanging, hangs) = mpsc::channel();
+        self.pages().hangs = Some(hangs);
+        hanging
     }
 
     fn open(&self) -> Result<LocalFile, LocalFileError> {
@@ -81,6 +91,10 @@ impl StorageBackend for Disk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        let hangs = self.pages().hangs.take();
+        if let Some(hangs) = hangs {
+            let _other_end_is_dropped = hangs.recv();
+        }
         let mut guard = self.pages();
         let pages = &mut *guard;
         let dirty = std::mem::take(&mut pages.dirty);
@@ -242,4 +256,40 @@ async fn what_a_process_left_unsynced_is_written_again_by_the_next() {
             assert_has(&disk, &["during"]).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_write_that_is_given_up_in_the_queue_was_not_applied_and_one_that_hangs_is_unknown() {
+    let disk = Disk::default();
+    let tier = disk.open().unwrap();
+    assert_done(insert(&tier, "before").await);
+    let hanging = disk.hang();
+    let first = {
+        let tier = tier.clone();
+        tokio::spawn(async move { insert(&tier, "hangs").await })
+    };
+    while disk.pages().hangs.is_some() {
+        tokio::task::yield_now().await;
+    }
+    // Time passes at once while every task waits for the disk.
+    tokio::time::pause();
+    let queued = insert(&tier, "queued").await.unwrap_err();
+    assert_eq!(queued.kind(), TierErrorKind::Unavailable, "{queued:?}");
+    let first = first.await.unwrap().unwrap_err();
+    assert_eq!(first.kind(), TierErrorKind::Unknown, "{first:?}");
+    tokio::time::resume();
+    drop(hanging);
+    assert_done(insert(&tier, "after").await);
+    assert_has(&disk.after_power_cut(), &["before", "hangs", "after"]).await;
+    assert_eq!(tier.read("queued").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_fence_over_a_file_lasts_seconds() {
+    let tier = Disk::default().open().unwrap();
+    assert!(
+        tier.max_write_delay() <= Duration::from_secs(10),
+        "{:?}",
+        tier.max_write_delay()
+    );
 }

@@ -22,6 +22,7 @@ use self::error::{NAME, tier_error};
 use self::open::{OpenStorage, Store, open_file};
 use self::table::Change;
 use self::writer::{Request, WriteResult};
+use crate::tier::started::Started;
 use crate::tier::{DurableTier, Scope, Stored, TierError, TierErrorKind, Version, Write};
 
 pub use self::error::LocalFileError;
@@ -34,6 +35,10 @@ const QUEUE_LEN: usize = 1024;
 
 /// How long a call takes at most: what a commit on a slow disk takes, many times over.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest time between a call and the moment at which its write is applied: it is refused after five seconds in the
+/// queue, and the commit itself takes milliseconds unless the disk hangs.
+const MAX_WRITE_DELAY: Duration = Duration::from_secs(10);
 
 /// How often expired records are deleted: often enough for the file to stay small beside what is in use.
 const PURGE_INTERVAL: Duration = Duration::from_mins(10);
@@ -107,7 +112,8 @@ impl LocalFile {
 
     /// Queues `change` for the writer and waits for the result.
     ///
-    /// A queued change is applied whether or not the caller still waits, so a dropped future leaves nothing half done.
+    /// A queued change is applied whether or not the caller still waits, so a dropped future leaves nothing half done. One
+    /// whose time is over is given up if it is still in the queue, but for a purge, which nobody minds late.
     async fn change(&self, operation: &'static str, change: Change) -> WriteResult {
         let deadline = Instant::now() + RESPONSE_TIMEOUT;
         let permit = match timeout_at(deadline, self.requests.reserve()).await {
@@ -119,11 +125,16 @@ impl LocalFile {
             }
             Err(elapsed) => return Err(tier_error(operation, TierErrorKind::Unavailable).with_source(elapsed)),
         };
+        let may_give_up = !matches!(change, Change::Purge { .. });
         let (reply_to, reply) = oneshot::channel();
-        permit.send(Request::new(operation, change, reply_to));
+        let started = Arc::new(Started::default());
+        permit.send(Request::new(operation, change, Arc::clone(&started), reply_to));
         match timeout_at(deadline, reply).await {
             Ok(Ok(result)) => result,
             Ok(Err(lost)) => Err(tier_error(operation, TierErrorKind::Unknown).with_source(lost)),
+            Err(elapsed) if may_give_up && started.give_up() => {
+                Err(tier_error(operation, TierErrorKind::Unavailable).with_source(elapsed))
+            }
             Err(elapsed) => Err(tier_error(operation, TierErrorKind::Unknown).with_source(elapsed)),
         }
     }
@@ -152,6 +163,10 @@ impl DurableTier for LocalFile {
 
     fn max_value_len(&self) -> usize {
         MAX_VALUE_LEN
+    }
+
+    fn max_write_delay(&self) -> Duration {
+        MAX_WRITE_DELAY
     }
 
     async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {

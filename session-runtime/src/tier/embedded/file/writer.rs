@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::error::{StoreError, tier_error};
 use super::open::Store;
 use super::table::{self, Change, Changes, Outcome};
+use crate::tier::started::Started;
 use crate::tier::{TierError, TierErrorKind, Write};
 
 /// The most changes that share one commit: limits the memory and the time of one transaction.
@@ -34,15 +35,23 @@ pub(super) struct Request {
     /// `None` only makes the writer reopen the file if it must be.
     change: Option<Change>,
     queued_at: Instant,
+    started: Arc<Started>,
     reply_to: Option<oneshot::Sender<WriteResult>>,
 }
 
 impl Request {
-    pub(super) fn new(operation: &'static str, change: Change, reply_to: oneshot::Sender<WriteResult>) -> Self {
+    /// A change that is dropped if `started` says that it was given up before its turn.
+    pub(super) fn new(
+        operation: &'static str,
+        change: Change,
+        started: Arc<Started>,
+        reply_to: oneshot::Sender<WriteResult>,
+    ) -> Self {
         Self {
             operation,
             change: Some(change),
             queued_at: Instant::now(),
+            started,
             reply_to: Some(reply_to),
         }
     }
@@ -53,6 +62,7 @@ impl Request {
             operation: "reopen",
             change: None,
             queued_at: Instant::now(),
+            started: Arc::default(),
             reply_to: None,
         }
     }
@@ -110,6 +120,7 @@ fn write(store: &Store, batch: &mut Vec<Request>) -> bool {
             .with_source("the write waited too long for the disk");
         late.reply(Err(error));
     }
+    batch.retain(|request| request.started.start());
     if batch.is_empty() {
         return true;
     }
