@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{Request, Response, StatusCode};
 use axum::routing::{get, post};
+use session_runtime::tier::CacheTier;
 use session_runtime::tier::memcache::Memcache;
 use session_runtime::{CascadeStore, KeyRing, RouterExt, Session, TypedSession};
 use session_tests::instrumented::{Control, Instrumented};
@@ -82,9 +83,13 @@ impl Site {
         let keys = KeyRing::random().unwrap();
         let node = async || {
             let cache = Memcache::connect([proxy.address().to_string()]).unwrap();
+            let cache = cache.with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT);
+            // The first hit over a connection costs another round trip, once.
+            cache.set("a-hit", "".into(), TIMEOUT).await.unwrap();
+            cache.get("a-hit").await.unwrap();
             let store = CascadeStore::builder(keys.clone())
                 .single_process()
-                .memcache(cache.with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT))
+                .memcache(cache)
                 .datastore(tier.clone())
                 .build()
                 .await

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -141,7 +141,7 @@ impl Direction {
 
 #[derive(Debug)]
 struct Shared {
-    target: SocketAddr,
+    target: Mutex<SocketAddr>,
     to_server: Direction,
     to_client: Direction,
     connections: AtomicU64,
@@ -167,7 +167,7 @@ impl Proxy {
             .expect("a port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared {
-            target,
+            target: Mutex::new(target),
             to_server: Direction::new(),
             to_client: Direction::new(),
             connections: AtomicU64::new(0),
@@ -201,12 +201,40 @@ impl Proxy {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
+    /// Leads new connections to another server; open ones go on.
+    pub fn retarget(&self, target: SocketAddr) {
+        *lock(&self.shared.target) = target;
+    }
+
     /// Refuses new connections; open ones go on.
     pub async fn refuse(&mut self) {
         if let Some(listening) = self.listening.take() {
             listening.abort();
             // The listener is closed once the task is gone.
             let _cancelled = listening.await;
+        }
+    }
+
+    /// Lets new connections hang: neither accepted nor refused. Until the value that is returned is dropped.
+    ///
+    /// # Panics
+    /// When another process has taken the port.
+    pub async fn hang(&mut self) -> Hanging {
+        self.refuse().await;
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("an option of sockets");
+        socket.bind(self.address).expect("the port is still free");
+        let listener = socket.listen(1).expect("a bound socket");
+        // They fill the queue of those that wait to be accepted; the system answers to no further one.
+        let mut waiting = Vec::new();
+        while let Ok(Ok(stream)) =
+            tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(self.address)).await
+        {
+            waiting.push(stream);
+        }
+        Hanging {
+            _listener: listener,
+            _waiting: waiting,
         }
     }
 
@@ -226,6 +254,13 @@ impl Proxy {
         let mut open = std::mem::take(&mut *lock(&self.shared.open));
         open.shutdown().await;
     }
+}
+
+/// See [`Proxy::hang`].
+#[derive(Debug)]
+pub struct Hanging {
+    _listener: TcpListener,
+    _waiting: Vec<TcpStream>,
 }
 
 impl Drop for Proxy {
@@ -255,7 +290,8 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn relay(client: TcpStream, shared: Arc<Shared>) -> io::Result<()> {
-    let server = TcpStream::connect(shared.target).await?;
+    let target = *lock(&shared.target);
+    let server = TcpStream::connect(target).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();

@@ -9,6 +9,8 @@ use super::{TTL, tier, token, value};
 /// Stores `hello` under `k`; returns the length of the reply to a `get`, `VALUE k 0 5 <cas>\r\nhello\r\nEND\r\n`.
 async fn reply_to_get(proxy: &Proxy, tier: &impl CacheTier) -> u64 {
     tier.set("k", "hello".into(), TTL).await.unwrap();
+    // With its first hit, a connection learns which life of the server it leads to.
+    tier.get("k").await.unwrap();
     let before = proxy.to_client().counts().bytes;
     tier.get("k").await.unwrap();
     proxy.to_client().counts().bytes - before

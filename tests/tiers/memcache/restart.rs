@@ -1,7 +1,7 @@
 //! A memcached that is killed, restarted or frozen.
 
 use session_runtime::tier::{CacheTier, Swap, TierErrorKind};
-use session_tests::proxy::Proxy;
+use session_tests::proxy::{Fault, Proxy};
 use session_tests::services::memcached::Memcached;
 
 use super::{TTL, full_report, join_all, tier, token, value};
@@ -72,6 +72,40 @@ async fn a_token_does_not_outlive_the_server() {
         assert_eq!(value(&tier, "k").await.unwrap(), "after");
         server.restart();
     }
+}
+
+/// The name leads to another server while a connection to the one before is still open: a host that lost its power has
+/// closed none, and a deployment may have both run for a while.
+#[tokio::test]
+async fn a_token_is_not_valid_for_another_server_that_has_taken_over_the_name() {
+    let (Some(old), Some(new)) = (Memcached::start(), Memcached::start()) else {
+        return;
+    };
+    let proxy = Proxy::start(old.address()).await;
+    let tier = tier(proxy.address());
+    tier.set("k", "before".into(), TTL).await.unwrap();
+    let stale = token(&tier, "k").await;
+    let unique = old.send("mg k c\r\n").unwrap();
+    // Until another value has the same cas unique.
+    while new.send("mg k c\r\n").unwrap() != unique {
+        assert_eq!(new.send("set k 0 60 5\r\nafter\r\n").unwrap(), "STORED");
+    }
+    // The open connection is in use, so that the next operation needs a new one, which leads to the other server.
+    proxy.to_client().once(Fault::FreezeAfter(0));
+    let frozen = tier.get("k");
+    let others = async {
+        proxy.to_client().wait_frozen(1).await;
+        proxy.retarget(new.address());
+        assert_eq!(tier.swap("k", stale, "wrong".into(), TTL).await.unwrap(), Swap::Changed);
+        assert_eq!(tier.remove("k", stale).await.unwrap(), Swap::Changed);
+        assert_eq!(value(&tier, "k").await.unwrap(), "after");
+        proxy.to_client().always(Fault::Pass);
+    };
+    let (frozen, ()) = tokio::join!(frozen, others);
+    assert_eq!(frozen.unwrap().unwrap().value, "before");
+    // Nor is the connection to the server before used any more.
+    assert_eq!(value(&tier, "k").await.unwrap(), "after");
+    assert_eq!(value(&tier, "k").await.unwrap(), "after");
 }
 
 #[tokio::test]

@@ -6,19 +6,14 @@
 use std::io;
 use std::time::Duration;
 
-use super::command::{Command, Reply};
 use super::connection::Server;
 
 /// How many of a name's addresses are tried. DNS answers with few.
 const MAX_ADDRESSES: usize = 8;
 /// How many connections each address gets: a load balancer hands them to its servers in turn or at random.
 const CONNECTIONS: usize = 4;
-/// In seconds: longer than the check takes.
-const EXPTIME: u32 = 60;
-/// More than what is stored, in bytes.
-const MAX_LEN: usize = 1024;
 
-/// Stores a value over one connection, and reads it over others. A server that does not answer is taken for one.
+/// Compares the lives that connections lead to. A server that does not answer is taken for one.
 ///
 /// # Errors
 /// A connection that broke, or an unexpected reply.
@@ -40,17 +35,14 @@ pub(super) async fn is_one_server(server: &Server, connect_timeout: Duration) ->
     let Some((first, others)) = connections.split_first_mut() else {
         return Ok(true);
     };
-    let key = format!("session-check.{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
-    let command = Command::Set {
-        value: b"1",
-        exptime: EXPTIME,
-    };
-    first.exchange(command, &key, MAX_LEN).await?;
-    for connection in others {
-        if !matches!(
-            connection.exchange(Command::Get, &key, MAX_LEN).await?,
-            Reply::Value(..)
-        ) {
+    let mut life = first.life().await?;
+    for other in others {
+        if other.life().await? == life {
+            continue;
+        }
+        // Where the value was flushed or evicted in between, both find the one that took its place.
+        life = first.life().await?;
+        if other.life().await? != life {
             return Ok(false);
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use memcache_async::ascii::Protocol;
 
 use super::reply::{Expected, ProtocolError};
-use super::stream::CheckedStream;
+use super::stream::{CheckedStream, Stream};
 
 /// The longest relative `exptime`, 30 days in seconds; memcached reads a larger one as a Unix time (its
 /// doc/protocol.txt, "Expiration times").
@@ -61,7 +61,7 @@ impl Command<'_> {
     }
 
     /// The reply to expect for `key`, with a value of at most `max_len` bytes.
-    pub(super) fn expected<'a>(&self, key: &'a str, max_len: usize) -> Expected<'a> {
+    fn expected<'a>(&self, key: &'a str, max_len: usize) -> Expected<'a> {
         match self {
             Self::Get => Expected::Value { key, max_len },
             Self::Add { .. } => Expected::Line(&["STORED", "NOT_STORED"]),
@@ -70,17 +70,30 @@ impl Command<'_> {
         }
     }
 
-    /// Sends it and reads the whole reply. A token is a cas unique XOR `salt`.
-    pub(super) async fn run(
-        &self,
-        protocol: &mut Protocol<&mut CheckedStream<'_>>,
+    /// Sends it and reads the whole reply; sets `has_sent` to whether any byte of it was sent.
+    ///
+    /// `stream` is taken out before the first byte is sent, and put back after the last byte of the reply was read. So a
+    /// request that is cancelled or times out in between closes the socket, and no other request can read its reply.
+    pub(super) async fn exchange(
+        self,
+        stream: &mut Option<Stream>,
+        has_sent: &mut bool,
         key: &str,
-        salt: u64,
+        max_len: usize,
     ) -> io::Result<Reply> {
+        let open = stream.take().ok_or(io::ErrorKind::NotConnected)?;
+        let mut checked = CheckedStream::new(&open, self.expected(key, max_len), has_sent);
+        let reply = self.run(&mut Protocol::new(&mut checked), key).await?;
+        checked.finish()?;
+        *stream = Some(open);
+        Ok(reply)
+    }
+
+    async fn run(&self, protocol: &mut Protocol<&mut CheckedStream<'_>>, key: &str) -> io::Result<Reply> {
         let outcome = match *self {
             Self::Get => {
                 let found = protocol.gets_cas(key).await;
-                found.map(|(value, cas)| Reply::Value(value, cas ^ salt))
+                found.map(|(value, cas)| Reply::Value(value, cas))
             }
             Self::Add { value, exptime } => protocol.add(key, value, exptime).await.map(|()| Reply::Done),
             // `memcache-async` sends `set` with `noreply`, so the reply to a second command on the same connection shows
@@ -92,10 +105,10 @@ impl Command<'_> {
             }
             Self::Cas { value, exptime, token } => {
                 // 0 is not a cas unique: to memcached it means "unconditionally".
-                let Some(cas) = Some(token ^ salt).filter(|cas| *cas != 0) else {
+                if token == 0 {
                     return Err(ProtocolError::UnexpectedReply.into());
-                };
-                let is_done = protocol.cas(key, value, cas, exptime).await;
+                }
+                let is_done = protocol.cas(key, value, token, exptime).await;
                 is_done.map(|is_done| if is_done { Reply::Done } else { Reply::Changed })
             }
         };

@@ -1,22 +1,32 @@
 //! The connections to one server: opened when needed, reused while in sync, closed as soon as they may not be.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, Timeouts};
-use memcache_async::ascii::Protocol;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Semaphore;
 
 use super::breaker::Breaker;
 use super::command::{Command, Reply};
 use super::config::Address;
-use super::stream::{CheckedStream, Stream};
+use super::life::{Salts, life_of_server};
+use super::stream::Stream;
 
 /// A connection that was idle for longer is not used again: routers forget an idle connection, AWS's NAT gateway after
 /// 350 s, and then silently discard what is sent on it.
 const MAX_IDLE: Duration = Duration::from_mins(4);
+
+/// When an idle connection is probed, so that routers do not forget it, and that one whose peer has vanished without closing
+/// it is closed within a minute: after 15 s, and Linux's nine probes.
+fn keepalive() -> TcpKeepalive {
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15));
+    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows"))]
+    let keepalive = keepalive.with_interval(Duration::from_secs(5));
+    keepalive
+}
 
 /// No connection to a server could be had.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +48,7 @@ impl Server {
         let connector = Connector {
             address,
             lookup_permits: Arc::new(Semaphore::new(1)),
-            epoch: Mutex::default(),
+            salts: Arc::default(),
         };
         let pool = Pool::builder(connector)
             .max_size(pool_size)
@@ -92,10 +102,11 @@ impl Server {
 
 /// A connection; unusable, and to be dropped, after an exchange that did not end.
 pub(super) struct Connection {
-    /// Taken out before the first byte of a command is sent, and put back after the last byte of its reply was read. So
-    /// a request that is cancelled or times out in between closes the socket, and no other request can read its reply.
-    stream: Option<Arc<Stream>>,
-    salt: u64,
+    /// `None` after an exchange that did not end.
+    stream: Option<Stream>,
+    /// What its tokens are salted with; `None` until it gives or takes one.
+    salt: Option<u64>,
+    salts: Arc<Salts>,
     has_sent: bool,
 }
 
@@ -103,12 +114,37 @@ impl Connection {
     /// Sends `command` and reads the whole reply.
     pub(super) async fn exchange(&mut self, command: Command<'_>, key: &str, max_len: usize) -> io::Result<Reply> {
         self.has_sent = false;
-        let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
-        let mut checked = CheckedStream::new(&stream, command.expected(key, max_len), &mut self.has_sent);
-        let reply = command.run(&mut Protocol::new(&mut checked), key, self.salt).await?;
-        checked.finish()?;
-        self.stream = Some(stream);
-        Ok(reply)
+        let command = match command {
+            Command::Cas { value, exptime, token } => {
+                let cas = token ^ self.salt().await?;
+                Command::Cas {
+                    value,
+                    exptime,
+                    token: cas,
+                }
+            }
+            other => other,
+        };
+        let reply = command.exchange(&mut self.stream, &mut self.has_sent, key, max_len);
+        match reply.await? {
+            Reply::Value(value, cas) => Ok(Reply::Value(value, cas ^ self.salt().await?)),
+            reply => Ok(reply),
+        }
+    }
+
+    /// Asks which life of which server it leads to.
+    pub(super) async fn life(&mut self) -> io::Result<Vec<u8>> {
+        life_of_server(&mut self.stream).await
+    }
+
+    async fn salt(&mut self) -> io::Result<u64> {
+        if let Some(salt) = self.salt {
+            return Ok(salt);
+        }
+        let life = self.life().await?;
+        let salt = self.salts.of_life(&life);
+        self.salt = Some(salt);
+        Ok(salt)
     }
 
     /// Whether any byte of the last command may have been sent.
@@ -122,7 +158,7 @@ pub(super) struct Connector {
     address: Address,
     /// Limits the name lookups that run at the same time.
     lookup_permits: Arc<Semaphore>,
-    epoch: Mutex<ServerEpoch>,
+    salts: Arc<Salts>,
 }
 
 impl Connector {
@@ -137,6 +173,7 @@ impl Connector {
             Address::Unix(path) => return Ok(Stream::Unix(tokio::net::UnixStream::connect(path).await?)),
         };
         stream.set_nodelay(true)?;
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive())?;
         Ok(Stream::Tcp(stream))
     }
 
@@ -152,10 +189,6 @@ impl Connector {
         });
         lookup.await?
     }
-
-    fn epoch(&self) -> std::sync::MutexGuard<'_, ServerEpoch> {
-        self.epoch.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Manager for Connector {
@@ -163,18 +196,17 @@ impl Manager for Connector {
     type Error = io::Error;
 
     async fn create(&self) -> io::Result<Connection> {
-        let stream = Arc::new(self.connect().await?);
-        let salt = self.epoch().register(&stream);
         Ok(Connection {
-            stream: Some(stream),
-            salt,
+            stream: Some(self.connect().await?),
+            salt: None,
+            salts: Arc::clone(&self.salts),
             has_sent: false,
         })
     }
 
     async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<io::Error> {
-        let is_current = connection.salt == self.epoch().salt;
-        let is_idle = connection.stream.as_ref().is_some_and(|stream| stream.is_idle());
+        let is_current = connection.salt.is_none_or(|salt| self.salts.is_latest(salt));
+        let is_idle = connection.stream.as_ref().is_some_and(Stream::is_idle);
         if is_current && is_idle && metrics.last_used() < MAX_IDLE {
             Ok(())
         } else {
@@ -183,32 +215,18 @@ impl Manager for Connector {
     }
 }
 
-/// The time between a start of the server and its next restart.
-///
-/// A restarted memcached counts its cas uniques from 1 again, so one from before the restart would sooner or later name
-/// another value. A token is therefore the cas unique XOR a random salt, a new one for each epoch: under the new salt,
-/// an older token becomes a cas unique that no value has, and memcached answers that the value has changed.
-#[derive(Default)]
-struct ServerEpoch {
-    salt: u64,
-    streams: Vec<Weak<Stream>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl ServerEpoch {
-    /// Adds a connection that was just opened, and returns its salt. The epoch goes on only if an earlier connection is
-    /// still open: all connections to a server are closed before it restarts.
-    fn register(&mut self, stream: &Arc<Stream>) -> u64 {
-        self.streams.retain(|stream| stream.strong_count() > 0);
-        let is_same_epoch = self
-            .streams
-            .iter()
-            .filter_map(Weak::upgrade)
-            .any(|stream| stream.is_idle());
-        if !is_same_epoch {
-            self.salt = fastrand::u64(1..);
-            self.streams.clear();
-        }
-        self.streams.push(Arc::downgrade(stream));
-        self.salt
+    #[tokio::test]
+    async fn an_idle_connection_is_probed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::Ip(listener.local_addr().unwrap());
+        let server = Server::new(address, 1).unwrap();
+        let Stream::Tcp(stream) = server.pool.manager().connect().await.unwrap() else {
+            panic!("not a TCP connection")
+        };
+        assert!(SockRef::from(&stream).keepalive().unwrap());
     }
 }

@@ -9,6 +9,7 @@ mod check;
 mod command;
 mod config;
 mod connection;
+mod life;
 mod placement;
 mod reply;
 mod stream;
@@ -46,7 +47,9 @@ const MAX_KEY_LEN: usize = 250;
 
 /// A [`CacheTier`] on memcached servers.
 ///
-/// Connections are opened when they are needed. Times to live are whole seconds, rounded up, of at most 30 days.
+/// Connections are opened when they are needed, and probed while they are idle (TCP keepalive). Over each, the server is
+/// once asked for a random value under the key `session-life`, by which a restarted server is told from the one before, for
+/// one round trip with the connection's first hit. Times to live are whole seconds, rounded up, of at most 30 days.
 ///
 /// After three operations in a row without an answer from a server, [`get`](CacheTier::get)s of its keys fail at once,
 /// except for one a second, until the server answers again. Writes are always tried.
