@@ -2,19 +2,24 @@
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
+use axum::serve::ListenerExt;
 use gcloud_sdk::google::datastore::v1::datastore_client::DatastoreClient;
-use gcloud_sdk::google::datastore::v1::{CommitRequest, LookupRequest, RunQueryRequest};
+use gcloud_sdk::google::datastore::v1::{
+    CommitRequest, CommitResponse, LookupRequest, LookupResponse, MutationResult, RunQueryRequest, RunQueryResponse,
+};
 use gcloud_sdk::prost::Message;
 use gcloud_sdk::tonic::transport::{Channel, Endpoint};
 use gcloud_sdk::tonic::{Code, Status};
 use http_body_util::{BodyExt, Full};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// One byte of flags and four of length before a message (gRPC over HTTP/2, "Length-Prefixed-Message").
@@ -35,6 +40,8 @@ pub enum Fault {
     LostAfter,
     /// It is passed on without its `base_version`, as if the backend ignored that.
     WithoutBase,
+    /// It is answered at once, without the emulator: a lookup finds nothing, a commit is done.
+    Answered,
 }
 
 /// A method of the service.
@@ -54,12 +61,14 @@ pub struct Proxy {
     address: SocketAddr,
     client: DatastoreClient<Channel>,
     plan: Arc<Mutex<Plan>>,
+    stalled: watch::Sender<bool>,
+    connections: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
 struct Plan {
     next: VecDeque<(Method, Fault)>,
-    always: Option<(Method, Fault)>,
+    always: Vec<(Method, Fault)>,
     calls: Vec<Method>,
 }
 
@@ -75,8 +84,14 @@ impl Proxy {
             address: listener.local_addr().unwrap(),
             client: DatastoreClient::new(emulator.connect_lazy()),
             plan: Arc::default(),
+            stalled: watch::Sender::new(false),
+            connections: Arc::default(),
         };
         let router = Router::new().fallback(serve).with_state(proxy.clone());
+        let connections = Arc::clone(&proxy.connections);
+        let listener = listener.tap_io(move |_| {
+            connections.fetch_add(1, Ordering::SeqCst);
+        });
         tokio::spawn(async move { axum::serve(listener, router).await });
         proxy
     }
@@ -94,7 +109,20 @@ impl Proxy {
 
     /// Sets the fault of every call of `method` that has no other.
     pub fn always(&self, method: Method, fault: Fault) {
-        self.with(|plan| plan.always = Some((method, fault)));
+        self.with(|plan| {
+            plan.always.retain(|(planned, _)| *planned != method);
+            plan.always.push((method, fault));
+        });
+    }
+
+    /// Holds back every answer from now on, or passes on all that were held back. Calls go on to be applied.
+    pub fn stall(&self, is_stalled: bool) {
+        self.stalled.send_replace(is_stalled);
+    }
+
+    /// How many connections have been made so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Takes the list of the calls since it was last taken.
@@ -109,11 +137,11 @@ impl Proxy {
     fn fault(&self, method: Method) -> Fault {
         self.with(|plan| {
             plan.calls.push(method);
-            let planned = plan.next.iter().position(|(planned, _)| *planned == method);
-            let fault = planned.and_then(|at| plan.next.remove(at)).or(plan.always);
-            fault
-                .filter(|(planned, _)| *planned == method)
-                .map_or(Fault::None, |(_, fault)| fault)
+            let is_of = |(planned, _): &&(Method, Fault)| *planned == method;
+            let next = plan.next.iter().position(|planned| is_of(&planned));
+            let fault = next.and_then(|at| plan.next.remove(at));
+            let fault = fault.or_else(|| plan.always.iter().find(is_of).copied());
+            fault.map_or(Fault::None, |(_, fault)| fault)
         })
     }
 
@@ -158,14 +186,39 @@ async fn serve(State(proxy): State<Proxy>, request: Request) -> Response<Body> {
     match fault {
         Fault::Before(code) => return failure(code),
         Fault::LostBefore => return std::future::pending().await,
-        Fault::None | Fault::After(_) | Fault::LostAfter | Fault::WithoutBase => {}
+        Fault::None | Fault::After(_) | Fault::LostAfter | Fault::WithoutBase | Fault::Answered => {}
     }
-    let answer = proxy.pass_on(method, message, fault).await;
+    let answer = match fault {
+        Fault::Answered => Ok(answer_of(method)),
+        _ => proxy.pass_on(method, message, fault).await,
+    };
+    // The sender lives in `proxy`.
+    let mut stalled = proxy.stalled.subscribe();
+    let _never_closed = stalled.wait_for(|stalled| !stalled).await.map(drop);
     match (fault, answer) {
         (Fault::After(code), _) => failure(code),
         (Fault::LostAfter, _) => std::future::pending().await,
         (_, Ok(answer)) => success(&answer),
         (_, Err(status)) => failure(status.code()),
+    }
+}
+
+fn answer_of(method: Method) -> Vec<u8> {
+    match method {
+        Method::Lookup => LookupResponse::default().encode_to_vec(),
+        Method::RunQuery => RunQueryResponse::default().encode_to_vec(),
+        Method::Commit => {
+            let result = MutationResult {
+                version: 1,
+                ..MutationResult::default()
+            };
+            let mutation_results = vec![result];
+            let answer = CommitResponse {
+                mutation_results,
+                ..CommitResponse::default()
+            };
+            answer.encode_to_vec()
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use session_runtime::tier::datastore::{Datastore, SetupError};
 use session_runtime::tier::{DurableTier, TierErrorKind, Write};
-use session_tests::services::emulator::{Emulator, Flavour, PROJECT};
+use session_tests::proxy::Proxy;
+use session_tests::services::emulator::{self, Emulator, Flavour, PROJECT};
 
 use super::{builder, bytes, done, soon, stored};
 
@@ -82,6 +83,35 @@ async fn a_frozen_server_leaves_writes_unknown_and_reads_unavailable() {
             Write::Missing
         ),
     }
+}
+
+/// The connection is lost, and no new one is made by the end of the call's time.
+#[tokio::test]
+async fn a_write_that_times_out_before_it_was_sent_is_unavailable() {
+    let Some(emulator) = emulator::datastore() else { return };
+    let mut proxy = Proxy::start(emulator.address().parse().unwrap()).await;
+    let tier = builder(emulator)
+        .emulator(proxy.address().to_string())
+        .attempt_timeout(ATTEMPT)
+        .call_timeout(CALL)
+        .connect()
+        .await
+        .unwrap();
+    let version = done(tier.insert("k", bytes("one"), soon()).await);
+    let hanging = proxy.hang().await;
+    proxy.cut().await;
+    let errors = [
+        tier.insert("other", bytes("one"), soon()).await.unwrap_err(),
+        tier.update("k", version, bytes("two"), soon()).await.unwrap_err(),
+        tier.delete("k", version).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), TierErrorKind::Unavailable, "{error:?}");
+    }
+    drop(hanging);
+    proxy.accept().await;
+    assert_eq!(tier.read("k").await.unwrap(), Some(stored("one", version)));
+    assert_eq!(tier.read("other").await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 mod answers;
 mod faults;
 mod python;
+mod stall;
 
 use python::{python_opens_a_session, python_reads_what_was_written};
 

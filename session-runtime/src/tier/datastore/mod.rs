@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod builder;
+mod channels;
 mod entity;
 mod probe;
 mod purge;

@@ -39,7 +39,7 @@ pub(super) async fn purge_expired(rpc: &Rpc, now: SystemTime, limit: usize) -> R
     if !rpc.location.index_expires_at {
         return Err(TierError::new(NAME, "purge", TierErrorKind::Refused).with_source(NotIndexed));
     }
-    let mut budget = rpc.budget();
+    let mut budget = rpc.budget("purge")?;
     let mut purged = 0;
     while purged < limit && !budget.is_exhausted() {
         let batch = BATCH_SIZE.min(limit - purged);

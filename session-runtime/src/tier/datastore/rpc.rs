@@ -7,21 +7,24 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use gcloud_sdk::GoogleAuthHeaders;
 use gcloud_sdk::google::datastore::v1::commit_request::Mode;
-use gcloud_sdk::google::datastore::v1::datastore_client::DatastoreClient;
 use gcloud_sdk::google::datastore::v1::read_options::{ConsistencyType, ReadConsistency};
 use gcloud_sdk::google::datastore::v1::run_query_request::QueryType;
 use gcloud_sdk::google::datastore::v1::{
     CommitRequest, EntityResult, LookupRequest, MutationResult, Query, ReadOptions, RunQueryRequest,
 };
 use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Extensions, Request, Response, Status};
 
+use super::channels::{Channels, Lease};
 use super::entity::{Change, FoundEntity, Location};
-use super::rpc_error::{RpcError, WriteStatus};
+use super::rpc_error::{NAME, RpcError, WriteStatus};
 use super::setup_error::SetupError;
+use crate::tier::started::Started;
+use crate::tier::{TierError, TierErrorKind};
 
 /// How long sent bytes may stay unacknowledged before the connection is closed (`TCP_USER_TIMEOUT`, tcp(7)). Without it,
 /// a commit that timed out long ago could still be sent from the socket's buffer when a network partition heals.
@@ -42,10 +45,10 @@ pub(super) struct Timeouts {
     pub(super) call: Duration,
 }
 
-/// A client for one location. Clones share the connection.
+/// A client for one location. Clones share the connections.
 #[derive(Clone)]
 pub(super) struct Rpc {
-    client: DatastoreClient<Channel>,
+    channels: Channels,
     /// `None` for an emulator.
     credentials: Option<Arc<GoogleAuthHeaders>>,
     /// The value of the header `x-goog-request-params`, by which the service routes a request to its database.
@@ -54,8 +57,9 @@ pub(super) struct Rpc {
     timeouts: Timeouts,
 }
 
-/// The time and the attempts that are left to a call.
+/// The time and the attempts that are left to a call, and its place among the calls that may be made at the same time.
 pub(super) struct Budget {
+    _room: OwnedSemaphorePermit,
     deadline: Instant,
     attempt_timeout: Duration,
     delays: ExponentialBackoff,
@@ -103,7 +107,7 @@ pub(super) fn channel(url: &str) -> Result<Channel, tonic::transport::Error> {
 
 impl Rpc {
     pub(super) fn new(
-        channel: Channel,
+        channels: Channels,
         credentials: Option<Arc<GoogleAuthHeaders>>,
         location: Location,
         timeouts: Timeouts,
@@ -113,7 +117,7 @@ impl Rpc {
         let routing = format!("project_id={project}&database_id={}", location.database);
         let routing = routing.parse().map_err(|_| SetupError::BadName(routing))?;
         Ok(Self {
-            client: DatastoreClient::new(channel),
+            channels,
             credentials,
             routing,
             location,
@@ -121,8 +125,14 @@ impl Rpc {
         })
     }
 
-    pub(super) fn budget(&self) -> Budget {
-        Budget {
+    /// Begins a call, unless too many wait already.
+    pub(super) fn budget(&self, operation: &'static str) -> Result<Budget, TierError> {
+        let room = self
+            .channels
+            .room()
+            .map_err(|too_many| TierError::new(NAME, operation, TierErrorKind::Unavailable).with_source(too_many))?;
+        Ok(Budget {
+            _room: room,
             deadline: Instant::now() + self.timeouts.call,
             attempt_timeout: self.timeouts.attempt,
             delays: ExponentialBuilder::default()
@@ -132,7 +142,7 @@ impl Rpc {
                 .with_max_times(4)
                 .with_jitter()
                 .build(),
-        }
+        })
     }
 
     /// Reads the entity under `key`, strongly consistent.
@@ -144,9 +154,9 @@ impl Rpc {
             keys: vec![self.location.key(key)],
             ..LookupRequest::default()
         };
-        let request = self.request(deadline, request).await?;
-        let mut client = self.client.clone();
-        let answer = with_deadline(deadline, client.lookup(request)).await?;
+        let (request, started) = self.request(deadline, request).await?;
+        let mut lease = self.least_busy()?;
+        let answer = with_deadline(deadline, &started, lease.client.lookup(request)).await?;
         if !answer.deferred.is_empty() {
             return Err(RpcError::new(
                 WriteStatus::NotApplied,
@@ -180,9 +190,9 @@ impl Rpc {
             mutations: vec![mutation],
             ..CommitRequest::default()
         };
-        let request = self.request(deadline, request).await?;
-        let mut client = self.client.clone();
-        let answer = with_deadline(deadline, client.commit(request)).await?;
+        let (request, started) = self.request(deadline, request).await?;
+        let mut lease = self.least_busy()?;
+        let answer = with_deadline(deadline, &started, lease.client.commit(request)).await?;
         Ok(answer.mutation_results.into_iter().next())
     }
 
@@ -195,14 +205,20 @@ impl Rpc {
             query_type: Some(QueryType::Query(query)),
             ..RunQueryRequest::default()
         };
-        let request = self.request(deadline, request).await?;
-        let mut client = self.client.clone();
-        let answer = with_deadline(deadline, client.run_query(request)).await?;
+        let (request, started) = self.request(deadline, request).await?;
+        let mut lease = self.least_busy()?;
+        let answer = with_deadline(deadline, &started, lease.client.run_query(request)).await?;
         Ok(answer.batch.map(|batch| batch.entity_results).unwrap_or_default())
     }
 
-    /// Adds credentials, routing and the timeout to the message. An error here means that nothing was sent.
-    async fn request<T>(&self, deadline: Instant, message: T) -> Result<Request<T>, RpcError> {
+    fn least_busy(&self) -> Result<Lease, RpcError> {
+        let lease = self.channels.least_busy();
+        lease.ok_or_else(|| RpcError::new(WriteStatus::NotApplied, "there is no connection"))
+    }
+
+    /// Adds credentials, routing and the timeout to the message, and what tells whether it is sent. An error here means
+    /// that it was not.
+    async fn request<T>(&self, deadline: Instant, message: T) -> Result<(Request<T>, Arc<Started>), RpcError> {
         let mut metadata = MetadataMap::new();
         if let Some(credentials) = &self.credentials {
             let headers = timeout_at(deadline, credentials.headers())
@@ -213,20 +229,28 @@ impl Rpc {
         metadata.insert("x-goog-request-params", self.routing.clone());
         let mut request = Request::from_parts(metadata, Extensions::new(), message);
         request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-        Ok(request)
+        let started = Arc::new(Started::default());
+        request.extensions_mut().insert(Arc::clone(&started));
+        Ok((request, started))
     }
 }
 
-/// Waits for the answer deadline the deadline, which the service was sent too.
+/// Waits for the answer until the deadline, which the service was sent too. A call that was not started by then, or by the
+/// time the connection failed, was not sent, nor will be.
 async fn with_deadline<T>(
     deadline: Instant,
+    started: &Started,
     answer: impl Future<Output = Result<Response<T>, Status>>,
 ) -> Result<T, RpcError> {
-    match timeout_at(deadline, answer).await {
-        Ok(Ok(answer)) => Ok(answer.into_inner()),
-        Ok(Err(status)) => Err(status.into()),
-        Err(elapsed) => Err(RpcError::new(WriteStatus::Unknown, elapsed)),
+    let error = match timeout_at(deadline, answer).await {
+        Ok(Ok(answer)) => return Ok(answer.into_inner()),
+        Ok(Err(status)) => RpcError::from(status),
+        Err(elapsed) => RpcError::new(WriteStatus::Unknown, elapsed),
+    };
+    if error.write_status == WriteStatus::Unknown && started.give_up() {
+        return Err(error.not_applied());
     }
+    Err(error)
 }
 
 fn strong_read() -> ReadOptions {

@@ -42,6 +42,12 @@ impl RpcError {
         }
     }
 
+    /// The same error, of a call that was not sent.
+    pub(super) fn not_applied(self) -> Self {
+        let write_status = WriteStatus::NotApplied;
+        Self { write_status, ..self }
+    }
+
     /// Whether a read that failed like this may succeed when it is retried.
     pub(super) fn is_transient(&self) -> bool {
         matches!(

@@ -16,7 +16,7 @@ use crate::tier::{DurableTier, Scope, Stored, TierError, TierErrorKind, Version,
 /// The longest time between a call and the moment at which its write is applied; see "Deadlines" in the README.
 pub(super) const MAX_WRITE_DELAY: Duration = Duration::from_mins(1);
 
-/// Google Cloud Datastore as a [`DurableTier`]. Clones share one connection.
+/// Google Cloud Datastore as a [`DurableTier`]. Clones share the connections.
 #[derive(Clone)]
 pub struct Datastore {
     rpc: Rpc,
@@ -63,7 +63,7 @@ impl Datastore {
             let limit = entity::MAX_VALUE_LEN;
             return Err(TierError::new(NAME, operation, TierErrorKind::TooLarge { size, limit }));
         }
-        let mut budget = self.rpc.budget();
+        let mut budget = self.rpc.budget(operation)?;
         loop {
             let error = match self.rpc.commit(budget.attempt_deadline(), &change).await {
                 Ok(result) => return self.interpret_result(&change, &mut budget, result).await,
@@ -176,7 +176,7 @@ impl DurableTier for Datastore {
     }
 
     async fn read(&self, key: &str) -> Result<Option<Stored>, TierError> {
-        let mut budget = self.rpc.budget();
+        let mut budget = self.rpc.budget("read")?;
         match self.lookup("read", &mut budget, key).await? {
             Some(found) if found.is_expired(self.now()) => self.delete_expired(key, &mut budget, found).await,
             found => Ok(found.map(|found| found.stored)),
