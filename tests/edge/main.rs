@@ -8,6 +8,7 @@
 
 mod calls;
 mod cancel;
+mod clocks;
 mod cookies;
 mod csrf;
 mod destroy;

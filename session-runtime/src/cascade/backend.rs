@@ -110,7 +110,7 @@ impl Backend {
             }
             Step::End(end) => return Step::End(end),
         };
-        let event = match self.perform(key, action, diagnostics).await {
+        let event = match self.perform(key, action, M::IS_CACHE_ONLY, diagnostics).await {
             Ok(event) => event,
             Err(failed) => failed.into_event(diagnostics),
         };
@@ -121,23 +121,24 @@ impl Backend {
         &self,
         key: &str,
         action: Action<Record>,
+        is_cache_only: bool,
         diagnostics: &mut Diagnostics,
     ) -> Result<Event<Record>, ActionError> {
         match action {
             Action::Get => self.get(key).await,
             Action::Add(item) => {
-                let (value, ttl) = self.item(key, &item);
+                let (value, ttl) = self.item(key, &item, is_cache_only);
                 Ok(Event::Added(
                     self.cache()?.add(key, value, ttl).await.map_err(ActionError::Cache)?,
                 ))
             }
             Action::Set(item) => {
-                let (value, ttl) = self.item(key, &item);
+                let (value, ttl) = self.item(key, &item, is_cache_only);
                 self.cache()?.set(key, value, ttl).await.map_err(ActionError::Cache)?;
                 Ok(Event::WasSet)
             }
             Action::Swap(token, item) => {
-                let (value, ttl) = self.item(key, &item);
+                let (value, ttl) = self.item(key, &item, is_cache_only);
                 Ok(Event::Swapped(
                     self.cache()?
                         .swap(key, token, value, ttl)
@@ -226,12 +227,20 @@ impl Backend {
         }
     }
 
-    fn item(&self, key: &str, item: &Item<Record>) -> (Bytes, Duration) {
+    fn item(&self, key: &str, item: &Item<Record>, is_cache_only: bool) -> (Bytes, Duration) {
+        let now = self.now();
         let ttl = match item {
-            Item::Value { record, .. } => self
-                .expires_at(record.meta())
-                .since(self.now())
-                .max(Duration::from_secs(1)),
+            Item::Value { record, asked_at, .. } => {
+                let until_expiry = self.expires_at(record.meta()).since(now);
+                let ttl = if is_cache_only {
+                    until_expiry
+                } else {
+                    // By the cache's own clock, so that the bound holds also for a reader whose clock is wrong.
+                    let age = now.since(*asked_at);
+                    until_expiry.min(self.policy.max_staleness.saturating_sub(age))
+                };
+                ttl.max(Duration::from_secs(1))
+            }
             Item::Lease(_) => LEASE_TTL,
             Item::Fence { .. } => self.durable.as_ref().map_or(LEASE_TTL, |tier| tier.max_write_delay()) + FENCE_MARGIN,
             Item::Tombstone => TOMBSTONE_TTL,

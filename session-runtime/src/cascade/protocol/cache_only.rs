@@ -16,6 +16,7 @@ pub struct CacheLoad;
 
 impl<R> Machine<R> for CacheLoad {
     type End = LoadEnd<R>;
+    const IS_CACHE_ONLY: bool = true;
 
     fn begin(&mut self, _: Millis) -> Step<R, LoadEnd<R>> {
         Step::Do(Action::Get)
@@ -68,6 +69,7 @@ impl<R, C> CacheCreate<R, C> {
 
 impl<R: Clone, C: Change<R>> Machine<R> for CacheCreate<R, C> {
     type End = CreateEnd;
+    const IS_CACHE_ONLY: bool = true;
 
     fn begin(&mut self, now: Millis) -> Step<R, CreateEnd> {
         let version = C::version_of(&self.record);
@@ -211,6 +213,7 @@ fn changed<R, C: Change<R>>(record: R) -> Step<R, CommitEnd<R, C::Error>> {
 
 impl<R: Clone, C: Change<R>> Machine<R> for CacheCommit<R, C> {
     type End = CommitEnd<R, C::Error>;
+    const IS_CACHE_ONLY: bool = true;
 
     fn begin(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         match self.token {

@@ -123,6 +123,9 @@ pub trait Machine<R> {
     /// How it ends.
     type End;
 
+    /// Whether the cache has the only copy of the record, so that its values must stay for as long as the session lives.
+    const IS_CACHE_ONLY: bool = false;
+
     /// The first action. `now` is the time.
     fn begin(&mut self, now: Millis) -> Step<R, Self::End>;
 
