@@ -58,6 +58,7 @@ impl Site {
             let memcache = Memcache::connect([memcached.address().to_string()]).unwrap();
             let (memcache, control) = Instrumented::new(memcache);
             let store = CascadeStore::builder(keys.clone())
+                .single_process()
                 .memcache(memcache)
                 .datastore(tier.clone())
                 .build()
