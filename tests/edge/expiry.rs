@@ -50,14 +50,14 @@ async fn a_session_is_renewed_at_most_once_per_tenth_of_the_idle_time() {
 async fn the_share_of_the_idle_time_after_which_it_is_renewed_can_be_set() {
     let site = Site::with(|builder| builder.renew_after(0.5)).await;
     let mut browser = site.visitor().await;
-    site.clock.advance(10 * MINUTE - Duration::from_millis(1));
+    site.clock.advance(Duration::from_millis(10 * 60_000 - 1));
     site.get(&mut browser, "/read").await;
     assert!(!site.durable.take_calls().contains(&("update", 1)));
     site.clock.advance(Duration::from_millis(1));
     site.get(&mut browser, "/read").await;
     assert!(site.durable.take_calls().contains(&("update", 1)));
     // What it costs: one that is used just before it would be renewed lives on for the rest of the idle time only.
-    site.clock.advance(10 * MINUTE - Duration::from_millis(1));
+    site.clock.advance(Duration::from_millis(10 * 60_000 - 1));
     assert_eq!(site.get(&mut browser, "/read").await.visits(), 1);
     site.clock.advance(10 * MINUTE + Duration::from_millis(1));
     assert!(site.get(&mut browser, "/read").await.is_new());
