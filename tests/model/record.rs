@@ -104,9 +104,8 @@ impl Change<Record> for Edit {
     type Error = Refused;
 
     fn apply(&mut self, to: &Record) -> Result<Record, Refused> {
-        let made = self.made_in(*to)?;
-        self.base = to.commits;
-        Ok(made)
+        // The base stays that of the load: the store knows more than this, and never less.
+        self.made_in(*to)
     }
 
     fn may_destroy(&self, record: &Record) -> bool {
