@@ -104,9 +104,12 @@ impl StoreInner {
             Err(error) => Err(refused(session, error)),
         };
         guard.hand_over(written.as_ref().ok().and_then(|done| done.stored.clone()));
-        let outcome = |place| match batch.refusal(place) {
-            Some(error) => Err(refused(session, error.clone())),
-            None => written.clone(),
+        let outcome = |place| match (&written, batch.refusal(place)) {
+            (Ok(_), Some(error)) => Err(refused(session, error.clone())),
+            // The record that a follower was refused by may be older than the one that it has loaded.
+            (Err(CommitError::Unavailable { .. } | CommitError::Unknown { .. }), _) | (_, None) => written.clone(),
+            (Err(_), Some(_)) if place == 0 => written.clone(),
+            (Err(_), Some(_)) => Err(contended(session)),
         };
         for (place, follower) in followers.into_iter().enumerate() {
             follower.end(outcome(place + 1));
