@@ -1,4 +1,6 @@
-//! A writer that ends without a write leaves no fence: the next read fills the cache, and the one after it hits.
+//! What writers leave in the cache that are refused, or that die.
+
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -7,11 +9,13 @@ use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
 use session_runtime::tier::TierErrorKind;
 use session_runtime::tier::memcache::Memcache;
-use session_runtime::{CascadeStore, KeyRing, RouterExt, Session, TypedSession};
+use session_runtime::{CascadeStore, KeyRing, ManualClock, RouterExt, Session, TypedSession};
 use session_tests::instrumented::{Control, Instrumented};
 use session_tests::memory::MemoryStore;
 use session_tests::services::memcached::Memcached;
 use tower::ServiceExt;
+
+const MAX_STALENESS: Duration = Duration::from_mins(1);
 
 #[derive(Session)]
 #[session(name = "fenced", version = 1)]
@@ -44,6 +48,7 @@ struct Site {
     /// The first node's.
     cache: Control,
     durable: Control,
+    clock: ManualClock,
     cookie: String,
     memcached: Memcached,
 }
@@ -54,6 +59,7 @@ impl Site {
         let memcached = Memcached::start()?;
         let (tier, durable) = Instrumented::new(MemoryStore::default());
         let keys = KeyRing::random().unwrap();
+        let clock = ManualClock::default();
         let node = async || {
             let memcache = Memcache::connect([memcached.address().to_string()]).unwrap();
             let (memcache, control) = Instrumented::new(memcache);
@@ -61,6 +67,8 @@ impl Site {
                 .single_process()
                 .memcache(memcache)
                 .datastore(tier.clone())
+                .max_staleness(MAX_STALENESS)
+                .clock(clock.clone())
                 .build()
                 .await
                 .unwrap();
@@ -71,6 +79,7 @@ impl Site {
             nodes: [first, second],
             cache,
             durable,
+            clock,
             cookie: String::new(),
             memcached,
         };
@@ -128,6 +137,15 @@ impl Site {
         overtaken.await.unwrap().0
     }
 
+    /// Has a writer of the first node die once its write without a fence is applied.
+    async fn write_and_die(&self, path: &str) -> tokio::task::JoinHandle<(StatusCode, Option<String>)> {
+        let gate = self.durable.block_after("update");
+        let writing = tokio::spawn(self.send(0, "POST", path));
+        gate.reached().await;
+        writing
+    }
+
+    /// The next read fills the cache, and the one after it hits.
     async fn assert_no_fence(&self) {
         assert!(self.read(0).await <= 1);
         assert_eq!(self.read(1).await, 0, "the cache was not filled");
@@ -160,4 +178,23 @@ async fn a_writer_that_could_not_reach_the_durable_tier_leaves_no_fence() {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         site.assert_no_fence().await;
     }
+}
+
+#[tokio::test]
+async fn a_writer_that_dies_before_it_settles_leaves_the_old_value_until_that_is_too_old() {
+    let Some(site) = Site::open().await else { return };
+    site.write_and_die("/visit").await;
+    assert_eq!(site.read(1).await, 0, "the old value is there");
+    site.clock.advance(MAX_STALENESS + Duration::from_millis(1));
+    assert_eq!(site.read(1).await, 1);
+    assert_eq!(site.read(1).await, 0);
+}
+
+#[tokio::test]
+async fn a_writer_that_is_refused_removes_the_value_that_another_has_left() {
+    let Some(site) = Site::open().await else { return };
+    site.write_and_die("/plan").await;
+    let write = || site.send(1, "POST", "/plan");
+    assert_eq!(write().await.0, StatusCode::CONFLICT);
+    assert_eq!(write().await.0, StatusCode::OK);
 }

@@ -11,7 +11,7 @@ use axum::http::{Request, Response, StatusCode};
 use axum::routing::{get, post};
 use session_runtime::tier::CacheTier;
 use session_runtime::tier::memcache::Memcache;
-use session_runtime::{CascadeStore, KeyRing, RouterExt, Session, TypedSession};
+use session_runtime::{CascadeStore, KeyRing, ManualClock, RouterExt, Session, TypedSession};
 use session_tests::instrumented::{Control, Instrumented};
 use session_tests::memory::MemoryStore;
 use session_tests::proxy::Proxy;
@@ -70,8 +70,9 @@ struct Site {
     nodes: [(Router, CascadeStore); 2],
     proxy: Proxy,
     durable: Control,
+    clock: ManualClock,
     cookie: Option<String>,
-    _server: Memcached,
+    server: Memcached,
 }
 
 impl Site {
@@ -81,6 +82,7 @@ impl Site {
         let proxy = Proxy::start(server.address()).await;
         let (tier, durable) = Instrumented::new(MemoryStore::default());
         let keys = KeyRing::random().unwrap();
+        let clock = ManualClock::default();
         let node = async || {
             let cache = Memcache::connect([proxy.address().to_string()]).unwrap();
             let cache = cache.with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT);
@@ -91,6 +93,7 @@ impl Site {
                 .single_process()
                 .memcache(cache)
                 .datastore(tier.clone())
+                .clock(clock.clone())
                 .build()
                 .await
                 .unwrap();
@@ -101,8 +104,9 @@ impl Site {
             nodes,
             proxy,
             durable,
+            clock,
             cookie: None,
-            _server: server,
+            server,
         })
     }
 
@@ -224,24 +228,50 @@ async fn an_unchanged_session_is_not_written() {
 }
 
 #[tokio::test]
-async fn a_write_costs_one_durable_call_and_four_round_trips() {
+async fn a_write_costs_one_durable_call_and_two_round_trips() {
     let Some(mut site) = Site::open().await else { return };
     site.warm().await;
     for node in [0, 1, 1, 0] {
         assert_eq!(
             site.send(node, "POST", "/visit").await,
-            (cost(4, 0, 1), false),
+            (cost(2, 0, 1), false),
             "node {node}"
         );
     }
+    assert_eq!(site.send(1, "GET", "/").await, (cost(1, 0, 0), false));
+}
+
+#[tokio::test]
+async fn a_renewal_costs_what_a_write_does() {
+    let Some(mut site) = Site::open().await else { return };
+    site.warm().await;
+    // Due after a tenth of the idle time, 20 minutes, while the value in the cache is not too old yet.
+    site.clock.advance(Duration::from_secs(121));
+    assert_eq!(site.send(1, "GET", "/").await, (cost(2, 0, 1), false));
+    assert_eq!(site.send(0, "GET", "/").await, (cost(1, 0, 0), false));
+}
+
+#[tokio::test]
+async fn a_write_with_a_fence_costs_two_round_trips_more() {
+    let Some(mut site) = Site::open().await else { return };
+    site.warm().await;
     assert_eq!(site.send(0, "POST", "/login").await, (cost(4, 0, 1), true));
     assert_eq!(site.send(1, "POST", "/logout").await, (cost(3, 0, 1), true));
 }
 
 #[tokio::test]
-async fn a_creation_costs_one_durable_call_and_the_first_read_fills_the_cache() {
+async fn a_creation_costs_one_durable_call_and_one_round_trip_and_the_first_read_hits() {
     let Some(mut site) = Site::open().await else { return };
-    assert_eq!(site.send(0, "POST", "/visit").await, (cost(0, 0, 1), true));
+    assert_eq!(site.send(0, "POST", "/visit").await, (cost(1, 0, 1), true));
+    assert_eq!(site.send(1, "GET", "/").await, (cost(1, 0, 0), false));
+    assert_eq!(site.send(1, "POST", "/visit").await, (cost(2, 0, 1), false));
+}
+
+#[tokio::test]
+async fn a_read_that_misses_fills_the_cache() {
+    let Some(mut site) = Site::open().await else { return };
+    site.warm().await;
+    site.server.flush();
     // Get, add a lease, get again, fill.
     assert_eq!(site.send(1, "GET", "/").await, (cost(4, 1, 0), false));
     assert_eq!(site.send(0, "GET", "/").await, (cost(1, 0, 0), false));

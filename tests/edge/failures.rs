@@ -125,7 +125,7 @@ async fn with_the_durable_tier_down_writes_fail_and_change_nothing() {
 async fn an_outage_never_looks_like_a_logout() {
     let site = Site::new().await;
     let mut browser = Browser::default();
-    site.post(&mut browser, "/visit").await;
+    site.post_uncached(&mut browser, "/visit").await;
     site.durable.down();
     for (method, path) in [
         (Method::GET, "/read"),

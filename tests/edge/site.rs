@@ -132,6 +132,14 @@ impl Site {
         browser
     }
 
+    /// As [`post`](Self::post), with the cache down: a session that it creates is in the durable tier only.
+    pub(crate) async fn post_uncached(&self, browser: &mut Browser, path: &str) -> Reply {
+        self.cache.down();
+        let reply = self.post(browser, path).await;
+        self.cache.up();
+        reply
+    }
+
     /// Fills the cache with the browser's session; resets the counts.
     pub(crate) async fn warm(&self, browser: &mut Browser) {
         self.get(browser, "/read").await;

@@ -9,6 +9,7 @@ use session_runtime::__private::cascade::protocol::{
     Fill, Goal, Item, LoadEnd, Machine, Settle, SettleOutcome, Step, VersionedRecord,
 };
 use session_runtime::__private::session::meta::{Millis, Nonce};
+use session_runtime::tier::Token;
 
 use super::Setting;
 use super::mutation::Mutation;
@@ -27,6 +28,8 @@ pub(super) struct Actor {
     /// The latest version seen, and the latest acknowledged, when its load began.
     since: (u64, u64),
     pub(super) stage: Stage,
+    /// The token that it swaps when its durable write, which has no fence, is applied.
+    pub(super) token: Option<Token>,
     /// A call that a mutation remembers.
     pub(super) remembered: Option<Action<Record>>,
     /// Whether its pending call is a durable write, and the cache holds a fence that was stored when that was pending
@@ -86,6 +89,7 @@ impl Actor {
             role,
             lease: None,
             since: (0, 0),
+            token: None,
             remembered: None,
             precedes_fence: false,
             stage: Stage::Idle,
@@ -120,7 +124,7 @@ impl Actor {
                 let step = machine.begin(Millis(0));
                 self.create(Stage::CacheCreate(machine), step);
             } else {
-                let mut machine = Create::new(record, edit);
+                let mut machine = Create::new(record, edit, true);
                 let step = machine.begin(Millis(0));
                 self.create(Stage::Create(machine), step);
             }
@@ -165,12 +169,12 @@ impl Actor {
             }
             Stage::Commit(mut commit) => {
                 let step = commit.on(event, now);
-                self.go(step, Stage::Commit(commit), |this, end| this.committed(&end, state));
+                self.go(step, Stage::Commit(commit), |this, end| this.committed(end, state));
             }
             Stage::CacheCommit(mut commit) => {
                 let step = commit.on(event, now);
                 self.go(step, Stage::CacheCommit(commit), |this, end| {
-                    this.committed(&end, state);
+                    this.committed(end, state);
                 });
             }
             Stage::Create(mut create) => {
@@ -241,6 +245,7 @@ impl Actor {
                 id: 0,
                 lease: self.lease,
                 since: (0, 0),
+                token: None,
                 remembered: None,
                 precedes_fence: false,
                 stage: Stage::Fill(fill),
@@ -283,33 +288,34 @@ impl Actor {
         } else {
             let mut commit = DurableCommit::new(goal, edit, version, changed, true, self.fence());
             if let Some(cached) = cached {
-                commit = commit.replacing(cached, record);
+                let fences = setting.fences || matches!(self.role, Role::Destroy | Role::Rotate | Role::SignIn);
+                commit = if fences {
+                    commit.replacing(cached, record)
+                } else {
+                    self.token = Some(cached.token);
+                    commit.without_fence(cached.token)
+                };
             }
             (commit.begin(Millis(0)), Stage::Commit(commit))
         };
         self.go(step, stage, |_, _| {});
     }
 
-    fn committed(&mut self, end: &CommitEnd<Record, Refused>, state: &mut SystemState) {
-        match *end {
-            CommitEnd::Changed { version, settled, .. } => {
+    fn committed(&mut self, end: CommitEnd<Record, Refused>, state: &mut SystemState) {
+        match end {
+            CommitEnd::Changed { version, unsettled, .. } => {
                 state.acknowledged |= 1 << self.id;
-                if settled {
-                    state.settled = state.settled.max(version.0);
-                } else {
-                    self.repair(Settle::hide(self.fence()), version.0);
-                }
+                self.settled(unsettled, version.0, state);
             }
-            CommitEnd::Destroyed { settled, .. } => {
+            CommitEnd::Destroyed { unsettled, .. } => {
                 state.destroyed = true;
-                if settled {
-                    state.settled = GONE;
-                } else {
-                    self.repair(Settle::tombstone(), GONE);
-                }
+                self.settled(unsettled, GONE, state);
             }
-            CommitEnd::Failed(Failure::Unknown) => {}
-            CommitEnd::Failed(failure) => {
+            CommitEnd::Failed {
+                failure: Failure::Unknown,
+                unsettled,
+            } => self.settled(unsettled, 0, state),
+            CommitEnd::Failed { failure, .. } => {
                 state.rejected |= 1 << self.id;
                 let may_be_forgotten = self.role == Role::Destroy;
                 if failure == Failure::Gone && state.durable.is_some() && !may_be_forgotten {
@@ -319,21 +325,26 @@ impl Actor {
         }
     }
 
-    fn repair(&mut self, mut settle: Settle<Record>, version: u64) {
-        let step = settle.begin(Millis(0));
-        self.go(step, Stage::Repair(settle, version), |_, _| {});
+    /// What is acknowledged must be seen from the moment on when the cache is settled.
+    fn settled(&mut self, unsettled: Option<Settle<Record>>, version: u64, state: &mut SystemState) {
+        if let Some(mut settle) = unsettled {
+            let step = settle.begin(Millis(0));
+            self.go(step, Stage::Repair(settle, version), |_, _| {});
+        } else {
+            state.settled = state.settled.max(version);
+        }
     }
 
     fn created(&mut self, end: CreateEnd, state: &mut SystemState, setting: &Setting) {
         match end {
-            CreateEnd::Done(_) => {
+            CreateEnd::Done { .. } => {
                 state.is_cookie_sent = true;
                 state.acknowledged |= 1 << self.id;
             }
-            CreateEnd::StartOver if setting.mutation == Mutation::SameKey && state.durable.is_none() => {
+            CreateEnd::StartOver { .. } if setting.mutation == Mutation::SameKey && state.durable.is_none() => {
                 self.stage = Stage::Idle;
             }
-            CreateEnd::StartOver => {}
+            CreateEnd::StartOver { .. } => {}
             CreateEnd::Unavailable | CreateEnd::TooLarge => state.rejected |= 1 << self.id,
         }
     }

@@ -46,6 +46,8 @@ struct Setting {
     mutation: Mutation,
     /// Whether no load may see less than an earlier one did, acknowledged or not.
     monotonic: bool,
+    /// Whether ordinary changes are fenced too.
+    fences: bool,
     cache_only: bool,
     /// The actor whose cache calls all fail.
     partitioned: Option<u8>,

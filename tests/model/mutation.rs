@@ -38,8 +38,22 @@ pub(super) enum Mutation {
     KeepFence,
     /// A writer that was refused restores what its first fence replaced, which others have changed.
     RestoreOld,
+    /// A writer without a fence takes a swap that was refused for success.
+    TrustSwap,
+    /// A writer without a fence takes a swap that was not answered for success.
+    TrustSilence,
+    /// A writer without a fence, whose swap was refused, sets a fence and publishes behind it.
+    LateFence,
+    /// A writer without a fence, whose swap was refused, leaves a reader's lease.
+    LeaveLease,
+    /// A writer without a fence, whose swap was refused, leaves an older value.
+    LeaveOldValue,
     /// An insert that may still be applied is sent again under the same key.
     SameKey,
+    /// A created session's cookie is sent before the session is added to the cache.
+    AddLate,
+    /// A creator takes an `add` that was not answered for done.
+    TrustAdd,
     /// A writer of the cache only swaps again on a token that was refused, where it meets its number again.
     KeepToken,
 }
@@ -87,6 +101,27 @@ impl Setting {
                     _ => event,
                 }
             }
+            (Mutation::TrustSwap, action @ Action::Swap(_, Item::Value { .. })) if commits => {
+                state.apply(action);
+                Event::Swapped(Swap::Done)
+            }
+            (Mutation::LateFence, Action::Get) if actor.remembered.is_some() => {
+                let replaced_version = None;
+                let writer = actor.fence();
+                state.apply(Action::Set(Item::Fence {
+                    writer,
+                    replaced_version,
+                }));
+                state.apply(Action::Get)
+            }
+            (Mutation::LeaveLease, Action::Get) if commits && matches!(state.cache, Some((Item::Lease(_), _))) => {
+                Event::Got(None)
+            }
+            (Mutation::LeaveOldValue, Action::Get)
+                if commits && matches!(state.cache, Some((Item::Value { .. }, _))) =>
+            {
+                Event::Got(None)
+            }
             (Mutation::KeepFence, Action::Remove(_)) if commits && state.has_fence_of(actor) => {
                 Event::Swapped(Swap::Done)
             }
@@ -104,10 +139,11 @@ impl Setting {
 
     /// What a caller of the cache takes the lack of an answer for.
     pub(super) fn after_silence(&self, action: &Action<Record>) -> Event<Record> {
-        if self.mutation == Mutation::TrustFence && is_fence(action) {
-            Event::WasSet
-        } else {
-            Event::CacheFailed
+        match (self.mutation, action) {
+            (Mutation::TrustFence, action) if is_fence(action) => Event::WasSet,
+            (Mutation::TrustSilence, Action::Swap(_, Item::Value { .. })) => Event::Swapped(Swap::Done),
+            (Mutation::TrustAdd, Action::Add(Item::Value { .. })) => Event::Added(true),
+            _ => Event::CacheUnknown,
         }
     }
 
@@ -123,10 +159,16 @@ impl Setting {
             (Mutation::AnswerEarly, Event::Wrote(Write::Done(version))) if actor.role == Role::Add => {
                 state.settled = state.settled.max(version.0);
             }
+            (Mutation::AddLate, Event::Wrote(Write::Done(_))) if actor.role == Role::Create => {
+                state.is_cookie_sent = true;
+            }
             (Mutation::OneFence, Event::Wrote(Write::Conflict)) => actor.remembered = Some(call.clone()),
             (Mutation::OneFence, _) if actor.remembered.is_some() && actor.pending.as_ref().is_some_and(is_fence) => {
                 actor.on(Event::WasSet, Millis(0), state, self);
                 actor.precedes_fence = state.has_fence_of(actor) && actor.is_writing();
+            }
+            (Mutation::LateFence, Event::Swapped(Swap::Changed)) if actor.pending == Some(Action::Get) => {
+                actor.remembered = Some(call.clone());
             }
             (Mutation::KeepToken, Event::Swapped(Swap::Changed)) if matches!(actor.stage, Stage::CacheCommit(_)) => {
                 actor.remembered = Some(call.clone());

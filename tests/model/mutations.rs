@@ -21,6 +21,7 @@ fn monotonic(roles: &[crate::Role]) -> Setting {
     Setting {
         roles: roles.to_vec(),
         monotonic: true,
+        fences: true,
         ..Setting::default()
     }
 }
@@ -119,6 +120,74 @@ fn a_token_that_was_refused_is_forgotten() {
     setting.cache_only = true;
     setting.faults.cache_timeouts = 1;
     breaks(Mutation::KeepToken, LOST, setting);
+}
+
+fn unfenced(roles: &[crate::Role]) -> Setting {
+    Setting {
+        roles: roles.to_vec(),
+        ..Setting::default()
+    }
+}
+
+#[test]
+fn a_load_may_go_back_where_an_ordinary_change_is_not_fenced() {
+    let mut setting = unfenced(&[Add, Read(2), Read(1)]);
+    setting.monotonic = true;
+    let failed = setting.explore("unfenced, and monotonic");
+    assert!(failed.contains(&BACK), "{failed:?}");
+}
+
+#[test]
+fn a_write_without_a_fence_is_acknowledged_after_the_swap() {
+    breaks(Mutation::AnswerEarly, ACKNOWLEDGED, unfenced(&[Add, Read(1)]));
+}
+
+#[test]
+fn a_swap_that_was_refused_is_no_success() {
+    let mut setting = unfenced(&[Add, Read(1), Read(1)]);
+    setting.faults.stale_hits = 1;
+    breaks(Mutation::TrustSwap, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn a_swap_that_was_not_answered_is_no_success() {
+    let mut setting = unfenced(&[Add, Read(1)]);
+    setting.faults.cache_timeouts = 1;
+    breaks(Mutation::TrustSilence, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn no_fence_is_set_after_the_durable_write() {
+    breaks(Mutation::LateFence, ACKNOWLEDGED, unfenced(&[Add, Add, Read(1)]));
+}
+
+#[test]
+fn a_lease_is_removed_where_the_loaded_value_is_gone() {
+    let mut setting = unfenced(&[Add, Read(1), Read(1)]);
+    setting.faults.stale_hits = 1;
+    breaks(Mutation::LeaveLease, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn an_older_value_is_removed_where_the_loaded_one_is_gone() {
+    let mut setting = unfenced(&[Add, Read(1), Read(1)]);
+    setting.faults.stale_hits = 1;
+    breaks(Mutation::LeaveOldValue, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn a_created_session_is_added_to_the_cache_before_it_is_known() {
+    let mut setting = unfenced(&[Create, Add, Read(1)]);
+    setting.faults.evictions = 1;
+    breaks(Mutation::AddLate, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn a_key_is_given_up_where_adding_it_to_the_cache_was_not_answered() {
+    let mut setting = unfenced(&[Create, Add, Read(1)]);
+    setting.faults.evictions = 1;
+    setting.faults.cache_timeouts = 1;
+    breaks(Mutation::TrustAdd, ACKNOWLEDGED, setting);
 }
 
 #[test]

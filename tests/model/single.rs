@@ -11,14 +11,13 @@ use super::{Move, Setting};
 use crate::actor::CallOutcome;
 
 /// The states before and after these steps of a single writer, where the cache has the session at the start.
-fn run(outcomes: &[CallOutcome]) -> (SystemState, SystemState) {
+fn run(role: Role, outcomes: &[CallOutcome]) -> (SystemState, SystemState) {
     let setting = Setting {
-        roles: vec![Role::Add],
+        roles: vec![role],
         faults: Faults {
             outages: 1,
             ..Faults::default()
         },
-        monotonic: true,
         ..Setting::default()
     };
     let before = setting.init_states().pop().unwrap();
@@ -29,24 +28,34 @@ fn run(outcomes: &[CallOutcome]) -> (SystemState, SystemState) {
     (before, state)
 }
 
+/// An ordinary change takes two round trips, one that must be fenced takes four; each takes one durable call.
 #[test]
-fn a_commit_after_a_hit_takes_four_round_trips_and_one_durable_call() {
-    let (_, state) = run(&[CallOutcome::Answered; 5]);
-    assert!(state.actors.is_empty());
-    assert_eq!(state.acknowledged, 0b10);
-    let (version, record) = state.durable.unwrap();
-    assert!(matches!(state.cache, Some((Item::Value { version: v, record: r, .. }, _)) if v == version && r == record));
+fn a_commit_after_a_hit_leaves_the_cache_filled() {
+    for (role, calls) in [(Role::Add, 2 + 1), (Role::Rotate, 4 + 1)] {
+        let (_, state) = run(role, &vec![CallOutcome::Answered; calls]);
+        assert!(state.actors.is_empty());
+        assert_eq!(state.acknowledged, 0b10);
+        let (version, record) = state.durable.unwrap();
+        let is_current = matches!(
+            state.cache,
+            Some((Item::Value { version: v, record: r, .. }, _)) if v == version && r == record
+        );
+        assert!(is_current, "{role:?}");
+    }
 }
 
 #[test]
-fn a_writer_whose_write_failed_restores_the_value_that_its_fence_replaced() {
+fn a_writer_whose_write_failed_leaves_the_cache_as_it_was() {
     use CallOutcome::{Answered, Refused, TooLarge};
     for failure in [Refused, TooLarge] {
-        let (before, state) = run(&[Answered, Answered, failure, Answered, Answered]);
-        assert!(state.actors.is_empty());
-        assert_eq!(state.rejected, 0b10);
-        let item = |state: SystemState| state.cache.map(|(item, _)| item);
-        assert_eq!(item(state), item(before));
+        let fenced = [Answered, Answered, failure, Answered, Answered];
+        for (role, outcomes) in [(Role::Add, &[Answered, failure][..]), (Role::Rotate, &fenced)] {
+            let (before, state) = run(role, outcomes);
+            assert!(state.actors.is_empty());
+            assert_eq!(state.rejected, 0b10);
+            let item = |state: SystemState| state.cache.map(|(item, _)| item);
+            assert_eq!(item(state), item(before));
+        }
     }
 }
 
@@ -65,7 +74,7 @@ fn a_writer_of_the_cache_only_forgets_a_token_that_was_refused() {
     assert_eq!(commit.begin(Millis(0)), Step::Do(swap(loaded)));
     for silence in [false, true] {
         let refused = if silence {
-            Event::CacheFailed
+            Event::CacheUnknown
         } else {
             Event::Swapped(Swap::Changed)
         };

@@ -167,7 +167,7 @@ impl SystemState {
                 || self
                     .actors
                     .iter()
-                    .any(|actor| actor.pending.as_ref().is_some_and(holds))
+                    .any(|actor| actor.token == Some(Token(token)) || actor.pending.as_ref().is_some_and(holds))
                 || self.in_flight.iter().any(|call| holds(&call.action))
         };
         let token = (0..u64::MAX).find(|token| !held(*token)).unwrap_or_default();

@@ -36,9 +36,13 @@ impl Setting {
             }
             CallOutcome::Lost => (self.lose(state, &actor, action), Millis(0)),
         };
-        let is_stored = is_fence && event != Event::CacheFailed && state.has_fence_of(&actor);
+        let is_stored =
+            is_fence && !matches!(event, Event::CacheFailed | Event::CacheUnknown) && state.has_fence_of(&actor);
         actor.on(event.clone(), now, state, self);
         actor.precedes_fence = is_stored && actor.is_writing();
+        if actor.pending.as_ref().is_none_or(is_to_cache) {
+            actor.token = None;
+        }
         self.disturb(state, &mut actor, &call, &event);
         if actor.stage != Stage::Done {
             state.actors.push(actor);

@@ -295,7 +295,8 @@ impl ActionError {
                     diagnostics.too_large = Some((size, limit));
                     (Event::CacheFull, error)
                 }
-                _ => (Event::CacheFailed, error),
+                TierErrorKind::Unknown => (Event::CacheUnknown, error),
+                TierErrorKind::Unavailable | TierErrorKind::Refused => (Event::CacheFailed, error),
             },
             Self::Durable(error) => match error.kind() {
                 TierErrorKind::TooLarge { size, limit } => {

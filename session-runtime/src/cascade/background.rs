@@ -16,20 +16,21 @@ use crate::tier::{TierError, Tiers, Version};
 const MAX_INVALIDATIONS: usize = 4096;
 
 impl StoreInner {
-    /// Goes on trying to settle the cache until it is done, or no reader believes the old value any more.
+    /// Goes on trying to settle the cache until it is done, or no reader believes the old value any more. Returns when that
+    /// is.
     pub(super) fn invalidate_later(
         self: &Arc<Self>,
         session: &'static str,
         key: String,
         settle: Settle<Record>,
-        until: Millis,
-    ) {
+    ) -> Millis {
         const PAUSE: Duration = Duration::from_millis(100);
         const MAX_PAUSE: Duration = Duration::from_secs(5);
+        let until = self.backend.now().after(self.backend.policy.max_staleness);
         if self.invalidations.fetch_add(1, Ordering::Relaxed) >= MAX_INVALIDATIONS {
             self.invalidations.fetch_sub(1, Ordering::Relaxed);
             tracing::warn!("too many invalidations are pending: one is left to the bound on staleness");
-            return;
+            return until;
         }
         metrics::set_pending_invalidations(self.invalidations.load(Ordering::Relaxed));
         let pending = Pending(Arc::clone(&self.invalidations));
@@ -54,10 +55,11 @@ impl StoreInner {
                 }
             }
         });
+        until
     }
 
-    /// Deletes an expired session beside the request that met it.
-    pub(super) fn spawn_delete_expired(self: &Arc<Self>, tiers: Tiers, key: &str, version: Version) {
+    /// Deletes a record that has expired, or that no client knows of, beside the request.
+    pub(super) fn spawn_delete(self: &Arc<Self>, tiers: Tiers, key: &str, version: Version) {
         if !tiers.contains(Tiers::DATASTORE) {
             return;
         }
@@ -67,7 +69,7 @@ impl StoreInner {
             if let Err(error) = durable.delete(&key, version).await {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
-                    "an expired session was not deleted"
+                    "a record of no use was not deleted"
                 );
             }
         });

@@ -36,6 +36,11 @@ impl Batch {
         self.first.schema.name
     }
 
+    /// Whether the session gets a new secret. Such a patch is written alone.
+    pub(super) fn rotates(&self) -> bool {
+        self.first.rotation.is_some()
+    }
+
     /// Whether the request may destroy the record.
     pub(super) fn check_secret(&self, record: &Record) -> Result<(), PatchError> {
         self.first.check_secret(record.meta()).map(drop)

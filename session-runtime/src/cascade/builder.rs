@@ -190,8 +190,9 @@ impl<M, D> Builder<M, D> {
     }
 
     /// Sets how old a cached record may be before the durable tier is read again (default: 5 minutes). After a commit
-    /// that could not reach the cache, other nodes may read the old value for this long. Each active session costs one
-    /// durable read per such time.
+    /// that could not reach the cache, other nodes may read the old value for this long; and after an ordinary change, neither
+    /// privileged nor a destroy, whose process died before it was answered. Each active session costs one durable read per
+    /// such time.
     pub fn max_staleness(mut self, max_staleness: Duration) -> Self {
         self.policy.max_staleness = max_staleness;
         self

@@ -10,7 +10,6 @@ use super::outcome::{Commit, CommitError, Committed, contended, failed, refused}
 use super::patch::Patch;
 use super::protocol::{CacheCommit, Change, CommitEnd, DurableCommit, Goal, Settle, VersionedRecord};
 use super::queue::{Follower, Turn, WriteGuard};
-use crate::session::meta::Millis;
 use crate::session::record::Record;
 use crate::tier::Tiers;
 
@@ -132,12 +131,17 @@ impl StoreInner {
             cached,
             record: base,
         } = loaded;
-        let fence = nonce();
+        // What must not be shown any more once it is written: a destroyed session, a superseded secret.
+        let must_fence = goal == Goal::Destroy || batch.rotates();
         let (end, diagnostics) = if tiers.contains(Tiers::DATASTORE) {
             let cache = tiers.contains(Tiers::MEMCACHE);
-            let mut commit = DurableCommit::new(goal, batch, version, record, cache, fence);
+            let mut commit = DurableCommit::new(goal, batch, version, record, cache, nonce());
             if let Some(cached) = cached.filter(|_| cache) {
-                commit = commit.replacing(cached, base);
+                commit = if must_fence {
+                    commit.replacing(cached, base)
+                } else {
+                    commit.without_fence(cached.token)
+                };
             }
             self.backend.run(key, commit).await
         } else {
@@ -146,50 +150,53 @@ impl StoreInner {
                 .run(key, CacheCommit::new(goal, batch, record, token))
                 .await
         };
-        let now = self.backend.now();
         match end {
             CommitEnd::Changed {
                 version,
                 record,
                 fenced,
-                settled,
+                unsettled,
             } => {
                 let stored = Some(VersionedRecord {
                     version,
                     cached: None,
                     record,
                 });
-                let commit = self.outcome((session, key), (fenced, settled), || Settle::hide(fence), now);
+                let commit = self.outcome(session, key, fenced, unsettled);
                 Ok(Committed { commit, stored })
             }
-            CommitEnd::Destroyed { fenced, settled } => {
-                let commit = self.outcome((session, key), (fenced, settled), Settle::tombstone, now);
+            CommitEnd::Destroyed { fenced, unsettled } => {
+                let commit = self.outcome(session, key, fenced, unsettled);
                 Ok(Committed { commit, stored: None })
             }
-            CommitEnd::Failed(failure) => Err(failed(session, failure, diagnostics)),
+            CommitEnd::Failed { failure, unsettled } => {
+                if let Some(settle) = unsettled {
+                    self.invalidate_later(session, key.to_owned(), settle);
+                }
+                Err(failed(session, failure, diagnostics))
+            }
         }
     }
 
     /// The outcome of a commit that was done, from what became of the cache.
     fn outcome(
         self: &Arc<Self>,
-        (session, key): (&'static str, &str),
-        (fenced, settled): (bool, bool),
-        settle: impl FnOnce() -> Settle<Record>,
-        now: Millis,
+        session: &'static str,
+        key: &str,
+        fenced: bool,
+        unsettled: Option<Settle<Record>>,
     ) -> Commit {
-        if fenced && settled {
+        if fenced && unsettled.is_none() {
             return Commit::Coherent;
         }
         let event = SessionEvent::Degraded { session };
         self.backend.events.emit(event, || Some(key.to_owned()));
-        if settled {
+        let Some(settle) = unsettled else {
             return Commit::Degraded;
-        }
+        };
         // Even where the fence went up: it may have been evicted since, and a reader may have put back what was there
         // before the write.
-        let until = now.after(self.backend.policy.max_staleness);
-        self.invalidate_later(session, key.to_owned(), settle(), until);
+        let until = self.invalidate_later(session, key.to_owned(), settle);
         Commit::Unfenced { until: until.into() }
     }
 }

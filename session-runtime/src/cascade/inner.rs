@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::backend::Backend;
 use super::batch::Batch;
 use super::cold::ColdLoads;
+use super::event::SessionEvent;
 use super::outcome::{Commit, CommitError, Committed, refused, too_large};
 use super::patch::Patch;
 use super::protocol::{CacheCreate, Create, CreateEnd, VersionedRecord};
@@ -85,7 +86,7 @@ impl StoreInner {
 
     /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.
     pub(crate) async fn create(
-        &self,
+        self: &Arc<Self>,
         tiers: Tiers,
         patch: Patch,
         meta: Meta,
@@ -102,24 +103,39 @@ impl StoreInner {
         }
         let batch = Batch::new(patch, Vec::new());
         let mut source = None;
+        // A cache that has not answered once is left alone: each such key costs another insert.
+        let mut cache = tiers.contains(Tiers::MEMCACHE);
         for _ in 0..TRIES {
             let Some(key) = next() else { break };
             let (end, diagnostics) = if tiers.contains(Tiers::DATASTORE) {
-                self.backend.run(&key, Create::new(record.clone(), batch.clone())).await
+                self.backend
+                    .run(&key, Create::new(record.clone(), batch.clone(), cache))
+                    .await
             } else {
                 self.backend
                     .run(&key, CacheCreate::new(record.clone(), batch.clone()))
                     .await
             };
             match end {
-                CreateEnd::Done(version) => {
+                CreateEnd::Done { version, degraded } => {
+                    let is_degraded = degraded || cache != tiers.contains(Tiers::MEMCACHE);
+                    if is_degraded {
+                        let event = SessionEvent::Degraded { session };
+                        self.backend.events.emit(event, || Some(key));
+                    }
+                    let commit = if is_degraded {
+                        Commit::Degraded
+                    } else {
+                        Commit::Coherent
+                    };
+                    let stored = VersionedRecord {
+                        version,
+                        cached: None,
+                        record,
+                    };
                     return Ok(Committed {
-                        commit: Commit::Coherent,
-                        stored: Some(VersionedRecord {
-                            version,
-                            cached: None,
-                            record,
-                        }),
+                        commit,
+                        stored: Some(stored),
                     });
                 }
                 CreateEnd::Unavailable => {
@@ -129,7 +145,13 @@ impl StoreInner {
                     });
                 }
                 CreateEnd::TooLarge => return Err(too_large(session, &diagnostics)),
-                CreateEnd::StartOver => source = diagnostics.tier,
+                CreateEnd::StartOver { stored } => {
+                    source = diagnostics.tier;
+                    if let Some(version) = stored {
+                        cache = false;
+                        self.spawn_delete(tiers, &key, version);
+                    }
+                }
             }
         }
         Err(CommitError::Unknown { session, source })

@@ -83,7 +83,7 @@ impl StoreInner {
             .as_ref()
             .filter(|found| self.has_expired(found.record.meta(), now));
         if let Some(expired) = expired {
-            self.spawn_delete_expired(tiers, key, expired.version);
+            self.spawn_delete(tiers, key, expired.version);
         } else if let Some(fill) = fill {
             let (inner, key) = (Arc::clone(self), key.to_owned());
             self.tasks.spawn(async move {

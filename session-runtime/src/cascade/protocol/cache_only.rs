@@ -5,7 +5,7 @@ use super::{
     VersionedRecord,
 };
 use crate::session::meta::Millis;
-use crate::tier::{Swap, Token};
+use crate::tier::{Swap, Token, Version};
 
 /// How many swaps are tried before the session counts as too contended.
 const MAX_ATTEMPTS: u32 = 64;
@@ -82,20 +82,28 @@ impl<R: Clone, C: Change<R>> Machine<R> for CacheCreate<R, C> {
 
     fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, CreateEnd> {
         Step::End(match (self.confirming, event) {
-            (false, Event::Added(true)) => CreateEnd::Done(C::version_of(&self.record)),
+            (false, Event::Added(true)) => done(C::version_of(&self.record)),
             (false, Event::CacheFull) => CreateEnd::TooLarge,
-            (false, Event::CacheFailed) => {
+            (false, Event::CacheFailed) => CreateEnd::Unavailable,
+            (false, Event::CacheUnknown) => {
                 self.confirming = true;
                 return Step::Do(Action::Get);
             }
             (true, Event::Got(Some((Item::Value { version, record, .. }, _))))
                 if self.change.was_applied(&record) == Some(true) =>
             {
-                CreateEnd::Done(version)
+                done(version)
             }
-            (true, Event::CacheFailed) => CreateEnd::Unavailable,
-            _ => CreateEnd::StartOver,
+            (true, Event::CacheFailed | Event::CacheUnknown) => CreateEnd::Unavailable,
+            _ => CreateEnd::StartOver { stored: None },
         })
+    }
+}
+
+fn done(version: Version) -> CreateEnd {
+    CreateEnd::Done {
+        version,
+        degraded: false,
     }
 }
 
@@ -181,24 +189,31 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
 
     fn missing(&self) -> Step<R, CommitEnd<R, C::Error>> {
         match self.goal {
-            Goal::Change => Step::End(CommitEnd::Failed(Failure::Gone)),
+            Goal::Change => failed(Failure::Gone),
             Goal::Destroy => destroyed(),
         }
     }
 
     fn fail(&self, failure: Failure<C::Error>) -> Step<R, CommitEnd<R, C::Error>> {
-        Step::End(CommitEnd::Failed(if self.unknown.is_some() {
+        failed(if self.unknown.is_some() {
             Failure::Unknown
         } else {
             failure
-        }))
+        })
     }
+}
+
+fn failed<R, E>(failure: Failure<E>) -> Step<R, CommitEnd<R, E>> {
+    Step::End(CommitEnd::Failed {
+        failure,
+        unsettled: None,
+    })
 }
 
 fn destroyed<R, E>() -> Step<R, CommitEnd<R, E>> {
     Step::End(CommitEnd::Destroyed {
         fenced: true,
-        settled: true,
+        unsettled: None,
     })
 }
 
@@ -207,7 +222,7 @@ fn changed<R, C: Change<R>>(record: R) -> Step<R, CommitEnd<R, C::Error>> {
         version: C::version_of(&record),
         record,
         fenced: true,
-        settled: true,
+        unsettled: None,
     })
 }
 
@@ -231,10 +246,11 @@ impl<R: Clone, C: Change<R>> Machine<R> for CacheCommit<R, C> {
                 Goal::Destroy => destroyed(),
             },
             (true, Event::Swapped(Swap::Changed)) => self.get(),
-            (true, Event::CacheFailed) => {
+            (true, Event::CacheUnknown) => {
                 self.unknown = self.token;
                 self.get()
             }
+            (true, Event::CacheFailed) => self.get(),
             (true, Event::CacheFull) => self.fail(Failure::TooLarge),
             _ => self.fail(Failure::Unavailable),
         }

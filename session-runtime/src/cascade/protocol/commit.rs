@@ -1,6 +1,6 @@
 use super::{Action, CacheRef, Change, Event, Item, Machine, Settle, SettleOutcome, Step};
 use crate::session::meta::{Millis, Nonce};
-use crate::tier::{Swap, Version, Write};
+use crate::tier::{Swap, Token, Version, Write};
 
 /// How many durable writes are tried before the session counts as too contended.
 const MAX_ATTEMPTS: u32 = 64;
@@ -22,14 +22,17 @@ pub enum Goal {
 /// 3. [`Settle`] the cache, and only then end. Publish the record if its write was certainly applied while the current
 ///    fence was in place; otherwise hide whatever is cached. If nothing was written, for certain, withdraw the fence:
 ///    restore the value that it replaced, or remove it.
+///
+/// An ordinary change after a load that hit [needs no fence](Self::without_fence) at first. If its write was applied, it
+/// swaps exactly the value that was loaded for the new one, and only then ends. If that value is no longer there, it
+/// removes what is or may become older. If the write was not applied, or that is unknown, it goes on as above.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DurableCommit<R, C: Change<R>> {
     goal: Goal,
     change: C,
     fence: Nonce,
     cache: bool,
-    /// The cached value that the first fence replaces; `None` once it cannot be restored.
-    replaced: Option<(CacheRef, R)>,
+    loaded: Loaded<R>,
     /// The version that the next durable write is based on.
     base: Version,
     /// The record that it writes.
@@ -41,6 +44,17 @@ pub struct DurableCommit<R, C: Change<R>> {
     unknown: Option<u32>,
     asked_at: Millis,
     state: State<R, C::Error>,
+}
+
+/// The cached value that was loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Loaded<R> {
+    /// Until the first write has ended there is no fence, and the value is shown.
+    Shown(Token),
+    /// The first fence replaces it. If nothing is written, it can be restored.
+    Fenced(CacheRef, R),
+    /// There was none, or others may have written since.
+    None,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -72,18 +86,23 @@ pub enum CommitEnd<R, E> {
         record: R,
         /// Whether every fence was stored.
         fenced: bool,
-        /// Whether the cache was settled.
-        settled: bool,
+        /// What has yet to be done to the cache, where it may show an older record.
+        unsettled: Option<Settle<R>>,
     },
     /// The record was deleted.
     Destroyed {
         /// Whether every fence was stored.
         fenced: bool,
-        /// Whether the cache was settled.
-        settled: bool,
+        /// What has yet to be done to the cache, where it may show the record.
+        unsettled: Option<Settle<R>>,
     },
     /// The commit failed.
-    Failed(Failure<E>),
+    Failed {
+        /// Why.
+        failure: Failure<E>,
+        /// What has yet to be done to the cache, where it may show an older record, should the change be applied after all.
+        unsettled: Option<Settle<R>>,
+    },
 }
 
 /// Why a commit failed.
@@ -112,7 +131,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
             change,
             fence,
             cache,
-            replaced: None,
+            loaded: Loaded::None,
             base,
             record,
             attempts: 0,
@@ -126,7 +145,17 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
     /// Has the first fence replace exactly the cached value `cached`, whose record is `loaded`.
     #[must_use]
     pub fn replacing(mut self, cached: CacheRef, loaded: R) -> Self {
-        self.replaced = Some((cached, loaded));
+        self.loaded = Loaded::Fenced(cached, loaded);
+        self
+    }
+
+    /// Has the first write go without a fence. The record was loaded from the cached value `token`.
+    ///
+    /// A writer that ends before it has settled the cache leaves the old value there until that is too old. So what must
+    /// not be seen any more once it is written is for the way with a fence: a destroyed session, a superseded secret.
+    #[must_use]
+    pub fn without_fence(mut self, token: Token) -> Self {
+        self.loaded = Loaded::Shown(token);
         self
     }
 
@@ -139,9 +168,12 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
             return self.again(|this| this.write(now));
         }
         self.state = State::Fencing;
-        self.again(|this| match &this.replaced {
-            Some((cached, _)) => Action::Swap(cached.token, this.item(Some(this.base))),
-            None => Action::Set(this.item(None)),
+        self.again(|this| match &this.loaded {
+            Loaded::Fenced(cached, _) => Action::Swap(cached.token, this.item(Some(this.base))),
+            Loaded::Shown(_) | Loaded::None => {
+                this.loaded = Loaded::None;
+                Action::Set(this.item(None))
+            }
         })
     }
 
@@ -156,12 +188,12 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         match event {
             Event::Swapped(Swap::Done) | Event::WasSet => {}
             Event::Swapped(_) => {
-                self.replaced = None;
+                self.loaded = Loaded::None;
                 self.state = State::Fencing;
                 return Step::Do(Action::Set(self.item(None)));
             }
             _ => {
-                self.replaced = None;
+                self.loaded = Loaded::None;
                 self.fenced = false;
             }
         }
@@ -188,7 +220,9 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
     }
 
     fn read(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
-        self.replaced = None;
+        if let Loaded::Fenced(..) = self.loaded {
+            self.loaded = Loaded::None;
+        }
         self.state = State::Reading;
         self.asked_at = now;
         Step::Do(Action::Read)
@@ -239,10 +273,10 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
     }
 
     fn changed(&mut self, version: Version, record: R, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
-        let settle = if self.is_fence_current() {
-            Settle::publish(self.fence, version, self.asked_at, record.clone())
-        } else {
-            Settle::hide(self.fence)
+        let settle = match self.loaded {
+            Loaded::Shown(token) => Settle::replace(token, self.fence, version, self.asked_at, record.clone()),
+            _ if self.is_fence_current() => Settle::publish(self.fence, version, self.asked_at, record.clone()),
+            _ => Settle::hide(self.fence),
         };
         self.settle(settle, DurableOutcome::Changed(version, record), now)
     }
@@ -255,14 +289,23 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         self.settle(Settle::tombstone(), DurableOutcome::Failed(Failure::Gone), now)
     }
 
-    /// Ends without a write. Where one may still be applied, the outcome is unknown, and the fence stays.
+    /// Ends without a write. Where one may still be applied, the outcome is unknown, and a fence stays.
     fn fail(&mut self, failure: Failure<C::Error>, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
-        if self.unknown.is_some() {
-            return Step::End(CommitEnd::Failed(Failure::Unknown));
-        }
-        let settle = match self.replaced.take() {
-            Some((cached, loaded)) => Settle::restore(self.fence, self.base, cached.asked_at, loaded),
-            None => Settle::remove(self.fence),
+        let is_unknown = self.unknown.is_some();
+        let failure = if is_unknown { Failure::Unknown } else { failure };
+        let settle = match std::mem::replace(&mut self.loaded, Loaded::None) {
+            Loaded::Shown(_) if is_unknown => Settle::hide(self.fence),
+            _ if is_unknown => {
+                return self.end(
+                    DurableOutcome::Failed(failure),
+                    (!self.fenced).then(|| Settle::hide(self.fence)),
+                );
+            }
+            // Others have written since, and may have crashed before they could settle the cache.
+            Loaded::Shown(token) if matches!(failure, Failure::Refused(_)) => Settle::discard(token),
+            Loaded::Shown(_) => return self.end(DurableOutcome::Failed(failure), None),
+            Loaded::Fenced(cached, loaded) => Settle::restore(self.fence, self.base, cached.asked_at, loaded),
+            Loaded::None => Settle::remove(self.fence),
         };
         self.settle(settle, DurableOutcome::Failed(failure), now)
     }
@@ -274,7 +317,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         now: Millis,
     ) -> Step<R, CommitEnd<R, C::Error>> {
         if !self.cache {
-            return Step::End(self.end(outcome, true));
+            return self.end(outcome, None);
         }
         let step = settle.begin(now);
         self.settling(settle, outcome, step)
@@ -287,7 +330,8 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         step: Step<R, SettleOutcome>,
     ) -> Step<R, CommitEnd<R, C::Error>> {
         let step = match step {
-            Step::End(end) => return Step::End(self.end(outcome, end == SettleOutcome::Settled)),
+            Step::End(SettleOutcome::Settled) => return self.end(outcome, None),
+            Step::End(SettleOutcome::Unsettled) => return self.end(outcome, Some(settle)),
             Step::Do(action) => Step::Do(action),
             Step::Retry(attempt, action) => Step::Retry(attempt, action),
         };
@@ -295,18 +339,27 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         step
     }
 
-    fn end(&self, outcome: DurableOutcome<R, C::Error>, settled: bool) -> CommitEnd<R, C::Error> {
+    fn end(
+        &self,
+        outcome: DurableOutcome<R, C::Error>,
+        unsettled: Option<Settle<R>>,
+    ) -> Step<R, CommitEnd<R, C::Error>> {
         let fenced = self.fenced;
-        match outcome {
+        Step::End(match outcome {
             DurableOutcome::Changed(version, record) => CommitEnd::Changed {
                 version,
                 record,
                 fenced,
-                settled,
+                unsettled,
             },
-            DurableOutcome::Destroyed => CommitEnd::Destroyed { fenced, settled },
-            DurableOutcome::Failed(failure) => CommitEnd::Failed(failure),
-        }
+            DurableOutcome::Destroyed => CommitEnd::Destroyed { fenced, unsettled },
+            DurableOutcome::Failed(failure @ Failure::Unknown) => CommitEnd::Failed { failure, unsettled },
+            // Nothing older than what the durable tier has became visible: at worst, a fence stays until it expires.
+            DurableOutcome::Failed(failure) => CommitEnd::Failed {
+                failure,
+                unsettled: None,
+            },
+        })
     }
 }
 
@@ -314,6 +367,10 @@ impl<R: Clone, C: Change<R>> Machine<R> for DurableCommit<R, C> {
     type End = CommitEnd<R, C::Error>;
 
     fn begin(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
+        if let Loaded::Shown(_) = self.loaded {
+            self.attempts = 1;
+            return Step::Do(self.write(now));
+        }
         self.fence(now)
     }
 

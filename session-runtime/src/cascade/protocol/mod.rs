@@ -91,8 +91,10 @@ pub enum Event<R> {
     WasSet,
     /// To [`Action::Swap`] and [`Action::Remove`].
     Swapped(Swap),
-    /// To any call of the cache: it failed. A write may have been applied or not.
+    /// To any call of the cache: it could not be reached. Nothing was read, and nothing was or will be written.
     CacheFailed,
+    /// To any call of the cache: it did not answer. A write may have been applied, or may still be.
+    CacheUnknown,
     /// The item is too large for the cache; nothing was written.
     CacheFull,
     /// To [`Action::Read`].

@@ -15,10 +15,19 @@ pub struct Settle<R> {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Target<R> {
-    /// The writer's own fence becomes the value. What is or may become older is removed. Anything else is newer, and stays.
-    Publish(Nonce, Version, Item<R>),
+    /// The value replaces exactly what `loaded` names, or the writer's own fence. What is or may become older is removed.
+    /// Anything else is newer, and stays.
+    Publish {
+        /// Forgotten once it was used: where it was refused, or not answered, it names nothing any more.
+        loaded: Option<Token>,
+        fence: Nonce,
+        version: Version,
+        value: Item<R>,
+    },
     /// The writer's own fence becomes the value that it replaced; without one, it is removed. Anything else stays.
     Withdraw(Nonce, Option<Item<R>>),
+    /// Exactly what the token names is removed.
+    Discard(Token),
     /// A fence or a tombstone is set over whatever is there.
     Cover(Item<R>),
 }
@@ -44,12 +53,32 @@ impl<R> Settle<R> {
     /// Shows what was written. Only for a write that was certainly applied while exactly this fence was in place: another
     /// writer, with a newer record, leaves a later fence of this writer in place, for this writer to settle.
     pub(super) fn publish(fence: Nonce, version: Version, asked_at: Millis, record: R) -> Self {
+        Self::shows(None, fence, version, asked_at, record)
+    }
+
+    /// Shows what was written in place of the value that was loaded, by a writer without a fence. If that value is no
+    /// longer there, only removes: a fence would now replace that of a later writer, who would leave it for this one.
+    pub(super) fn replace(loaded: Token, fence: Nonce, version: Version, asked_at: Millis, record: R) -> Self {
+        Self::shows(Some(loaded), fence, version, asked_at, record)
+    }
+
+    fn shows(loaded: Option<Token>, fence: Nonce, version: Version, asked_at: Millis, record: R) -> Self {
         let value = Item::Value {
             version,
             asked_at,
             record,
         };
-        Self::new(Target::Publish(fence, version, value))
+        Self::new(Target::Publish {
+            loaded,
+            fence,
+            version,
+            value,
+        })
+    }
+
+    /// Removes a value that was loaded and is now outdated.
+    pub(super) fn discard(loaded: Token) -> Self {
+        Self::new(Target::Discard(loaded))
     }
 
     /// Shows again the value that the fence replaced, where certainly nothing was written since that was loaded.
@@ -111,17 +140,18 @@ impl<R: Clone> Settle<R> {
 
     fn got(&mut self, item: &Item<R>, token: Token) -> Step<R, SettleOutcome> {
         match (&self.target, item) {
-            (Target::Publish(mine, _, value) | Target::Withdraw(mine, Some(value)), Item::Fence { writer, .. })
-                if mine == writer =>
-            {
+            (
+                Target::Publish { fence, value, .. } | Target::Withdraw(fence, Some(value)),
+                Item::Fence { writer, .. },
+            ) if fence == writer => {
                 let value = value.clone();
                 self.swap(token, value)
             }
-            (Target::Withdraw(mine, None), Item::Fence { writer, .. }) if mine == writer => self.remove_item(token),
-            (Target::Publish(..), Item::Lease(_)) => self.remove_item(token),
+            (Target::Withdraw(fence, None), Item::Fence { writer, .. }) if fence == writer => self.remove_item(token),
+            (Target::Publish { .. }, Item::Lease(_)) => self.remove_item(token),
             // The fence's writer may restore the older value. Its write, based on that version, can no longer be applied.
             (
-                Target::Publish(_, ours, _),
+                Target::Publish { version: ours, .. },
                 Item::Value { version: other, .. }
                 | Item::Fence {
                     replaced_version: Some(other),
@@ -137,11 +167,26 @@ impl<R: Clone> Machine<R> for Settle<R> {
     type End = SettleOutcome;
 
     fn begin(&mut self, _: Millis) -> Step<R, SettleOutcome> {
-        if let Target::Cover(item) = &self.target {
-            self.state = State::Covering;
-            return Step::Do(Action::Set(item.clone()));
+        self.attempts = 0;
+        match &mut self.target {
+            Target::Cover(item) => {
+                let item = item.clone();
+                self.state = State::Covering;
+                Step::Do(Action::Set(item))
+            }
+            Target::Discard(loaded) => {
+                let loaded = *loaded;
+                self.remove_item(loaded)
+            }
+            Target::Publish { loaded, value, .. } => match loaded.take() {
+                Some(loaded) => {
+                    let value = value.clone();
+                    self.swap(loaded, value)
+                }
+                None => self.get(),
+            },
+            Target::Withdraw(..) => self.get(),
         }
-        self.get()
     }
 
     fn on(&mut self, event: Event<R>, _: Millis) -> Step<R, SettleOutcome> {
@@ -150,6 +195,9 @@ impl<R: Clone> Machine<R> for Settle<R> {
             (State::Getting, Event::Got(None))
             | (State::Covering, Event::WasSet)
             | (State::Swapping(_) | State::Removing, Event::Swapped(Swap::Done | Swap::Missing)) => {
+                Step::End(SettleOutcome::Settled)
+            }
+            (State::Removing, Event::Swapped(_)) if matches!(self.target, Target::Discard(_)) => {
                 Step::End(SettleOutcome::Settled)
             }
             (State::Swapping(token), Event::CacheFull) => self.remove_item(token),
