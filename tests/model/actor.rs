@@ -11,10 +11,10 @@ use session_runtime::__private::cascade::protocol::{
 use session_runtime::__private::session::meta::{Millis, Nonce};
 use session_runtime::tier::Token;
 
-use super::Setting;
 use super::mutation::Mutation;
 use super::record::{Edit, Record, Refused, Role};
 use super::state::{GONE, SystemState, Violation, is_durable_write};
+use super::{Fences, Setting};
 
 const MAX_STALENESS: Duration = Duration::from_millis(1);
 
@@ -288,7 +288,8 @@ impl Actor {
         } else {
             let mut commit = DurableCommit::new(goal, edit, version, changed, true, self.fence());
             if let Some(cached) = cached {
-                let fences = setting.fences || matches!(self.role, Role::Destroy | Role::Rotate | Role::SignIn);
+                let fences =
+                    setting.fences == Fences::All || matches!(self.role, Role::Destroy | Role::Rotate | Role::SignIn);
                 commit = if fences {
                     commit.replacing(cached, record)
                 } else {

@@ -38,6 +38,16 @@ fn is_deep() -> bool {
     std::env::var("SESSION_MODEL").is_ok_and(|bound| bound == "deep")
 }
 
+/// Which writers set a fence before their first durable write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Fences {
+    /// Those who must, and those whose load did not hit.
+    #[default]
+    Needed,
+    /// All.
+    All,
+}
+
 /// What is explored: the actors, the faults that may happen to them, and how the protocol is changed.
 #[derive(Clone, Debug, Default)]
 struct Setting {
@@ -46,8 +56,7 @@ struct Setting {
     mutation: Mutation,
     /// Whether no load may see less than an earlier one did, acknowledged or not.
     monotonic: bool,
-    /// Whether ordinary changes are fenced too.
-    fences: bool,
+    fences: Fences,
     cache_only: bool,
     /// The actor whose cache calls all fail.
     partitioned: Option<u8>,

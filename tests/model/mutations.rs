@@ -3,7 +3,7 @@
 use super::mutation::Mutation;
 use super::record::Role::{Add, Create, Destroy, Read, Rotate};
 use super::state::Faults;
-use super::{ACKNOWLEDGED, BACK, CLEAN, DEAD, LOST, Setting, is_deep};
+use super::{ACKNOWLEDGED, BACK, CLEAN, DEAD, Fences, LOST, Setting, is_deep};
 
 #[track_caller]
 fn breaks(mutation: Mutation, promise: &'static str, mut setting: Setting) {
@@ -21,7 +21,7 @@ fn monotonic(roles: &[crate::Role]) -> Setting {
     Setting {
         roles: roles.to_vec(),
         monotonic: true,
-        fences: true,
+        fences: Fences::All,
         ..Setting::default()
     }
 }

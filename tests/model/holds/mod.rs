@@ -6,7 +6,7 @@ mod unfenced;
 
 use super::record::Role;
 use super::state::Faults;
-use super::{Setting, is_deep};
+use super::{Fences, Setting, is_deep};
 
 const NONE: Faults = Faults {
     evictions: 0,
@@ -49,7 +49,7 @@ fn monotonic(roles: Vec<Role>, faults: Faults) -> Setting {
 /// Where every writer fences: no load sees less than was acknowledged.
 fn fenced(roles: Vec<Role>, faults: Faults) -> Setting {
     Setting {
-        fences: true,
+        fences: Fences::All,
         ..acknowledged(roles, faults)
     }
 }

@@ -84,7 +84,6 @@ impl<R: Clone, C: Change<R>> Machine<R> for CacheCreate<R, C> {
         Step::End(match (self.confirming, event) {
             (false, Event::Added(true)) => done(C::version_of(&self.record)),
             (false, Event::CacheFull) => CreateEnd::TooLarge,
-            (false, Event::CacheFailed) => CreateEnd::Unavailable,
             (false, Event::CacheUnknown) => {
                 self.confirming = true;
                 return Step::Do(Action::Get);
@@ -94,7 +93,7 @@ impl<R: Clone, C: Change<R>> Machine<R> for CacheCreate<R, C> {
             {
                 done(version)
             }
-            (true, Event::CacheFailed | Event::CacheUnknown) => CreateEnd::Unavailable,
+            (_, Event::CacheFailed) | (true, Event::CacheUnknown) => CreateEnd::Unavailable,
             _ => CreateEnd::StartOver { stored: None },
         })
     }
@@ -245,12 +244,11 @@ impl<R: Clone, C: Change<R>> Machine<R> for CacheCommit<R, C> {
                 Goal::Change => changed::<R, C>(self.record.clone()),
                 Goal::Destroy => destroyed(),
             },
-            (true, Event::Swapped(Swap::Changed)) => self.get(),
+            (true, Event::Swapped(Swap::Changed) | Event::CacheFailed) => self.get(),
             (true, Event::CacheUnknown) => {
                 self.unknown = self.token;
                 self.get()
             }
-            (true, Event::CacheFailed) => self.get(),
             (true, Event::CacheFull) => self.fail(Failure::TooLarge),
             _ => self.fail(Failure::Unavailable),
         }
