@@ -11,7 +11,7 @@ use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use session_runtime::tier::{DurableTier, Scope, Stored, TierError, Version, Write};
+use session_runtime::tier::{DurableTier, Scope, Stored, TierError, TierErrorKind, Version, Write};
 use session_runtime::{CascadeStore, KeyRing, LocalCache, RouterExt, Session, TypedSession};
 use session_tests::instrumented::{Control, Instrumented};
 use session_tests::memory::MemoryStore;
@@ -71,6 +71,8 @@ struct Hot {
     visits: u64,
     #[session(merge = reject)]
     seat: Option<u32>,
+    #[session(privileged)]
+    user: Option<u32>,
 }
 
 #[derive(serde::Deserialize)]
@@ -96,6 +98,10 @@ fn routes() -> Router<CascadeStore> {
                 },
             ),
         )
+        .route(
+            "/sign-in",
+            post(|mut hot: TypedSession<Hot>| async move { hot.set_user(Some(1)) }),
+        )
 }
 
 /// Some nodes on the same tiers, and the cookie of a session of one visit, which is not in the cache yet.
@@ -113,11 +119,9 @@ impl Site {
             let store = CascadeStore::builder(keys.clone())
                 .cache(cache.clone())
                 .durable(durable.clone());
-            routes().sessions(store.build().await.unwrap())
+            routes().sessions(store.build().await.unwrap().layer().with_server_timing(true))
         };
-        let created = send(&node(&LocalCache::new()).await, "POST", "/visit", "").await;
-        let cookie = created.headers()[SET_COOKIE].to_str().unwrap().split(';').next();
-        let cookie = cookie.unwrap().to_owned();
+        let cookie = new_cookie(&send(&node(&LocalCache::new()).await, "POST", "/visit", "").await);
         let cache = LocalCache::new();
         let mut routers = Vec::new();
         for _ in 0..nodes {
@@ -152,6 +156,19 @@ async fn send(node: &Router, method: &str, path: &str, cookie: &str) -> axum::re
         .oneshot(request.body(Body::empty()).unwrap())
         .await
         .unwrap()
+}
+
+fn new_cookie(response: &axum::response::Response) -> String {
+    let cookie = response.headers()[SET_COOKIE].to_str().unwrap().split(';').next();
+    cookie.unwrap().to_owned()
+}
+
+/// The status, and how the commit ended.
+fn outcome(response: &axum::response::Response) -> (StatusCode, String) {
+    let timing = response.headers()["server-timing"].to_str().unwrap();
+    let commit = timing.split("commit;desc=").nth(1).unwrap_or_default();
+    let label = commit.split('"').nth(1).unwrap_or_default();
+    (response.status(), label.to_owned())
 }
 
 /// Sends each path to a node, all at once: how many answers had which status.
@@ -234,6 +251,51 @@ async fn who_has_only_waited_is_not_told_that_the_outcome_is_unknown() {
     // The first was sent.
     assert_eq!(first.await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
     gate.release();
+}
+
+/// Has the first node write for a visitor while the second one signs that visitor in, and two more writers wait meanwhile
+/// behind the first: one that had loaded the session before the sign-in, and one with this cookie. How they end.
+async fn sign_in_while_others_wait(is_signed_in: bool, is_outage: bool) -> [(StatusCode, String); 2] {
+    let site = Arc::new(Site::new(2).await);
+    let visit = |cookie: &str| {
+        let (site, cookie) = (Arc::clone(&site), cookie.to_owned());
+        tokio::spawn(async move { outcome(&send(&site.nodes[0], "POST", "/visit", &cookie).await) })
+    };
+    // In virtual time: until each has nothing to do but wait.
+    let settled = || tokio::time::sleep(Duration::from_secs(1));
+    let gate = site.durable.block("update");
+    let _first = visit(&site.cookie);
+    gate.reached().await;
+    let second = visit(&site.cookie);
+    let third = (!is_signed_in).then(|| visit(&site.cookie));
+    settled().await;
+    let cookie = new_cookie(&send(&site.nodes[1], "POST", "/sign-in", &site.cookie).await);
+    let third = third.unwrap_or_else(|| visit(&cookie));
+    settled().await;
+    if is_outage {
+        site.durable.fail("update", TierErrorKind::Unavailable);
+    }
+    gate.release();
+    [second.await.unwrap(), third.await.unwrap()]
+}
+
+/// The one in front has loaded an older record, which knows nothing of the other one's secret.
+#[tokio::test(start_paused = true)]
+async fn who_is_written_with_another_is_not_refused_by_an_older_record_than_its_own() {
+    let superseded = (StatusCode::CONFLICT, "superseded".to_owned());
+    let [second, third] = sign_in_while_others_wait(true, true).await;
+    assert_eq!(third, (StatusCode::SERVICE_UNAVAILABLE, "unavailable".to_owned()));
+    assert_eq!(second, superseded);
+    let [second, third] = sign_in_while_others_wait(true, false).await;
+    assert_eq!(third, (StatusCode::OK, "coherent".to_owned()));
+    assert_eq!(second, superseded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_together_with_another_is_told_why() {
+    let [second, third] = sign_in_while_others_wait(false, false).await;
+    assert_eq!(second, (StatusCode::CONFLICT, "superseded".to_owned()));
+    assert_eq!(third, second);
 }
 
 #[tokio::test(start_paused = true)]

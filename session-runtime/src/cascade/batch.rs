@@ -15,7 +15,7 @@ pub struct Batch {
     nonce: Nonce,
     /// How many commits the record had seen that the next write is based on.
     base_commits: u64,
-    /// Why patches could not be made in the record that was written last, each by its place.
+    /// Why patches could not be made in the record that was to be written last, each by its place.
     refused: Vec<(usize, PatchError)>,
 }
 

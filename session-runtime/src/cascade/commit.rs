@@ -41,12 +41,12 @@ impl StoreInner {
         // The other half is for the write itself: who has only waited is never told that the outcome is unknown.
         let patience = self.backend.policy.commit_timeout / 2;
         let may_share = goal == Goal::Change && patch.rotation.is_none();
-        let (mut guard, patch) = match self.queues.enter(key, patch, may_share, patience).await {
-            Some(Turn::Write(guard, patch)) => (guard, patch),
+        let turn = self.queues.enter(key, patch, loaded, may_share, patience).await;
+        let (mut guard, patch, mut loaded) = match turn {
+            Some(Turn::Write(guard, patch, loaded)) => (guard, patch, loaded),
             Some(Turn::Written(outcome)) => return outcome,
             None => return Err(contended(session)),
         };
-        let mut loaded = loaded;
         if let Some(latest) = guard.latest().filter(|latest| latest.version > loaded.version) {
             loaded = latest.clone();
             // Of the parallel requests of a page, the first to get here has renewed the session for all.
@@ -60,6 +60,12 @@ impl StoreInner {
         } else {
             (Vec::new(), Vec::new())
         };
+        // None is refused by an older record than its own, which may not know its secret.
+        for follower in &followers {
+            if follower.loaded.version > loaded.version {
+                loaded = follower.loaded.clone();
+            }
+        }
         let write = SessionWrite {
             tiers,
             goal,
@@ -103,12 +109,10 @@ impl StoreInner {
             Err(error) => Err(refused(session, error)),
         };
         guard.hand_over(written.as_ref().ok().and_then(|done| done.stored.clone()));
-        let outcome = |place| match (&written, batch.refusal(place)) {
-            (Ok(_), Some(error)) => Err(refused(session, error.clone())),
-            // The record that a follower was refused by may be older than the one that it has loaded.
-            (Err(CommitError::Unavailable { .. } | CommitError::Unknown { .. }), _) | (_, None) => written.clone(),
-            (Err(_), Some(_)) if place == 0 => written.clone(),
-            (Err(_), Some(_)) => Err(contended(session)),
+        // However the write ended: who is refused by the last attempt was in no attempt that was applied, or still may be.
+        let outcome = |place| match batch.refusal(place) {
+            Some(error) => Err(refused(session, error.clone())),
+            None => written.clone(),
         };
         for (place, follower) in followers.into_iter().enumerate() {
             follower.end(outcome(place + 1));

@@ -13,7 +13,8 @@ use super::protocol::VersionedRecord;
 use crate::session::Schema;
 use crate::session::record::Record;
 
-type Latest = Option<VersionedRecord<Record>>;
+type Loaded = VersionedRecord<Record>;
+type Latest = Option<Loaded>;
 type Outcome = Result<Committed, CommitError>;
 
 /// The queues of the sessions that are being written. A session that nobody writes has none.
@@ -29,6 +30,7 @@ struct Queues {
 struct Waiting {
     id: u64,
     patch: Patch,
+    loaded: Loaded,
     /// Whether another writer may write the patch with its own.
     may_share: bool,
     turn: oneshot::Sender<Turn>,
@@ -37,14 +39,16 @@ struct Waiting {
 /// What a writer has waited for.
 #[expect(clippy::large_enum_variant, reason = "most writers write by themselves")]
 pub(crate) enum Turn {
-    /// To write its patch.
-    Write(WriteGuard, Patch),
+    /// To write its patch to the record that it has loaded.
+    Write(WriteGuard, Patch, Loaded),
     /// Another writer has written the patch, or failed to.
     Written(Outcome),
 }
 
 /// A writer whose patch another one writes.
 pub(crate) struct Follower {
+    /// The record that it has loaded.
+    pub(crate) loaded: Loaded,
     turn: oneshot::Sender<Turn>,
 }
 
@@ -73,6 +77,7 @@ impl WriteQueues {
         self: &Arc<Self>,
         key: &str,
         patch: Patch,
+        loaded: Loaded,
         may_share: bool,
         patience: Duration,
     ) -> Option<Turn> {
@@ -84,12 +89,13 @@ impl WriteQueues {
             let Some(queue) = queues.by_key.get_mut(key) else {
                 queues.by_key.insert(key.to_owned(), VecDeque::new());
                 drop(queues);
-                return Some(Turn::Write(self.guard(key.to_owned(), None), patch));
+                return Some(Turn::Write(self.guard(key.to_owned(), None), patch, loaded));
             };
             let (turn, receiver) = oneshot::channel();
             queue.push_back(Waiting {
                 id,
                 patch,
+                loaded,
                 may_share,
                 turn,
             });
@@ -146,12 +152,14 @@ impl WriteGuard {
         let is_next = |waiting: &Waiting| waiting.may_share && std::ptr::eq(waiting.patch.schema, schema);
         while patches.len() < limit
             && queue.front().is_some_and(is_next)
-            && let Some(Waiting { patch, turn, .. }) = queue.pop_front()
+            && let Some(Waiting {
+                patch, loaded, turn, ..
+            }) = queue.pop_front()
         {
             // Whoever waits no longer has sent nothing.
             if !turn.is_closed() {
                 patches.push(patch);
-                followers.push(Follower { turn });
+                followers.push(Follower { loaded, turn });
             }
         }
         (patches, followers)
@@ -168,10 +176,13 @@ impl Drop for WriteGuard {
             }
             next
         };
-        if let Some(Waiting { patch, turn, .. }) = next {
+        if let Some(Waiting {
+            patch, loaded, turn, ..
+        }) = next
+        {
             let guard = self.queues.guard(std::mem::take(&mut self.key), self.latest.take());
             // Where it waits no longer, the guard comes back, and goes on to the next as it is dropped.
-            drop(turn.send(Turn::Write(guard, patch)));
+            drop(turn.send(Turn::Write(guard, patch, loaded)));
         }
     }
 }
