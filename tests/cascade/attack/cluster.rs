@@ -49,7 +49,7 @@ pub(super) struct Node {
 pub(super) enum Running {
     Runtime(Runtime),
     #[cfg(feature = "datastore")]
-    Process(super::process::Process),
+    Process(session_tests::services::process::Process),
 }
 
 impl Running {

@@ -1,13 +1,11 @@
 //! Nodes as processes that share a Datastore emulator. The emulator keeps its data in memory, and a durable tier does not
 //! lose acknowledged writes: it is paused, and its connections fail, but it is never killed.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use session_tests::services::emulator::{Emulator, Flavour, PROJECT};
-use session_tests::services::spawn_tied;
+use session_tests::services::process::Process;
 
 use super::cluster::{Cluster, Durable, Running};
 
@@ -33,32 +31,6 @@ impl Cluster {
     }
 }
 
-/// A process that is killed when this value is dropped.
-pub(super) struct Process(Child);
-
-impl Process {
-    pub(super) fn pause(&self) {
-        self.signal("-STOP");
-    }
-
-    pub(super) fn resume(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        let mut kill = Command::new("kill");
-        let status = kill.args([signal, &self.0.id().to_string()]).status();
-        assert!(status.expect("kill is installed").success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _already_dead = self.0.kill();
-        let _already_waited_for = self.0.wait();
-    }
-}
-
 /// Starts a node, and retries while it cannot reach its servers, as a supervisor does.
 pub(super) async fn launch(cache: SocketAddr, durable: SocketAddr, max_value_len: usize) -> (Running, SocketAddr) {
     let started = Instant::now();
@@ -72,18 +44,12 @@ pub(super) async fn launch(cache: SocketAddr, durable: SocketAddr, max_value_len
 }
 
 fn try_launch(cache: SocketAddr, durable: SocketAddr, max_value_len: usize) -> Option<(Process, SocketAddr)> {
-    let child = spawn_tied(env!("CARGO_BIN_EXE_attack-node"), |command| {
+    Process::start(env!("CARGO_BIN_EXE_attack-node"), |command| {
         command
             .env("SESSION_KEYS", KEYS)
             .env("MEMCACHE_SERVERS", cache.to_string())
             .env("DATASTORE_EMULATOR_HOST", durable.to_string())
             .env("DATASTORE_PROJECT_ID", PROJECT)
-            .env("MaxMemcacheSessionSizeBytes", max_value_len.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-    });
-    let mut process = Process(child);
-    let mut line = String::new();
-    BufReader::new(process.0.stdout.take()?).read_line(&mut line).ok()?;
-    Some((process, line.trim().parse().ok()?))
+            .env("MaxMemcacheSessionSizeBytes", max_value_len.to_string());
+    })
 }

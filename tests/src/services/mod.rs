@@ -4,6 +4,7 @@
 pub mod datastore_proxy;
 pub mod emulator;
 pub mod memcached;
+pub mod process;
 
 use std::process::{Child, Command};
 use std::sync::mpsc::{Sender, channel};
