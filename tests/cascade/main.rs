@@ -4,6 +4,7 @@
 mod attack;
 mod fences;
 mod hot;
+mod processes;
 mod round_trips;
 mod taken_keys;
 mod topology;

@@ -12,7 +12,9 @@ pub mod http;
 pub mod instrumented;
 pub mod memory;
 pub mod proxy;
+pub mod records;
 pub mod services;
+pub mod visits;
 
 /// The blocks of the crates' READMEs, compiled.
 #[cfg(doctest)]

@@ -75,8 +75,10 @@ impl Memcache {
     /// A tier on `servers`, each a `host:port`, `[ipv6]:port` or `unix:/path`; without a port, 11211.
     ///
     /// Checks the addresses and connects to none yet. A server named twice counts once, and the order does not matter.
-    /// Where a key lives depends on how its server is named: all processes must use the same names. A name must lead to one
-    /// memcached: one with several addresses, or a load balancer before several, is refused when a store is built.
+    /// Where a key lives depends on how its server is named: all processes must use the same names. While they do not, as
+    /// when another list is deployed, what one changes or destroys another may serve for
+    /// [`max_staleness`](crate::Builder::max_staleness) at most. A name must lead to one memcached: one with several
+    /// addresses, or a load balancer before several, is refused when a store is built.
     ///
     /// # Errors
     /// No server, or one that cannot be parsed.
