@@ -6,6 +6,7 @@
 use std::io;
 use std::time::Duration;
 
+use super::config::Address;
 use super::connection::Server;
 
 /// How many of a name's addresses are tried. DNS answers with few.
@@ -18,8 +19,13 @@ const CONNECTIONS: usize = 4;
 /// # Errors
 /// A connection that broke, or an unexpected reply.
 pub(super) async fn is_one_server(server: &Server, connect_timeout: Duration) -> io::Result<bool> {
-    let addresses = server.addresses().await?.into_iter().take(MAX_ADDRESSES);
+    lead_to_one_server(server.addresses().await?, connect_timeout).await
+}
+
+async fn lead_to_one_server(addresses: Vec<Address>, connect_timeout: Duration) -> io::Result<bool> {
     let servers: Vec<_> = addresses
+        .into_iter()
+        .take(MAX_ADDRESSES)
         .map(|address| Server::new(address, CONNECTIONS))
         .collect::<io::Result<_>>()?;
     let mut connections = Vec::new();
@@ -47,4 +53,60 @@ pub(super) async fn is_one_server(server: &Server, connect_timeout: Duration) ->
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers every command as a memcached whose life has this name does.
+    async fn server(life: &'static str) -> Address {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::Ip(listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut stream = BufReader::new(stream);
+                    let answer = format!("VALUE session-life 0 {} 1\r\n{life}\r\nEND\r\n", life.len());
+                    while stream.read_line(&mut String::new()).await.is_ok_and(|len| len > 0) {
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    /// As a name does that has several addresses.
+    #[tokio::test]
+    async fn addresses_of_several_servers_are_told_from_those_of_one() {
+        let timeout = Duration::from_secs(10);
+        let (one, same, other) = (server("a").await, server("a").await, server("b").await);
+        let nobody = Address::Ip("127.0.0.1:1".parse().unwrap());
+        for (addresses, is_one) in [
+            (vec![one.clone()], true),
+            (vec![one.clone(), same.clone()], true),
+            (vec![one.clone(), nobody.clone()], true),
+            (vec![nobody.clone(), one.clone(), same, other.clone()], false),
+            (vec![other, one], false),
+            (vec![nobody], true),
+        ] {
+            let found = lead_to_one_server(addresses.clone(), timeout).await.unwrap();
+            assert_eq!(found, is_one, "{addresses:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_leads_to_its_addresses() {
+        let server = Server::new(Address::parse("localhost:11211").unwrap(), 1).unwrap();
+        let addresses = server.addresses().await.unwrap();
+        let is_loopback = |address: &Address| matches!(address, Address::Ip(address) if address.ip().is_loopback());
+        assert!(
+            !addresses.is_empty() && addresses.iter().all(is_loopback),
+            "{addresses:?}"
+        );
+    }
 }
