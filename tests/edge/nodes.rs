@@ -92,6 +92,24 @@ async fn an_unfenced_write_is_reported_and_invalidated_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_write_whose_outcome_is_unknown_is_invalidated_later() {
+    let site = Site::new().await;
+    let mut browser = site.visitor().await;
+    site.durable.fail_once("update", TierErrorKind::Unknown, true);
+    site.durable.fail("read", TierErrorKind::Unavailable);
+    site.cache.fail("set", TierErrorKind::Unavailable);
+    let reply = site.post(&mut browser, "/visit").await;
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    site.durable.up();
+    site.cache.up();
+    let other = site.node(|builder| builder).await;
+    assert_eq!(other.get(&mut browser, "/read").await.visits(), 1, "it is not hidden yet");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(site.store.pending_invalidations(), 0);
+    assert_eq!(other.get(&mut browser, "/read").await.visits(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_invalidation_is_given_up_after_max_staleness() {
     let site = Site::new().await;
     let mut browser = site.visitor().await;
