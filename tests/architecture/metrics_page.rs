@@ -1,4 +1,4 @@
-//! That the recipe on metrics lists exactly those that the code records.
+//! That the recipe on metrics lists exactly those that the code records, and that it describes each.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,6 +17,14 @@ fn recorded(source: &str) -> impl Iterator<Item = Metric> {
         let arguments = arguments.split(')').next()?;
         let mut texts = arguments.split('"').skip(1).step_by(2).map(str::to_owned);
         is_macro.then(|| Some((kind.to_owned(), texts.next()?, texts.collect())))?
+    })
+}
+
+/// Kind and name of the metrics that a source describes: `metrics::describe_counter!("name", ...)`.
+fn described(source: &str) -> impl Iterator<Item = (String, String)> {
+    source.split("metrics::describe_").skip(1).filter_map(|call| {
+        let (kind, arguments) = call.split_once("!(")?;
+        Some((kind.to_owned(), arguments.split('"').nth(1)?.to_owned()))
     })
 }
 
@@ -44,6 +52,9 @@ fn the_recipe_lists_the_metrics_that_are_recorded() {
     let listed: BTreeSet<_> = listed(&page).collect();
     assert!(recorded.len() >= 5, "{recorded:?}");
     assert_eq!(listed, recorded);
+    let described: BTreeSet<_> = files.values().flat_map(|text| described(text)).collect();
+    let recorded = recorded.into_iter().map(|(kind, name, _)| (kind, name));
+    assert_eq!(described, recorded.collect());
 }
 
 #[test]

@@ -103,7 +103,11 @@ async fn a_write_whose_outcome_is_unknown_is_invalidated_later() {
     site.durable.up();
     site.cache.up();
     let other = site.node(|builder| builder).await;
-    assert_eq!(other.get(&mut browser, "/read").await.visits(), 1, "it is not hidden yet");
+    assert_eq!(
+        other.get(&mut browser, "/read").await.visits(),
+        1,
+        "it is not hidden yet"
+    );
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(site.store.pending_invalidations(), 0);
     assert_eq!(other.get(&mut browser, "/read").await.visits(), 2);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::backend::Backend;
 use super::build_error::BuildError;
 use super::event::{Events, SessionEvent};
+use super::metrics;
 use super::policy::Policy;
 use super::store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};
 use crate::clock::{Clock, SystemClock};
@@ -285,6 +286,7 @@ impl<M, D> Builder<M, D> {
             })?;
         }
         let purge_every = purge_every.or_else(|| durable.as_ref()?.purge_interval());
+        metrics::describe();
         tracing::info!(
             cache = cache.as_ref().map_or("none", |tier| tier.name()),
             durable = durable.as_ref().map_or("none", |tier| tier.name()),

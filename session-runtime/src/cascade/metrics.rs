@@ -5,6 +5,37 @@
 mod facade {
     use std::time::Duration;
 
+    use metrics::Unit;
+
+    /// Tells the recorder what each metric is, and its unit.
+    pub(crate) fn describe() {
+        metrics::describe_histogram!(
+            "session_load_seconds",
+            Unit::Seconds,
+            "How long it took to load a session"
+        );
+        metrics::describe_histogram!(
+            "session_commit_seconds",
+            Unit::Seconds,
+            "How long it took to commit a session"
+        );
+        metrics::describe_gauge!(
+            "session_invalidations_pending",
+            Unit::Count,
+            "Sessions whose old value has yet to be removed from a cache that could not be reached"
+        );
+        metrics::describe_counter!(
+            "session_items_not_authentic_total",
+            Unit::Count,
+            "Items in the cache that no key of the ring has signed, and that were removed"
+        );
+        metrics::describe_counter!(
+            "session_old_key_total",
+            Unit::Count,
+            "Tokens and values that an older key than the newest has signed"
+        );
+    }
+
     pub(crate) fn record_load(session: &'static str, tier: Option<&'static str>, degraded: bool, took: Duration) {
         let degraded = if degraded { "true" } else { "false" };
         let tier = tier.unwrap_or("unavailable");
@@ -34,6 +65,7 @@ mod facade {
 mod facade {
     use std::time::Duration;
 
+    pub(crate) fn describe() {}
     pub(crate) fn record_load(_: &'static str, _: Option<&'static str>, _: bool, _: Duration) {}
     pub(crate) fn record_commit(_: &'static str, _: &'static str, _: Duration) {}
     pub(crate) fn set_pending_invalidations(_: usize) {}
@@ -41,4 +73,6 @@ mod facade {
     pub(crate) fn count_old_key(_: &'static str) {}
 }
 
-pub(crate) use facade::{count_not_authentic, count_old_key, record_commit, record_load, set_pending_invalidations};
+pub(crate) use facade::{
+    count_not_authentic, count_old_key, describe, record_commit, record_load, set_pending_invalidations,
+};
