@@ -68,6 +68,8 @@ fn memcache(address: &str) -> Memcache {
 
 /// An address at which nothing listens.
 const NOBODY: &str = "127.0.0.1:1";
+/// Base64 of 32 bytes.
+const KEYS: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
 #[tokio::test]
 async fn a_cache_of_this_process_over_a_shared_tier_is_refused() {
@@ -224,7 +226,7 @@ fn start(variables: &[(&str, &str)]) -> Result<String, String> {
     }
     let mut child = command
         .current_dir(dir.path())
-        .env("SESSION_KEYS", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=")
+        .env("SESSION_KEYS", KEYS)
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -248,8 +250,12 @@ fn start(variables: &[(&str, &str)]) -> Result<String, String> {
 
 #[test]
 fn a_node_with_memcached_alone_is_refused() {
-    let error = start(&[("MEMCACHE_SERVERS", NOBODY)]).unwrap_err();
-    assert!(error.contains("SESSION_SINGLE_PROCESS=1"), "{error}");
+    for keys in ["", KEYS] {
+        let error = start(&[("MEMCACHE_SERVERS", NOBODY), ("SESSION_KEYS", keys)]).unwrap_err();
+        for remedy in ["DATASTORE_PROJECT_ID", "SESSION_SINGLE_PROCESS=1", "SESSION_KEYS"] {
+            assert!(error.contains(remedy), "{error}");
+        }
+    }
     start(&[("MEMCACHE_SERVERS", NOBODY), ("SESSION_SINGLE_PROCESS", "1")]).unwrap();
     start(&[]).unwrap();
     let error = start(&[("SESSION_SINGLE_PROCESS", "yes")]).unwrap_err();

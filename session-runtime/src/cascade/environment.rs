@@ -72,20 +72,20 @@ impl Builder {
     /// ```
     pub async fn from_env() -> Result<FullBuilder, BuildError> {
         let path = PathBuf::from(variable(STORE_PATH).unwrap_or_else(|| DEFAULT_PATH.to_owned()));
-        let mut builder = CascadeStore::builder(keys(&path)?);
+        let (memcaches, address) = (variable(MEMCACHE), datastore_address());
         let is_single_process = is_single_process()?;
+        // Before the keys, which it asks for too, and before a file is made that nobody wants.
+        if memcaches.is_some() && address.is_none() && !is_single_process {
+            return Err(BuildError::SharedCacheOverLocal {
+                cache: "memcache",
+                durable: "local-file",
+            });
+        }
+        let mut builder = CascadeStore::builder(keys(&path)?);
         if is_single_process {
             builder = builder.single_process();
         }
-        let address = datastore_address();
-        let builder = match (variable(MEMCACHE), address) {
-            // Refused before a file is made that nobody wants.
-            (Some(_), None) if !is_single_process => {
-                return Err(BuildError::SharedCacheOverLocal {
-                    cache: "memcache",
-                    durable: "local-file",
-                });
-            }
+        let builder = match (memcaches, address) {
             (Some(_), _) => memcache(builder)?,
             (None, Some(address)) if !is_single_process => {
                 tracing::info!(
