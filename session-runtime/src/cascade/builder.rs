@@ -287,10 +287,19 @@ impl<M, D> Builder<M, D> {
         }
         let purge_every = purge_every.or_else(|| durable.as_ref()?.purge_interval());
         metrics::describe();
+        let scopes = [
+            cache.as_ref().map(|tier| tier.scope()),
+            durable.as_ref().map(|tier| tier.scope()),
+        ];
+        let is_shared = !is_single_process && scopes.contains(&Some(Scope::Shared));
         tracing::info!(
             cache = cache.as_ref().map_or("none", |tier| tier.name()),
             durable = durable.as_ref().map_or("none", |tier| tier.name()),
-            is_single_process,
+            shared_by = if is_shared {
+                "all processes"
+            } else {
+                "this process alone"
+            },
             "the store of the sessions was built"
         );
         Ok(CascadeStore::new(
