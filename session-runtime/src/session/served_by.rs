@@ -32,7 +32,8 @@ pub trait HasDatastore<T> {}
 #[diagnostic::on_unimplemented(
     message = "session `{T}` lives in the `memcache` (or `cache`) tier, which the store of this router does not have",
     label = "the store has no `memcache` tier",
-    note = "give the store's builder a `.memcache(...)`, or take the tier out of `#[cascade(...)]` on `{T}`"
+    note = "give the store's builder a `.memcache(...)`, or `.without_cache()` where the session lives in `datastore` too, or \
+            take the tier out of `#[cascade(...)]` on `{T}`"
 )]
 pub trait MemcacheFor<T> {}
 
