@@ -141,6 +141,16 @@ fn a_flash_field_is_read_once() {
 }
 
 #[test]
+fn of_more_messages_than_a_field_keeps_the_oldest_are_dropped() {
+    let mut messages = Messages::with_defaults();
+    for number in 0..40 {
+        messages.push_notices(number.to_string());
+    }
+    let expected: Vec<_> = (8..40).map(|number: u32| number.to_string()).collect();
+    assert_eq!(messages.take_notices(), expected);
+}
+
+#[test]
 fn taking_no_messages_changes_nothing() {
     let mut messages = Messages::with_defaults();
     assert!(messages.take_notices().is_empty());

@@ -111,14 +111,21 @@ impl<T> Slot<T> {
     }
 }
 
+/// How many messages a `flash` field keeps: more than a page shows, and few enough that those of a visitor who reads none
+/// do not fill the record, whose every write would then be refused.
+const MAX_MESSAGES: usize = 32;
+
 impl<T> Slot<Vec<T>> {
-    /// Appends an item.
-    pub fn push(&mut self, item: T) {
+    /// Appends a message, in place of the oldest where there are [`MAX_MESSAGES`].
+    pub fn push(&mut self, message: T) {
         self.touched = true;
-        self.value.push(item);
+        // Merged with what others added, there may be more.
+        let surplus = (self.value.len() + 1).saturating_sub(MAX_MESSAGES);
+        self.value.drain(..surplus);
+        self.value.push(message);
     }
 
-    /// Takes all items. The field counts as touched if there were any.
+    /// Takes all messages. The field counts as touched if there were any.
     pub fn take(&mut self) -> Vec<T> {
         self.touched |= !self.value.is_empty();
         std::mem::take(&mut self.value)
