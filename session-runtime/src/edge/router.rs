@@ -98,7 +98,11 @@ impl<S: Clone + Send + Sync + 'static> StatefulRouterExt<S> for Router<S> {
 }
 
 impl<M, D> CascadeStore<M, D> {
-    /// Makes middleware of a function that takes sessions: [`axum::middleware::from_fn`] with the store as the state.
+    /// Makes middleware of a function that takes sessions: [`axum::middleware::from_fn_with_state`] with the store as the
+    /// state.
+    ///
+    /// A router with a state of its own calls that with its state; a guard that is an extractor becomes middleware by
+    /// [`axum::middleware::from_extractor_with_state`], with either.
     ///
     /// It goes inside the sessions of its router, so before [`sessions`](RouterExt::sessions) or
     /// [`session_layer`](StatefulRouterExt::session_layer). Where it does not compile, see [`SessionState`].

@@ -185,6 +185,9 @@ impl<M: 'static, D: 'static> TestStore<M, D> {
 
     /// Creates a session that holds what `change` writes, as a handler would: its `Cookie` header, `name=value`.
     ///
+    /// A handler does run `change`, so it owns what it uses (`'static`): a `move` closure, over a clone of what the test needs
+    /// again.
+    ///
     /// # Errors
     /// Where it cannot be stored, and where `change` discards it.
     pub async fn cookie<T>(

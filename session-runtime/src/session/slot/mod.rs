@@ -116,7 +116,7 @@ impl<T> Slot<T> {
 const MAX_MESSAGES: usize = 32;
 
 impl<T> Slot<Vec<T>> {
-    /// Appends a message, in place of the oldest where there are [`MAX_MESSAGES`].
+    /// Appends a message, in place of the oldest where there are as many as are kept.
     pub fn push(&mut self, message: T) {
         self.touched = true;
         // Merged with what others added, there may be more.
