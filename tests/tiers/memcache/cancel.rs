@@ -41,7 +41,7 @@ async fn prepare(tier: &Memcache) -> (Token, Token) {
     (token(tier, "theirs").await, stale)
 }
 
-/// Does one more operation on the same pool of one connection. Each answer differs from the one that a reply to any
+/// Does one more operation on the same connection. Each answer differs from the one that a reply to any
 /// of the cancelled operations would give.
 async fn check_own_answers(tier: &Memcache, next: usize, stale: Token, case: &str) {
     match next % 4 {
@@ -100,7 +100,7 @@ async fn cancelled_at_every_await() {
                     break;
                 }
             }
-            assert!(polls > 3, "{operation} never waited, so nothing was cancelled");
+            assert!(polls > 1, "{operation} never waited, so nothing was cancelled");
         }
     }
 }

@@ -10,6 +10,7 @@ mod breaker;
 mod cancel;
 mod faults;
 mod hostile;
+mod pipeline;
 mod placement;
 mod restart;
 
@@ -26,6 +27,8 @@ use session_tests::services::memcached::Memcached;
 const TTL: Duration = Duration::from_secs(60);
 /// Longer than a busy machine takes for anything here.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// So many operations at once take a second connection.
+const BUSY: usize = 32;
 
 /// A tier on one server, with timeouts for a busy machine.
 fn tier(address: SocketAddr) -> Memcache {

@@ -4,7 +4,7 @@ use session_runtime::tier::{CacheTier, Swap, TierErrorKind};
 use session_tests::proxy::{Fault, Proxy};
 use session_tests::services::memcached::Memcached;
 
-use super::{TTL, full_report, join_all, tier, token, value};
+use super::{BUSY, TTL, full_report, join_all, tier, token, value};
 
 #[tokio::test]
 async fn a_restart_is_not_noticed_by_the_next_operation() {
@@ -90,9 +90,9 @@ async fn a_token_is_not_valid_for_another_server_that_has_taken_over_the_name() 
     while new.send("mg k c\r\n").unwrap() != unique {
         assert_eq!(new.send("set k 0 60 5\r\nafter\r\n").unwrap(), "STORED");
     }
-    // The open connection is in use, so that the next operation needs a new one, which leads to the other server.
+    // The open connection is busy, so that the next operation needs a new one, which leads to the other server.
     proxy.to_client().once(Fault::FreezeAfter(0));
-    let frozen = tier.get("k");
+    let frozen = join_all((0..BUSY).map(|_| tier.get("k")));
     let others = async {
         proxy.to_client().wait_frozen(1).await;
         proxy.retarget(new.address());
@@ -102,7 +102,9 @@ async fn a_token_is_not_valid_for_another_server_that_has_taken_over_the_name() 
         proxy.to_client().always(Fault::Pass);
     };
     let (frozen, ()) = tokio::join!(frozen, others);
-    assert_eq!(frozen.unwrap().unwrap().value, "before");
+    for found in frozen {
+        assert_eq!(found.unwrap().unwrap().value, "before");
+    }
     // Nor is the connection to the server before used any more.
     assert_eq!(value(&tier, "k").await.unwrap(), "after");
     assert_eq!(value(&tier, "k").await.unwrap(), "after");
@@ -111,18 +113,16 @@ async fn a_token_is_not_valid_for_another_server_that_has_taken_over_the_name() 
 #[tokio::test]
 async fn a_frozen_server_costs_the_timeout_and_leaves_the_outcome_of_writes_unknown() {
     let Some(server) = Memcached::start() else { return };
-    let tier = tier(server.address()).with_pool_size(1);
+    let tier = tier(server.address());
     tier.set("k", "v".into(), TTL).await.unwrap();
     let token = token(&tier, "k").await;
     server.pause();
     // From here on, time advances to the next deadline whenever every task waits.
     tokio::time::pause();
     let started = tokio::time::Instant::now();
-    // Two writes on a pool of one connection: the first is sent and not answered, the second is never sent.
-    let both = join_all((0..2).map(|_| tier.set("k", "w".into(), TTL))).await;
-    let mut kinds = both.into_iter().map(|outcome| outcome.unwrap_err().kind());
-    assert_eq!(kinds.next(), Some(TierErrorKind::Unknown));
-    assert_eq!(kinds.next(), Some(TierErrorKind::Unavailable));
+    for outcome in join_all((0..2).map(|_| tier.set("k", "w".into(), TTL))).await {
+        assert_eq!(outcome.unwrap_err().kind(), TierErrorKind::Unknown);
+    }
     assert_eq!(started.elapsed().as_secs(), super::TIMEOUT.as_secs());
     tokio::time::resume();
     server.resume();
@@ -130,6 +130,35 @@ async fn a_frozen_server_costs_the_timeout_and_leaves_the_outcome_of_writes_unkn
     let is_swapped = tier.swap("k", token, "x".into(), TTL).await.unwrap();
     assert_eq!(is_swapped, Swap::Changed);
     assert_eq!(value(&tier, "k").await.unwrap(), "w");
+}
+
+/// More than the buffers of both sides of a connection hold.
+#[tokio::test]
+async fn a_write_that_waits_behind_others_until_its_timeout_is_known_not_to_be_sent() {
+    let Some(server) = Memcached::start() else { return };
+    let tier = tier(server.address()).with_pool_size(1);
+    tier.set("k", "v".into(), TTL).await.unwrap();
+    server.pause();
+    tokio::time::pause();
+    let keys: Vec<_> = (0..24).map(|n| format!("large{n}")).collect();
+    let large = || vec![7; 1_000_000].into();
+    let outcomes = join_all(keys.iter().map(|key| tier.set(key, large(), TTL))).await;
+    let kinds: Vec<_> = outcomes
+        .into_iter()
+        .map(|outcome| outcome.unwrap_err().kind())
+        .collect();
+    assert_eq!(kinds.first(), Some(&TierErrorKind::Unknown));
+    assert_eq!(kinds.last(), Some(&TierErrorKind::Unavailable));
+    tokio::time::resume();
+    server.resume();
+    let tier = super::tier(server.address());
+    assert_eq!(value(&tier, "k").await.unwrap(), "v");
+    for (key, kind) in keys.iter().zip(kinds) {
+        assert!(
+            kind == TierErrorKind::Unknown || tier.get(key).await.unwrap().is_none(),
+            "{key}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -6,8 +6,10 @@
 use std::io;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::config::Address;
-use super::connection::Server;
+use super::server::Server;
 
 /// How many of a name's addresses are tried. DNS answers with few.
 const MAX_ADDRESSES: usize = 8;
@@ -18,37 +20,32 @@ const CONNECTIONS: usize = 4;
 ///
 /// # Errors
 /// A connection that broke, or an unexpected reply.
-pub(super) async fn is_one_server(server: &Server, connect_timeout: Duration) -> io::Result<bool> {
-    lead_to_one_server(server.addresses().await?, connect_timeout).await
+pub(super) async fn is_one_server(server: &Server, connect_timeout: Duration, deadline: Instant) -> io::Result<bool> {
+    lead_to_one_server(server.addresses().await?, connect_timeout, deadline).await
 }
 
-async fn lead_to_one_server(addresses: Vec<Address>, connect_timeout: Duration) -> io::Result<bool> {
-    let servers: Vec<_> = addresses
-        .into_iter()
-        .take(MAX_ADDRESSES)
-        .map(|address| Server::new(address, CONNECTIONS))
-        .collect::<io::Result<_>>()?;
+async fn lead_to_one_server(addresses: Vec<Address>, connect_timeout: Duration, deadline: Instant) -> io::Result<bool> {
     let mut connections = Vec::new();
-    for server in &servers {
+    for address in addresses.into_iter().take(MAX_ADDRESSES) {
+        let server = Server::new(address, CONNECTIONS);
         for _ in 0..CONNECTIONS {
-            // Those are in use until the end, so that each is another one.
-            match server.connection(connect_timeout).await {
+            match server.open(connect_timeout).await {
                 Ok(connection) => connections.push(connection),
                 Err(_) => break,
             }
         }
     }
-    let Some((first, others)) = connections.split_first_mut() else {
+    let Some((first, others)) = connections.split_first() else {
         return Ok(true);
     };
-    let mut life = first.life().await?;
+    let mut life = first.life(deadline).await?;
     for other in others {
-        if other.life().await? == life {
+        if other.life(deadline).await? == life {
             continue;
         }
         // Where the value was flushed or evicted in between, both find the one that took its place.
-        life = first.life().await?;
-        if other.life().await? != life {
+        life = first.life(deadline).await?;
+        if other.life(deadline).await? != life {
             return Ok(false);
         }
     }
@@ -94,14 +91,15 @@ mod tests {
             (vec![other, one], false),
             (vec![nobody], true),
         ] {
-            let found = lead_to_one_server(addresses.clone(), timeout).await.unwrap();
+            let deadline = Instant::now() + timeout;
+            let found = lead_to_one_server(addresses.clone(), timeout, deadline).await.unwrap();
             assert_eq!(found, is_one, "{addresses:?}");
         }
     }
 
     #[tokio::test]
     async fn a_name_leads_to_its_addresses() {
-        let server = Server::new(Address::parse("localhost:11211").unwrap(), 1).unwrap();
+        let server = Server::new(Address::parse("localhost:11211").unwrap(), 1);
         let addresses = server.addresses().await.unwrap();
         let is_loopback = |address: &Address| matches!(address, Address::Ip(address) if address.ip().is_loopback());
         assert!(

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use memcache_async::ascii::Protocol;
 
+use tokio::time::Instant;
+
+use super::exchange::ExchangeStream;
+use super::pipeline::Queue;
 use super::reply::{Expected, ProtocolError};
-use super::stream::{CheckedStream, Stream};
 
 /// The longest relative `exptime`, 30 days in seconds; memcached reads a larger one as a Unix time (its
 /// doc/protocol.txt, "Expiration times").
@@ -61,35 +64,34 @@ impl Command<'_> {
     }
 
     /// The reply to expect for `key`, with a value of at most `max_len` bytes.
-    fn expected<'a>(&self, key: &'a str, max_len: usize) -> Expected<'a> {
+    fn expected(&self, key: &str, max_len: usize) -> Expected {
         match self {
-            Self::Get => Expected::Value { key, max_len },
+            Self::Get => Expected::Value {
+                key: key.into(),
+                max_len,
+            },
             Self::Add { .. } => Expected::Line(&["STORED", "NOT_STORED"]),
             Self::Set { .. } => Expected::Version,
             Self::Cas { .. } => Expected::Line(&["STORED", "EXISTS", "NOT_FOUND"]),
         }
     }
 
-    /// Sends it and reads the whole reply; sets `has_sent` to whether any byte of it was sent.
-    ///
-    /// `stream` is taken out before the first byte is sent, and put back after the last byte of the reply was read. So a
-    /// request that is cancelled or times out in between closes the socket, and no other request can read its reply.
+    /// Has it sent, and waits for the whole reply; sets `has_sent` to whether any byte of it may have been sent.
     pub(super) async fn exchange(
         self,
-        stream: &mut Option<Stream>,
-        has_sent: &mut bool,
+        queue: &Queue,
         key: &str,
         max_len: usize,
+        deadline: Instant,
+        has_sent: &mut bool,
     ) -> io::Result<Reply> {
-        let open = stream.take().ok_or(io::ErrorKind::NotConnected)?;
-        let mut checked = CheckedStream::new(&open, self.expected(key, max_len), has_sent);
-        let reply = self.run(&mut Protocol::new(&mut checked), key).await?;
-        checked.finish()?;
-        *stream = Some(open);
+        let mut stream = ExchangeStream::new(queue, self.expected(key, max_len), deadline, has_sent);
+        let reply = self.run(&mut Protocol::new(&mut stream), key).await?;
+        stream.finish()?;
         Ok(reply)
     }
 
-    async fn run(&self, protocol: &mut Protocol<&mut CheckedStream<'_>>, key: &str) -> io::Result<Reply> {
+    async fn run(&self, protocol: &mut Protocol<&mut ExchangeStream<'_>>, key: &str) -> io::Result<Reply> {
         let outcome = match *self {
             Self::Get => {
                 let found = protocol.gets_cas(key).await;

@@ -20,8 +20,6 @@ pub(super) enum ConfigErrorKind {
     NoServers,
     #[error("the memcached server {server:?} {reason}; expected host:port, [ipv6]:port or unix:/path")]
     Server { server: String, reason: &'static str },
-    #[error("cannot create the pool of connections to a memcached server")]
-    Pool(#[source] std::io::Error),
     #[error("{variable} is not set: list the memcached servers in it, separated by commas")]
     NotSet { variable: &'static str },
     #[error("{variable} is not UTF-8: set it to plain text")]

@@ -14,9 +14,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::time::Instant;
+
 use super::command::{Command, Reply};
+use super::pipeline::Queue;
 use super::reply::ProtocolError;
-use super::stream::Stream;
 
 /// The key of the random value, one for all that use the server.
 const KEY: &str = "session-life";
@@ -28,11 +30,11 @@ const NEVER: u32 = 0;
 const ATTEMPTS: u32 = 3;
 
 /// The random value of the memcached at the other end, stored now if there is none.
-pub(super) async fn life_of_server(stream: &mut Option<Stream>) -> io::Result<Vec<u8>> {
+pub(super) async fn life_of_server(queue: &Queue, deadline: Instant) -> io::Result<Vec<u8>> {
     // These tell nothing of the command that the connection was taken for.
     let mut has_sent = false;
     for _ in 0..ATTEMPTS {
-        let reply = Command::Get.exchange(stream, &mut has_sent, KEY, MAX_LEN);
+        let reply = Command::Get.exchange(queue, KEY, MAX_LEN, deadline, &mut has_sent);
         if let Reply::Value(life, _) = reply.await? {
             return Ok(life);
         }
@@ -41,7 +43,7 @@ pub(super) async fn life_of_server(stream: &mut Option<Stream>) -> io::Result<Ve
             value: &life,
             exptime: NEVER,
         };
-        let reply = add.exchange(stream, &mut has_sent, KEY, MAX_LEN);
+        let reply = add.exchange(queue, KEY, MAX_LEN, deadline, &mut has_sent);
         if let Reply::Done = reply.await? {
             return Ok(life);
         }

@@ -9,9 +9,12 @@ mod check;
 mod command;
 mod config;
 mod connection;
+mod exchange;
 mod life;
+mod pipeline;
 mod placement;
 mod reply;
+mod server;
 mod stream;
 
 use std::error::Error;
@@ -20,13 +23,13 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use self::command::{Command, EXPIRED, Reply, exptime};
 use self::config::{Address, ConfigErrorKind, Environment};
-use self::connection::Server;
 use self::placement::{Named, server_of};
 use self::reply::ProtocolError;
+use self::server::Server;
 use super::{CacheTier, Cached, Scope, Swap, TierError, TierErrorKind, Token};
 
 pub use self::config::ConfigError;
@@ -38,16 +41,19 @@ const DEFAULT_MAX_VALUE_LEN: usize = 1 << 20;
 const DEFAULT_TIMEOUT: Duration = Duration::from_millis(250);
 /// Less than [`DEFAULT_TIMEOUT`], so that a lost SYN is told from a slow reply.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_millis(150);
-/// More operations than one process usually has in flight; far below memcached's limit of 1024 connections (`-c`).
-const DEFAULT_POOL_SIZE: usize = 32;
+/// One suffices while no operation holds up the others.
+const DEFAULT_POOL_SIZE: usize = 2;
 /// The longest timeout that can be set, so that every call ends within a bounded time.
 const MAX_TIMEOUT: Duration = Duration::from_mins(1);
+/// How often a command is handed to a connection that turns out to be closed, as all are by a restart.
+const MAX_UNSENT: u32 = 3;
 /// memcached's limit, in bytes (`KEY_MAX_LENGTH` in its memcached.h).
 const MAX_KEY_LEN: usize = 250;
 
 /// A [`CacheTier`] on memcached servers.
 ///
-/// Connections are opened when they are needed, and probed while they are idle (TCP keepalive). Over each, the server is
+/// A connection or two to each server carry all operations: commands are sent without waiting for the replies to those
+/// before. They are opened when they are needed, and probed while they are idle (TCP keepalive). Over each, the server is
 /// once asked for a random value under the key `session-life`, by which a restarted server is told from the one before, for
 /// one round trip with the connection's first hit. Times to live are whole seconds, rounded up, of at most 30 days.
 ///
@@ -94,7 +100,7 @@ impl Memcache {
             if named.iter().any(|other| other.name == name) {
                 continue;
             }
-            let server = Server::new(address, DEFAULT_POOL_SIZE).map_err(ConfigErrorKind::Pool)?;
+            let server = Server::new(address, DEFAULT_POOL_SIZE);
             named.push(Named { name, server });
         }
         if named.is_empty() {
@@ -136,12 +142,12 @@ impl Memcache {
         self
     }
 
-    /// Limits the connections to each server; an operation waits while all are in use. Default: 32; at least 1.
+    /// Limits the connections to each server, which all operations share. Default: 2; at least 1.
     #[must_use]
     pub fn with_pool_size(mut self, pool_size: usize) -> Self {
         let resized = |Named { name, server }| Named {
             name,
-            server: Server::with_pool_size(server, pool_size.max(1)),
+            server: Server::with_connections(server, pool_size),
         };
         self.servers = self.servers.into_iter().map(resized).collect();
         self
@@ -192,7 +198,8 @@ impl Memcache {
         outcome
     }
 
-    /// Executes `command` once, or twice if it is a read and the first connection turned out to be broken.
+    /// Executes `command` once, or twice if it is a read and the first connection broke. What was not sent at all, since
+    /// the connection turned out to be closed, does not count.
     async fn execute_on(
         &self,
         server: &Server,
@@ -205,30 +212,34 @@ impl Memcache {
         // Another process with a larger limit may have stored a larger value.
         let max_len = self.max_value_len.max(DEFAULT_MAX_VALUE_LEN);
         let mut may_retry = !command.is_write();
+        let mut unsent = 0;
         loop {
             let connection = timeout_at(deadline, server.connection(self.connect_timeout)).await;
-            let mut connection = connection
+            let connection = connection
                 .map_err(|elapsed| failure(TierErrorKind::Unavailable).with_source(elapsed))?
                 .map_err(|error| failure(TierErrorKind::Unavailable).with_source(error))?;
             // `timeout_at` polls once even after the deadline, and would send a command whose reply nobody waits for.
             if deadline <= Instant::now() {
                 return Err(failure(TierErrorKind::Unavailable).with_source(io::Error::from(io::ErrorKind::TimedOut)));
             }
-            let exchange = timeout_at(deadline, connection.exchange(command, key, max_len)).await;
-            let kind = if command.is_write() && connection.has_sent() {
+            let mut has_sent = false;
+            let exchange = connection.exchange(command, key, max_len, deadline, &mut has_sent);
+            let exchange = timeout_at(deadline, exchange).await;
+            let kind = if command.is_write() && has_sent {
                 TierErrorKind::Unknown
             } else {
                 TierErrorKind::Unavailable
             };
             match exchange {
                 Ok(Ok(reply)) => return Ok(reply),
-                Ok(Err(_)) if may_retry => {
-                    may_retry = false;
-                    drop(connection);
-                    server.close_idle();
-                }
+                Ok(Err(_)) if !has_sent && unsent < MAX_UNSENT => unsent += 1,
+                Ok(Err(_)) if has_sent && may_retry => may_retry = false,
                 Ok(Err(error)) => return Err(failure(refine_kind(kind, &error, size, limit)).with_source(error)),
-                Err(elapsed) => return Err(failure(kind).with_source(elapsed)),
+                Err(elapsed) => {
+                    // Whoever comes next does not wait behind this one.
+                    connection.queue.close();
+                    return Err(failure(kind).with_source(elapsed));
+                }
             }
         }
     }
@@ -278,7 +289,8 @@ impl CacheTier for Memcache {
     /// Refuses a name that leads to several memcacheds.
     async fn check(&self) -> Result<(), TierError> {
         for Named { name, server } in &self.servers {
-            let checked = timeout(self.timeout, check::is_one_server(server, self.connect_timeout)).await;
+            let deadline = Instant::now() + self.timeout;
+            let checked = timeout_at(deadline, check::is_one_server(server, self.connect_timeout, deadline)).await;
             match checked.unwrap_or_else(|elapsed| Err(io::Error::new(io::ErrorKind::TimedOut, elapsed))) {
                 Ok(true) => {}
                 Ok(false) => {

@@ -13,7 +13,7 @@ const MAX_LINE: usize = 512;
 const MAX_ERROR: usize = 120;
 
 /// A reply that memcached's protocol does not allow for the command.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum ProtocolError {
     #[error("memcached answered {0}")]
     ServerError(String),
@@ -30,7 +30,7 @@ pub(super) enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The protocol error inside an error of a `CheckedStream`.
+    /// The protocol error inside an error of an exchange.
     pub(super) fn from_io(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
@@ -48,10 +48,10 @@ impl From<ProtocolError> for io::Error {
 }
 
 /// The reply that a command allows, besides an error line.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Expected<'a> {
+#[derive(Clone, Debug)]
+pub(super) enum Expected {
     /// The value under `key`, with its cas unique and of at most `max_len` bytes, or none.
-    Value { key: &'a str, max_len: usize },
+    Value { key: Box<str>, max_len: usize },
     /// One of these lines.
     Line(&'static [&'static str]),
     /// The server's version.
@@ -60,9 +60,10 @@ pub(super) enum Expected<'a> {
 
 /// Checks one reply from its first byte to its last.
 #[derive(Debug)]
-pub(super) struct ReplyChecker<'a> {
-    expected: Expected<'a>,
+pub(super) struct ReplyChecker {
+    expected: Expected,
     state: State,
+    refusal: Option<ProtocolError>,
 }
 
 /// The part of the reply that comes next.
@@ -75,10 +76,13 @@ enum State {
     Done,
 }
 
-impl<'a> ReplyChecker<'a> {
-    pub(super) fn new(expected: Expected<'a>) -> Self {
-        let state = State::Header;
-        Self { expected, state }
+impl ReplyChecker {
+    pub(super) fn new(expected: Expected) -> Self {
+        Self {
+            expected,
+            state: State::Header,
+            refusal: None,
+        }
     }
 
     /// Whether the reply was checked to its last byte.
@@ -86,13 +90,13 @@ impl<'a> ReplyChecker<'a> {
         self.state == State::Done
     }
 
-    /// How many bytes of the value are still to come. Any bytes are valid there, yet they must be
-    /// [checked](Self::check) too, since that counts them.
-    pub(super) fn body_left(&self) -> usize {
-        if let State::Body { left } = self.state { left } else { 0 }
+    /// The error by which memcached has refused to store a value, as a whole reply: it skips the value, and goes on with the
+    /// next command.
+    pub(super) fn take_refusal(&mut self) -> Option<ProtocolError> {
+        self.refusal.take()
     }
 
-    /// How many of the next bytes of the stream may be passed on; 0 means that more are needed to tell.
+    /// How many of the next bytes of the stream belong to the reply; 0 means that more are needed to tell.
     pub(super) fn check(&mut self, bytes: &[u8]) -> Result<usize, ProtocolError> {
         match self.state {
             State::Header => {
@@ -139,12 +143,12 @@ impl<'a> ReplyChecker<'a> {
         }
     }
 
-    fn check_header(&self, line: &str) -> Result<State, ProtocolError> {
-        match self.expected {
+    fn check_header(&mut self, line: &str) -> Result<State, ProtocolError> {
+        match &self.expected {
             Expected::Value { .. } if line == "END" => return Ok(State::Done),
             Expected::Value { key, max_len } => {
                 if let Some(value) = line.strip_prefix("VALUE ") {
-                    return check_value_header(value, key, max_len);
+                    return check_value_header(value, key, *max_len);
                 }
             }
             Expected::Line(lines) if lines.contains(&line) => return Ok(State::Done),
@@ -155,7 +159,12 @@ impl<'a> ReplyChecker<'a> {
         if !is_error {
             return Err(ProtocolError::UnexpectedReply);
         }
-        Err(ProtocolError::ServerError(line.chars().take(MAX_ERROR).collect()))
+        let error = ProtocolError::ServerError(line.chars().take(MAX_ERROR).collect());
+        if matches!(self.expected, Expected::Line(_)) && line.starts_with("SERVER_ERROR ") {
+            self.refusal = Some(error);
+            return Ok(State::Done);
+        }
+        Err(error)
     }
 }
 
