@@ -179,9 +179,12 @@ impl Backend {
         let Some(cached) = cache.get(key).await.map_err(ActionError::Cache)? else {
             return Ok(Event::Got(None));
         };
-        let item = self
-            .unwrap(key, &cached.value)
-            .and_then(|payload| item::decode(&payload));
+        let payload = if cache.is_private_memory() {
+            Some(cached.value.clone())
+        } else {
+            self.unwrap(key, &cached.value)
+        };
+        let item = payload.and_then(|payload| item::decode(&payload));
         if let Some(item) = item {
             return Ok(Event::Got(Some((item, cached.token))));
         }
@@ -245,7 +248,15 @@ impl Backend {
             Item::Fence { .. } => self.durable.as_ref().map_or(LEASE_TTL, |tier| tier.max_write_delay()) + FENCE_MARGIN,
             Item::Tombstone => TOMBSTONE_TTL,
         };
-        let value = envelope::wrap(&self.keys, key, item::encoded_len(item), |out| item::append(item, out));
+        let (len, append) = (item::encoded_len(item), |out: &mut Vec<u8>| item::append(item, out));
+        let is_private = self.cache.as_ref().is_some_and(|cache| cache.is_private_memory());
+        let value = if is_private {
+            let mut out = Vec::with_capacity(len);
+            append(&mut out);
+            out.into()
+        } else {
+            envelope::wrap(&self.keys, key, len, append)
+        };
         (value, ttl)
     }
 

@@ -14,6 +14,7 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TierError>> + Send
 pub(crate) trait AnyCache: Send + Sync {
     fn name(&self) -> &'static str;
     fn scope(&self) -> Scope;
+    fn is_private_memory(&self) -> bool;
     fn check(&self) -> BoxFuture<'_, ()>;
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Cached>>;
     fn add<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, bool>;
@@ -29,6 +30,10 @@ impl<T: CacheTier> AnyCache for T {
 
     fn scope(&self) -> Scope {
         CacheTier::scope(self)
+    }
+
+    fn is_private_memory(&self) -> bool {
+        CacheTier::is_private_memory(self)
     }
 
     fn check(&self) -> BoxFuture<'_, ()> {

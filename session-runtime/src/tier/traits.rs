@@ -87,6 +87,12 @@ pub trait CacheTier: Send + Sync + 'static {
     /// Which processes see what is stored here.
     fn scope(&self) -> Scope;
 
+    /// Whether values stay in this process's memory, where nobody else can write: they are then stored without a MAC.
+    /// Default: no.
+    fn is_private_memory(&self) -> bool {
+        false
+    }
+
     /// The largest value that may be stored, in bytes.
     fn max_value_len(&self) -> usize {
         usize::MAX

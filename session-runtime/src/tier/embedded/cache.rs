@@ -166,6 +166,10 @@ impl CacheTier for LocalCache {
         Scope::Process
     }
 
+    fn is_private_memory(&self) -> bool {
+        true
+    }
+
     /// At most what fits into the capacity together with its key.
     fn max_value_len(&self) -> usize {
         let capacity = self.entries.policy().max_capacity().unwrap_or(u64::MAX);
