@@ -80,10 +80,6 @@ impl StoreInner {
         })
     }
 
-    pub(crate) fn key(&self, sid: &str) -> String {
-        [&self.backend.policy.key_prefix, sid].concat()
-    }
-
     /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.
     pub(crate) async fn create(
         self: &Arc<Self>,

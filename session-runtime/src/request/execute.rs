@@ -46,7 +46,7 @@ impl RequestSession {
         let next_key = move || {
             let token = first.with_new_sid().ok()?;
             *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
-            Some(store.key(&token.sid()))
+            Some(token.storage_key(&store.backend.policy.key_prefix))
         };
         let is_privileged = changes.privileged().is_some();
         let patch = self.patch(changes, SecretHash::NONE, None);
@@ -102,7 +102,7 @@ impl RequestSession {
         };
         let patch = self.patch(changes, presented.hash(), rotation);
         let was_persistent = loaded.record.meta().persistent;
-        let key = self.store.key(&presented.sid());
+        let key = self.storage_key(&presented);
         let (tiers, session) = (self.tiers, self.schema.name);
         match self.store.commit(tiers, Goal::Change, &key, loaded, patch).await {
             Ok(done) => {
@@ -179,7 +179,7 @@ impl RequestSession {
 
     pub(super) async fn destroy_one(&self, destroy: Destroy) -> Result<Commit, CommitError> {
         let Destroy { token, loaded } = destroy;
-        let (tiers, name, key) = (self.tiers, self.schema.name, self.store.key(&token.sid()));
+        let (tiers, name, key) = (self.tiers, self.schema.name, self.storage_key(&token));
         let loaded = if let Some(loaded) = loaded {
             loaded
         } else {
@@ -197,7 +197,7 @@ impl RequestSession {
         let done = self.store.commit(tiers, Goal::Destroy, &key, loaded, patch).await?;
         let mut state = self.lock();
         // It began in this unit of work, and the client need not know of it.
-        if matches!(&state.token_action, Some(TokenAction::Set { token: set, .. }) if set.sid() == token.sid()) {
+        if matches!(&state.token_action, Some(TokenAction::Set { token: set, .. }) if set.has_same_sid(&token)) {
             state.token_action = None;
         }
         drop(state);

@@ -230,14 +230,18 @@ impl RequestSession {
         Ok(())
     }
 
+    pub(super) fn storage_key(&self, token: &SessionToken) -> String {
+        token.storage_key(&self.store.backend.policy.key_prefix)
+    }
+
     /// Tells of what has happened to the session of this token.
     pub(super) fn emit(&self, event: SessionEvent, token: &SessionToken) {
-        let key = || Some(self.store.key(&token.sid()));
+        let key = || Some(self.storage_key(token));
         self.store.backend.events.emit(event, key);
     }
 
     async fn look_up(&self, token: &SessionToken) -> Result<(Lookup, LoadReport), LoadError> {
-        let key = self.store.key(&token.sid());
+        let key = self.storage_key(token);
         let (name, tiers) = (self.schema.name, self.tiers);
         self.store.load(name, tiers, &key, &token.hash()).await
     }

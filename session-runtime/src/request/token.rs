@@ -22,6 +22,8 @@ const LEN: usize = 64;
 pub struct SessionToken {
     sid: [u8; PART],
     secret: [u8; PART],
+    /// Of the secret, which is asked for several times.
+    hash: SecretHash,
 }
 
 /// Neither part is printed.
@@ -37,7 +39,12 @@ impl SessionToken {
         let (mut sid, mut secret) = ([0; PART], [0; PART]);
         getrandom::fill(&mut sid)?;
         getrandom::fill(&mut secret)?;
-        Ok(Self { sid, secret })
+        Ok(Self::new(sid, secret))
+    }
+
+    fn new(sid: [u8; PART], secret: [u8; PART]) -> Self {
+        let hash = SecretHash(Sha256::digest(secret).into());
+        Self { sid, secret, hash }
     }
 
     /// A token of the same session with another secret.
@@ -50,20 +57,28 @@ impl SessionToken {
 
     /// A token of another session with the same secret.
     pub fn with_new_sid(self) -> Result<Self, getrandom::Error> {
-        Self::random().map(|random| Self {
-            secret: self.secret,
-            ..random
-        })
+        let mut sid = [0; PART];
+        getrandom::fill(&mut sid)?;
+        Ok(Self { sid, ..self })
     }
 
-    /// The sid as it stands in storage keys.
-    pub fn sid(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.sid)
+    /// Whether it is a token of the same session.
+    pub fn has_same_sid(&self, other: &Self) -> bool {
+        self.sid == other.sid
+    }
+
+    /// The key of the session's record in the tiers: a prefix, and the sid.
+    pub fn storage_key(&self, prefix: &str) -> String {
+        // 16 bytes are 22 letters.
+        let mut key = String::with_capacity(prefix.len() + 22);
+        key.push_str(prefix);
+        URL_SAFE_NO_PAD.encode_string(self.sid, &mut key);
+        key
     }
 
     /// What the record holds of the secret.
     pub fn hash(&self) -> SecretHash {
-        SecretHash(Sha256::digest(self.secret).into())
+        self.hash
     }
 
     /// The token as it is sent to the client under this name, for a session of that one, signed by the newest key.
@@ -90,8 +105,7 @@ impl SessionToken {
         let name = signed_name(name, session);
         let parts = [name.as_bytes(), b"=", sid, secret];
         let signed_by = keys.verify(Use::Token, None, &parts, mac)?;
-        let (sid, secret) = (*sid, *secret);
-        Some((Self { sid, secret }, signed_by))
+        Some((Self::new(*sid, *secret), signed_by))
     }
 }
 

@@ -148,7 +148,7 @@ impl<'a> Cluster<'a> {
 
     fn key(&self, token: &SessionToken) -> String {
         let [Node(store), _] = &self.nodes;
-        store.inner.key(&token.sid())
+        token.storage_key(&store.inner.backend.policy.key_prefix)
     }
 }
 
