@@ -52,6 +52,8 @@ pub(crate) enum What {
     Answer(Caller, Event<Shared>, Option<Link>),
     /// A machine's pause before its next action is over.
     Act(Caller, Action<Shared>),
+    /// The pause before a writer's turn is over.
+    Turn(TaskId),
     /// A writer has waited long enough for its turn.
     PatienceEnds(TaskId),
     /// A commit has had its time.

@@ -10,13 +10,15 @@ use session_runtime::__private::cascade::protocol::{
 use session_runtime::__private::session::meta::Nonce;
 use session_runtime::tier::Version;
 
-use super::calendar::{Micros, SECOND, TaskId, What};
+use super::calendar::{MILLISECOND, Micros, SECOND, TaskId, What};
 use super::record::{Edit, Shared};
 use super::simulation::Simulation;
 use super::task::{Kind, Stage, Task};
 
 /// As the policy's default.
 pub(super) const COMMIT_TIMEOUT: Micros = 30 * SECOND;
+/// As the pause before a turn in the cascade's queue.
+const MAX_TURN_PAUSE: Micros = 25 * MILLISECOND;
 /// As `MAX_FOLLOWERS` of the cascade.
 const MAX_FOLLOWERS: usize = 255;
 
@@ -28,6 +30,8 @@ pub(crate) struct Queue {
     waiting: VecDeque<TaskId>,
     /// What the one before left.
     latest: Stored,
+    /// Whether one of them has met writers of other nodes.
+    pub(super) met_others: bool,
 }
 
 /// How a commit ended for those whose updates were in it.
@@ -105,6 +109,13 @@ impl Simulation {
         self.advance(id, task, None);
     }
 
+    /// Its turn has come, and those of other nodes have had a chance.
+    pub(super) fn turn(&mut self, id: TaskId) {
+        if let Some(task) = self.tasks.remove(&id) {
+            self.write(id, task);
+        }
+    }
+
     fn take_followers(&mut self, key: (u16, u32), updates: &mut Vec<u32>) -> Vec<TaskId> {
         let mut followers = Vec::new();
         let Some(queue) = self.queues.get_mut(&key) else {
@@ -130,10 +141,18 @@ impl Simulation {
             queue.latest = stored;
         }
         let next = queue.waiting.pop_front();
+        let met_others = queue.met_others;
         if let Some(id) = next
-            && let Some(task) = self.tasks.remove(&id)
+            && let Some(mut task) = self.tasks.remove(&id)
         {
-            self.write(id, task);
+            if met_others {
+                task.stage = Stage::Idle;
+                self.tasks.insert(id, task);
+                let pause = self.world.rng.u64(0..=MAX_TURN_PAUSE);
+                self.world.calendar.after(pause, What::Turn(id));
+            } else {
+                self.write(id, task);
+            }
         } else {
             self.queues.remove(&key);
         }

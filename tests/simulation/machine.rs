@@ -7,6 +7,8 @@ use session_runtime::__private::cascade::protocol::{
     Action, CommitEnd, CreateEnd, Event, LoadEnd, Machine, Settle, SettleOutcome, Step,
 };
 
+use session_runtime::tier::Write;
+
 use super::calendar::{Caller, MILLISECOND, Micros, SECOND, TaskId, What};
 use super::record::Shared;
 use super::sessions::Promised;
@@ -52,6 +54,9 @@ impl Simulation {
                 });
             }
             Stage::Commit(mut commit) => {
+                if let (Some(Event::Wrote(Write::Conflict)), Some(queue)) = (&event, self.queues.get_mut(&task.key())) {
+                    queue.met_others = true;
+                }
                 let step: Step<_, CommitEnd<_, Infallible>> = self.step(&mut commit, event);
                 self.go(id, task, Stage::Commit(commit), step, Self::committed);
             }

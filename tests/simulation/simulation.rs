@@ -109,6 +109,7 @@ impl Simulation {
                     self.perform(caller.task, task, action);
                 }
             }
+            What::Turn(task) => self.turn(task),
             What::PatienceEnds(task) => self.patience_ends(task),
             What::CommitEnds(task) => self.commit_ends(task),
             What::RepairAgain(id) => {

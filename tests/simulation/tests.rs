@@ -85,6 +85,19 @@ fn writers_of_one_session_on_many_nodes_wait_longer_than_on_one() {
 }
 
 #[test]
+fn writers_of_one_session_on_twenty_nodes_are_hardly_ever_refused() {
+    let (report, violations) = run(&Setting {
+        length: 40 * SECOND,
+        ..super::scenarios::hot(20, 1_000.0)
+    })
+    .unwrap();
+    assert_eq!(violations, [""; 0]);
+    assert_eq!(report.contended, 0);
+    let wait = report.commit_times.quantile(0.99).unwrap();
+    assert!(wait < 5 * SECOND, "{wait}");
+}
+
+#[test]
 fn a_datastore_that_stalls_breaks_no_promise_and_the_waits_are_soon_what_they_were() {
     let report = failing(FaultKind::DatastoreStalls);
     assert!(report.unknown > 0);

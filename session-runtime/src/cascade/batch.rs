@@ -17,6 +17,8 @@ pub struct Batch {
     base_commits: u64,
     /// Why patches could not be made in the record that was to be written last, each by its place.
     refused: Vec<(usize, PatchError)>,
+    /// How many records they were applied to.
+    applied: u32,
 }
 
 impl Batch {
@@ -26,6 +28,7 @@ impl Batch {
             nonce: first.nonce,
             base_commits: 0,
             refused: Vec::new(),
+            applied: 0,
             first,
             others,
         }
@@ -39,6 +42,11 @@ impl Batch {
     /// Whether the session gets a new secret. Such a patch is written alone.
     pub(super) fn rotates(&self) -> bool {
         self.first.rotation.is_some()
+    }
+
+    /// Whether others have written meanwhile.
+    pub(super) fn met_others(&self) -> bool {
+        self.applied > 1
     }
 
     /// Whether the request may destroy the record.
@@ -62,6 +70,7 @@ impl Change<Record> for Batch {
         // No write based on an earlier record was applied, or else there were nothing to apply to this one.
         self.base_commits = to.meta().commits;
         self.refused.clear();
+        self.applied += 1;
         let mut record = None;
         for (place, patch) in std::iter::once(&self.first).chain(&self.others).enumerate() {
             let nonce = record.is_none().then_some(self.nonce);

@@ -55,6 +55,7 @@ impl StoreInner {
                 return Ok(Committed { commit, stored });
             }
         }
+        guard.yield_to_others().await;
         let (patches, followers) = if may_share {
             guard.take_followers(patch.schema, MAX_FOLLOWERS)
         } else {
@@ -108,7 +109,8 @@ impl StoreInner {
             Ok(record) => self.run_commit(tiers, goal, &key, loaded, record, &mut batch).await,
             Err(error) => Err(refused(session, error)),
         };
-        guard.hand_over(written.as_ref().ok().and_then(|done| done.stored.clone()));
+        let stored = written.as_ref().ok().and_then(|done| done.stored.clone());
+        guard.hand_over(stored, batch.met_others());
         // However the write ended: who is refused by the last attempt was in no attempt that was applied, or still may be.
         let outcome = |place| match batch.refusal(place) {
             Some(error) => Err(refused(session, error.clone())),

@@ -13,6 +13,10 @@ use super::protocol::VersionedRecord;
 use crate::session::Schema;
 use crate::session::record::Record;
 
+/// About as long as Datastore takes for a write. Of ten nodes that write one session a thousand times a second, none is
+/// refused then (`tests/simulation`).
+const MAX_TURN_PAUSE_MS: u64 = 25;
+
 type Loaded = VersionedRecord<Record>;
 type Latest = Option<Loaded>;
 type Outcome = Result<Committed, CommitError>;
@@ -64,6 +68,8 @@ pub(crate) struct WriteGuard {
     queues: Arc<WriteQueues>,
     key: String,
     latest: Latest,
+    /// Whether one of those who had it has met writers of other processes.
+    met_others: bool,
 }
 
 impl WriteQueues {
@@ -89,7 +95,7 @@ impl WriteQueues {
             let Some(queue) = queues.by_key.get_mut(key) else {
                 queues.by_key.insert(key.to_owned(), VecDeque::new());
                 drop(queues);
-                return Some(Turn::Write(self.guard(key.to_owned(), None), patch, loaded));
+                return Some(Turn::Write(self.guard(key.to_owned(), None, false), patch, loaded));
             };
             let (turn, receiver) = oneshot::channel();
             queue.push_back(Waiting {
@@ -122,11 +128,12 @@ impl WriteQueues {
         place.is_some_and(|place| queue.remove(place).is_some())
     }
 
-    fn guard(self: &Arc<Self>, key: String, latest: Latest) -> WriteGuard {
+    fn guard(self: &Arc<Self>, key: String, latest: Latest, met_others: bool) -> WriteGuard {
         WriteGuard {
             queues: Arc::clone(self),
             key,
             latest,
+            met_others,
         }
     }
 }
@@ -138,8 +145,18 @@ impl WriteGuard {
     }
 
     /// Leaves what was stored to the next writer.
-    pub(crate) fn hand_over(&mut self, stored: Latest) {
+    pub(crate) fn hand_over(&mut self, stored: Latest, met_others: bool) {
         self.latest = stored;
+        self.met_others |= met_others;
+    }
+
+    /// Gives writers of other processes a chance, where there are any: they have lost to the writer before, and without
+    /// this would to the next one, which begins at once.
+    pub(crate) async fn yield_to_others(&self) {
+        if self.met_others {
+            let pause = Duration::from_millis(fastrand::u64(0..=MAX_TURN_PAUSE_MS));
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// Takes over the patches of those who wait next and may share a write, at most `limit`.
@@ -180,9 +197,34 @@ impl Drop for WriteGuard {
             patch, loaded, turn, ..
         }) = next
         {
-            let guard = self.queues.guard(std::mem::take(&mut self.key), self.latest.take());
+            let (key, latest) = (std::mem::take(&mut self.key), self.latest.take());
+            let guard = self.queues.guard(key, latest, self.met_others);
             // Where it waits no longer, the guard comes back, and goes on to the next as it is dropped.
             drop(turn.send(Turn::Write(guard, patch, loaded)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_waits_only_where_another_process_has_written() {
+        let queues = Arc::new(WriteQueues::default());
+        let mut guard = queues.guard("key".to_owned(), None, false);
+        let began = Instant::now();
+        guard.hand_over(None, false);
+        guard.yield_to_others().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        guard.hand_over(None, true);
+        guard.hand_over(None, false);
+        for _ in 0..100 {
+            guard.yield_to_others().await;
+        }
+        let each = began.elapsed() / 100;
+        assert!((5..20).contains(&each.as_millis()), "{each:?}");
     }
 }

@@ -164,15 +164,17 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
             return self.fail(Failure::Contended, now);
         }
         self.attempts += 1;
+        // Without a pause, also after a conflict: whoever has just lost has a read and a fence ahead of it, and a pause
+        // besides would let the same others win again and again.
         if !self.cache {
-            return self.again(|this| this.write(now));
+            return Step::Do(self.write(now));
         }
         self.state = State::Fencing;
-        self.again(|this| match &this.loaded {
-            Loaded::Fenced(cached, _) => Action::Swap(cached.token, this.item(Some(this.base))),
+        Step::Do(match &self.loaded {
+            Loaded::Fenced(cached, _) => Action::Swap(cached.token, self.item(Some(self.base))),
             Loaded::Shown(_) | Loaded::None => {
-                this.loaded = Loaded::None;
-                Action::Set(this.item(None))
+                self.loaded = Loaded::None;
+                Action::Set(self.item(None))
             }
         })
     }
@@ -198,16 +200,6 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
             }
         }
         Step::Do(self.write(now))
-    }
-
-    /// The first attempt is made at once, any other after a pause.
-    fn again(&mut self, action: impl FnOnce(&mut Self) -> Action<R>) -> Step<R, CommitEnd<R, C::Error>> {
-        let action = action(self);
-        if self.attempts == 1 {
-            Step::Do(action)
-        } else {
-            Step::Retry(self.attempts - 1, action)
-        }
     }
 
     fn write(&mut self, now: Millis) -> Action<R> {
