@@ -10,12 +10,13 @@ use axum::routing::{get, post};
 use session_runtime::tier::TierErrorKind;
 use session_runtime::tier::memcache::Memcache;
 use session_runtime::{CascadeStore, KeyRing, ManualClock, RouterExt, Session, TypedSession};
-use session_tests::instrumented::{Control, Instrumented};
+use session_tests::instrumented::{Control, Gate, Instrumented};
 use session_tests::memory::MemoryStore;
 use session_tests::services::memcached::Memcached;
 use tower::ServiceExt;
 
 const MAX_STALENESS: Duration = Duration::from_mins(1);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Session)]
 #[session(name = "fenced", version = 1)]
@@ -68,6 +69,7 @@ impl Site {
                 .memcache(memcache)
                 .datastore(tier.clone())
                 .max_staleness(MAX_STALENESS)
+                .commit_timeout(COMMIT_TIMEOUT)
                 .clock(clock.clone())
                 .build()
                 .await
@@ -188,6 +190,30 @@ async fn a_writer_that_dies_before_it_settles_leaves_the_old_value_until_that_is
     site.clock.advance(MAX_STALENESS + Duration::from_millis(1));
     assert_eq!(site.read(1).await, 1);
     assert_eq!(site.read(1).await, 0);
+}
+
+#[tokio::test]
+async fn a_writer_whose_time_runs_out_before_it_settles_leaves_no_old_value() {
+    let Some(site) = Site::open().await else { return };
+    let gates: [&dyn Fn() -> Gate; 3] = [
+        &|| site.durable.block("update"),
+        &|| site.durable.block_after("update"),
+        &|| site.cache.block("swap"),
+    ];
+    for (step, block) in gates.into_iter().enumerate() {
+        let gate = block();
+        let writing = tokio::spawn(site.send(0, "POST", "/visit"));
+        gate.reached().await;
+        tokio::time::pause();
+        tokio::time::advance(COMMIT_TIMEOUT).await;
+        tokio::time::resume();
+        let (status, _) = writing.await.unwrap();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        site.nodes[0].1.drain().await;
+        assert_eq!(site.read(1).await, 1, "step {step}: the old value is shown");
+        site.memcached.flush();
+        site.read(1).await;
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use super::backend::nonce;
 use super::batch::Batch;
 use super::event::SessionEvent;
@@ -25,6 +27,28 @@ struct SessionWrite {
     batch: Batch,
     followers: Vec<Follower>,
     guard: WriteGuard,
+}
+
+/// A commit that may be dropped before its end, when its time runs out. What it leaves unsettled is settled in the
+/// background.
+struct RunningCommit<'a> {
+    inner: &'a Arc<StoreInner>,
+    session: &'static str,
+    key: &'a str,
+    commit: DurableCommit<Record, &'a mut Batch>,
+    has_ended: bool,
+}
+
+impl Drop for RunningCommit<'_> {
+    fn drop(&mut self) {
+        // Without a runtime the process is about to end.
+        if !self.has_ended
+            && Handle::try_current().is_ok()
+            && let Some(settle) = self.commit.unsettled()
+        {
+            self.inner.invalidate_later(self.session, self.key.to_owned(), settle);
+        }
+    }
 }
 
 impl StoreInner {
@@ -149,7 +173,16 @@ impl StoreInner {
                     commit.without_fence(cached.token)
                 };
             }
-            self.backend.run(key, commit).await
+            let mut running = RunningCommit {
+                inner: self,
+                session,
+                key,
+                commit,
+                has_ended: false,
+            };
+            let end = self.backend.run(key, &mut running.commit).await;
+            running.has_ended = true;
+            end
         } else {
             let token = cached.map(|cached| cached.token);
             self.backend

@@ -159,6 +159,18 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         self
     }
 
+    /// What has yet to be done to the cache where the commit is given up before its end, at whatever step: the cache may show
+    /// a record that was replaced, or that may yet be.
+    pub fn unsettled(&self) -> Option<Settle<R>> {
+        let is_shown = !self.fenced || matches!(self.loaded, Loaded::Shown(_));
+        match &self.state {
+            _ if !self.cache => None,
+            State::Settling(settle, DurableOutcome::Changed(..) | DurableOutcome::Destroyed) => Some(settle.clone()),
+            State::Writing if is_shown => Some(Settle::hide(self.fence)),
+            _ => self.unknown.map(|_| Settle::hide(self.fence)),
+        }
+    }
+
     fn fence(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         if self.attempts == MAX_ATTEMPTS {
             return self.fail(Failure::Contended, now);

@@ -135,6 +135,19 @@ pub trait Machine<R> {
     fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, Self::End>;
 }
 
+impl<R, M: Machine<R>> Machine<R> for &mut M {
+    type End = M::End;
+    const IS_CACHE_ONLY: bool = M::IS_CACHE_ONLY;
+
+    fn begin(&mut self, now: Millis) -> Step<R, M::End> {
+        (**self).begin(now)
+    }
+
+    fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, M::End> {
+        (**self).on(event, now)
+    }
+}
+
 /// A change to a record of type `R`, which can be applied again to a record that others have changed.
 pub trait Change<R> {
     /// Why it cannot be applied.
