@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use rustc_hash::FxHasher;
 use session_runtime::__private::cascade::protocol::{
-    self, Action, CacheCommit, CacheCreate, CacheLoad, CommitEnd, Create, CreateEnd, DurableCommit, Event, Failure,
-    Fill, Goal, Item, LoadEnd, Machine, Settle, SettleOutcome, Step, VersionedRecord,
+    self, Action, CacheCommit, CacheCreate, CacheLoad, Change, Create, CreateEnd, DurableCommit, Event, Fill, Item,
+    LoadEnd, Machine, Settle, SettleOutcome, Step, VersionedRecord,
 };
 use session_runtime::__private::session::meta::{Millis, Nonce};
 use session_runtime::tier::Token;
 
+use super::Setting;
 use super::mutation::Mutation;
-use super::record::{Edit, Record, Refused, Role};
+use super::record::{Edit, Patch, Record, Role};
 use super::state::{GONE, SystemState, Violation, is_durable_write};
-use super::{Fences, Setting};
 
-const MAX_STALENESS: Duration = Duration::from_millis(1);
+pub(super) const MAX_STALENESS: Duration = Duration::from_millis(1);
 
 /// One request, or what it left running in the background.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ pub(super) struct Actor {
     /// The nonce of the lease that it may hold.
     pub(super) lease: Option<u64>,
     /// The latest version seen, and the latest acknowledged, when its load began.
-    since: (u64, u64),
+    pub(super) since: (u64, u64),
     pub(super) stage: Stage,
     /// The token that it swaps when its durable write, which has no fence, is applied.
     pub(super) token: Option<Token>,
@@ -35,6 +35,10 @@ pub(super) struct Actor {
     /// Whether its pending call is a durable write, and the cache holds a fence that was stored when that was pending
     /// already, or right before.
     pub(super) precedes_fence: bool,
+    /// Whether other readers of its process wait for the end of its load and fill.
+    pub(super) leads: bool,
+    /// The answer to its pending read, which it has yet to take.
+    pub(super) answer: Option<Event<Record>>,
     /// The call that it makes next.
     pub(super) pending: Option<Action<Record>>,
 }
@@ -45,10 +49,14 @@ pub(super) enum Stage {
     Idle,
     Load(Load),
     Fill(Fill<Record>),
+    /// Waits for a load of another reader of its process.
+    Joined,
+    /// Waits for the writers of its process that came before it.
+    Queued(VersionedRecord<Record>, Patch),
     Commit(DurableCommit<Record, Edit>),
     Create(Create<Record, Edit>),
-    /// Settles a cache that the commit could not settle, for a write of this version.
-    Repair(Settle<Record>, u64),
+    /// Settles a cache that the commit could not settle, for a write of this version, since this time.
+    Repair(Settle<Record>, u64, Millis),
     CacheCommit(CacheCommit<Record, Edit>),
     CacheCreate(CacheCreate<Record, Edit>),
     Done,
@@ -65,6 +73,8 @@ pub(super) enum Load {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum CallOutcome {
     Answered,
+    /// It takes effect, and its answer is under way.
+    Applied,
     /// There is no answer, and the call may take effect later.
     Lost,
     /// It fails, and certainly has no effect.
@@ -92,8 +102,21 @@ impl Actor {
             token: None,
             remembered: None,
             precedes_fence: false,
+            leads: false,
+            answer: None,
             stage: Stage::Idle,
             pending: None,
+        }
+    }
+
+    /// A fill in the background, after the load of a reader.
+    fn fill(fill: Fill<Record>, lease: Option<u64>, leads: bool, pending: Action<Record>) -> Self {
+        Self {
+            lease,
+            leads,
+            stage: Stage::Fill(fill),
+            pending: Some(pending),
+            ..Self::new(0, Role::Read(0))
         }
     }
 
@@ -117,26 +140,39 @@ impl Actor {
         }
         self.since = (state.seen, state.settled);
         if self.role == Role::Create {
-            let edit = Edit::new(self.id, self.role, Record::default(), setting.kept_nonces());
-            let record = edit.applied_to(Record::default());
+            let patch = Patch::new(self.id, self.role, Record::default());
+            let mut edit = Edit::new(patch, &[], setting);
+            let Ok(record) = edit.apply(&Record::default()) else {
+                return;
+            };
             if setting.cache_only {
                 let mut machine = CacheCreate::new(record, edit);
-                let step = machine.begin(Millis(0));
+                let step = machine.begin(state.now);
                 self.create(Stage::CacheCreate(machine), step);
             } else {
                 let mut machine = Create::new(record, edit, true);
-                let step = machine.begin(Millis(0));
+                let step = machine.begin(state.now);
                 self.create(Stage::Create(machine), step);
             }
             return;
         }
+        self.load(state, setting);
+    }
+
+    /// Begins a load.
+    pub(super) fn load(&mut self, state: &SystemState, setting: &Setting) {
         let lease = state.fresh_lease();
         self.lease = Some(lease);
         self.pending = Some(Action::Get);
         self.stage = Stage::Load(if setting.cache_only {
             Load::CacheOnly(CacheLoad)
         } else {
-            Load::Cascade(protocol::Load::new(true, Nonce(lease), MAX_STALENESS))
+            let max_staleness = if setting.mutation == Mutation::TrustOld {
+                Duration::MAX
+            } else {
+                MAX_STALENESS
+            };
+            Load::Cascade(protocol::Load::new(true, Nonce(lease), max_staleness))
         });
     }
 
@@ -150,9 +186,12 @@ impl Actor {
     /// Takes the answer to its pending call.
     pub(super) fn on(&mut self, event: Event<Record>, now: Millis, state: &mut SystemState, setting: &Setting) {
         match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::Idle | Stage::Done => {}
+            Stage::Idle | Stage::Joined | Stage::Queued(..) | Stage::Done => {}
             Stage::Load(Load::Cascade(mut load)) => {
                 let step = load.on(event, now);
+                if setting.shared_loads && step == Step::Do(Action::Read) && self.waits(load.has_lease(), state) {
+                    return;
+                }
                 self.go(step, Stage::Load(Load::Cascade(load)), |this, end| {
                     this.loaded(end, state, setting);
                 });
@@ -165,16 +204,20 @@ impl Actor {
             }
             Stage::Fill(mut fill) => {
                 let step = fill.on(event, now);
-                self.go(step, Stage::Fill(fill), |_, ()| {});
+                self.go(step, Stage::Fill(fill), |this, ()| this.end_load(state, setting));
             }
             Stage::Commit(mut commit) => {
                 let step = commit.on(event, now);
-                self.go(step, Stage::Commit(commit), |this, end| this.committed(end, state));
+                let edit = *commit.change();
+                self.go(step, Stage::Commit(commit), |this, end| {
+                    this.committed(end, &edit, state, setting);
+                });
             }
             Stage::CacheCommit(mut commit) => {
                 let step = commit.on(event, now);
+                let edit = *commit.change();
                 self.go(step, Stage::CacheCommit(commit), |this, end| {
-                    this.committed(end, state);
+                    this.committed(end, &edit, state, setting);
                 });
             }
             Stage::Create(mut create) => {
@@ -189,18 +232,26 @@ impl Actor {
                     this.created(end, state, setting);
                 });
             }
-            Stage::Repair(mut settle, version) => {
-                let step = settle.on(event, now);
-                self.go(step, Stage::Repair(settle, version), |_, end| {
-                    if end == SettleOutcome::Settled {
-                        state.settled = state.settled.max(version);
-                    }
-                });
-            }
+            Stage::Repair(mut settle, version, since) => match settle.on(event, now) {
+                Step::End(SettleOutcome::Settled) => state.settled = state.settled.max(version),
+                Step::End(SettleOutcome::Unsettled)
+                    if since < state.now || setting.mutation == Mutation::RepairOnce => {}
+                Step::End(SettleOutcome::Unsettled) => self.repair(settle, version, since),
+                Step::Do(action) | Step::Retry(_, action) => {
+                    self.pending = Some(action);
+                    self.stage = Stage::Repair(settle, version, since);
+                }
+            },
         }
     }
 
-    fn go<E>(&mut self, step: Step<Record, E>, stage: Stage, end: impl FnOnce(&mut Self, E)) {
+    /// Tries, from the beginning, to settle the cache.
+    pub(super) fn repair(&mut self, mut settle: Settle<Record>, version: u64, since: Millis) {
+        let step = settle.begin(since);
+        self.go(step, Stage::Repair(settle, version, since), |_, _| {});
+    }
+
+    pub(super) fn go<E>(&mut self, step: Step<Record, E>, stage: Stage, end: impl FnOnce(&mut Self, E)) {
         match step {
             Step::Do(action) | Step::Retry(_, action) => {
                 self.pending = Some(action);
@@ -210,10 +261,14 @@ impl Actor {
         }
     }
 
-    fn loaded(&mut self, end: LoadEnd<Record>, state: &mut SystemState, setting: &Setting) {
+    pub(super) fn loaded(&mut self, end: LoadEnd<Record>, state: &mut SystemState, setting: &Setting) {
+        if self.leads {
+            state.publish(&end, setting);
+        }
         let LoadEnd::Known { found, fill, .. } = end else {
             self.lease = None;
-            self.next(None, setting);
+            self.end_load(state, setting);
+            self.next(None, state, setting);
             return;
         };
         let version = found.as_ref().map_or(GONE, |found| found.version.0);
@@ -238,115 +293,13 @@ impl Actor {
             state.seen = state.seen.max(version);
         }
         if let Some(mut fill) = fill
-            && let Step::Do(action) = fill.begin(Millis(0))
+            && let Step::Do(action) = fill.begin(state.now)
         {
-            state.actors.push(Self {
-                role: Role::Read(0),
-                id: 0,
-                lease: self.lease,
-                since: (0, 0),
-                token: None,
-                remembered: None,
-                precedes_fence: false,
-                stage: Stage::Fill(fill),
-                pending: Some(action),
-            });
+            let is_leader = std::mem::take(&mut self.leads);
+            state.actors.push(Self::fill(fill, self.lease, is_leader, action));
         }
         self.lease = None;
-        self.next(found.as_ref(), setting);
-    }
-
-    /// Starts what the role does after a load.
-    fn next(&mut self, found: Option<&VersionedRecord<Record>>, setting: &Setting) {
-        self.since = (0, 0);
-        if let Role::Read(loads) = &mut self.role {
-            *loads -= 1;
-            if *loads > 0 {
-                self.stage = Stage::Idle;
-            }
-            return;
-        }
-        let Some(&VersionedRecord {
-            version,
-            record,
-            cached,
-        }) = found
-        else {
-            return;
-        };
-        let edit = Edit::new(self.id, self.role, record, setting.kept_nonces());
-        let changed = edit.applied_to(record);
-        let goal = if self.role == Role::Destroy {
-            Goal::Destroy
-        } else {
-            Goal::Change
-        };
-        let (step, stage) = if setting.cache_only {
-            let Some(cached) = cached else { return };
-            let mut commit = CacheCommit::new(goal, edit, changed, Some(cached.token));
-            (commit.begin(Millis(0)), Stage::CacheCommit(commit))
-        } else {
-            let mut commit = DurableCommit::new(goal, edit, version, changed, true, self.fence());
-            if let Some(cached) = cached {
-                let fences =
-                    setting.fences == Fences::All || matches!(self.role, Role::Destroy | Role::Rotate | Role::SignIn);
-                commit = if fences {
-                    commit.replacing(cached, record)
-                } else {
-                    self.token = Some(cached.token);
-                    commit.without_fence(cached.token)
-                };
-            }
-            (commit.begin(Millis(0)), Stage::Commit(commit))
-        };
-        self.go(step, stage, |_, _| {});
-    }
-
-    fn committed(&mut self, end: CommitEnd<Record, Refused>, state: &mut SystemState) {
-        match end {
-            CommitEnd::Changed { version, unsettled, .. } => {
-                state.acknowledged |= 1 << self.id;
-                self.settled(unsettled, version.0, state);
-            }
-            CommitEnd::Destroyed { unsettled, .. } => {
-                state.destroyed = true;
-                self.settled(unsettled, GONE, state);
-            }
-            CommitEnd::Failed {
-                failure: Failure::Unknown,
-                unsettled,
-            } => self.settled(unsettled, 0, state),
-            CommitEnd::Failed { failure, .. } => {
-                state.rejected |= 1 << self.id;
-                let may_be_forgotten = self.role == Role::Destroy;
-                if failure == Failure::Gone && state.durable.is_some() && !may_be_forgotten {
-                    state.violation = Some(Violation::LivingReportedGone);
-                }
-            }
-        }
-    }
-
-    /// What is acknowledged must be seen from the moment on when the cache is settled.
-    fn settled(&mut self, unsettled: Option<Settle<Record>>, version: u64, state: &mut SystemState) {
-        if let Some(mut settle) = unsettled {
-            let step = settle.begin(Millis(0));
-            self.go(step, Stage::Repair(settle, version), |_, _| {});
-        } else {
-            state.settled = state.settled.max(version);
-        }
-    }
-
-    fn created(&mut self, end: CreateEnd, state: &mut SystemState, setting: &Setting) {
-        match end {
-            CreateEnd::Done { .. } => {
-                state.is_cookie_sent = true;
-                state.acknowledged |= 1 << self.id;
-            }
-            CreateEnd::StartOver { .. } if setting.mutation == Mutation::SameKey && state.durable.is_none() => {
-                self.stage = Stage::Idle;
-            }
-            CreateEnd::StartOver { .. } => {}
-            CreateEnd::Unavailable | CreateEnd::TooLarge => state.rejected |= 1 << self.id,
-        }
+        self.end_load(state, setting);
+        self.next(found, state, setting);
     }
 }

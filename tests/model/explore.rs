@@ -46,7 +46,9 @@ impl Setting {
                     println!("  {} {:?}: {:?} {outcome:?}", actor.id, actor.role, actor.pending);
                 }
                 Some(Move::Deliver(index)) => println!("  in_flight: {:?}", state.in_flight[index]),
-                Some(Move::Crash(index)) => println!("  crash of {:?}", state.actors[index]),
+                Some(next @ (Move::Crash(index) | Move::Cut(index))) => {
+                    println!("  {next:?} of {:?}", state.actors[index]);
+                }
                 next => println!("  {next:?}"),
             }
         }

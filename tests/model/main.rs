@@ -16,10 +16,13 @@ mod explore;
 mod holds;
 mod mutation;
 mod mutations;
+mod queue;
 mod record;
+mod shared;
 mod single;
 mod state;
 mod step;
+mod writer;
 
 use stateright::{Model, Property};
 
@@ -30,7 +33,7 @@ use session_runtime::tier::Version;
 use actor::{Actor, CallOutcome, Stage};
 use mutation::Mutation;
 use record::{MAX_NONCES, Record, Role};
-use state::{Faults, InFlight, SystemState, Violation};
+use state::{Faults, SystemState, Violation};
 use step::is_to_cache;
 
 /// Whether to explore more actors and faults, which takes minutes: `SESSION_MODEL=deep`.
@@ -50,6 +53,7 @@ enum Fences {
 
 /// What is explored: the actors, the faults that may happen to them, and how the protocol is changed.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a scenario of its own")]
 struct Setting {
     roles: Vec<Role>,
     faults: Faults,
@@ -64,6 +68,10 @@ struct Setting {
     large: bool,
     /// How many nonces a record keeps (default: two).
     kept_nonces: Option<usize>,
+    /// How many of the writers, the first ones, are of one process, and wait for one another.
+    queued_writers: u8,
+    /// Whether all are of one process, and share their loads.
+    shared_loads: bool,
 }
 
 /// A transition of the model. Indices are those of the actors, or of the calls in flight.
@@ -73,12 +81,16 @@ enum Move {
     Step(usize, CallOutcome),
     /// An actor crashes.
     Crash(usize),
+    /// A commit's time runs out.
+    Cut(usize),
     /// A tier applies a call in flight.
     Deliver(usize),
     /// The cache evicts its item.
     Evict,
     /// The item in the cache expires.
     Expire,
+    /// Much time passes.
+    Wait,
 }
 
 impl Setting {
@@ -97,11 +109,20 @@ impl Setting {
             actor
         };
         let Some(call) = &next.pending else { return };
+        if actor.answer.is_some() {
+            moves.push(step(CallOutcome::Answered));
+            return;
+        }
         let to_cache = is_to_cache(call);
         if to_cache && self.partitioned == Some(actor.id) {
             moves.push(step(CallOutcome::Refused));
         } else {
-            moves.push(step(CallOutcome::Answered));
+            let is_shared = self.shared_loads && actor.leads && *call == Action::Read;
+            moves.push(step(if is_shared {
+                CallOutcome::Applied
+            } else {
+                CallOutcome::Answered
+            }));
             let timeouts = if to_cache {
                 faults_left.cache_timeouts
             } else {
@@ -123,6 +144,9 @@ impl Setting {
         }
         if faults_left.crashes > 0 && actor.stage != Stage::Idle {
             moves.push(Move::Crash(index));
+        }
+        if faults_left.cuts > 0 && matches!(actor.stage, Stage::Commit(_)) {
+            moves.push(Move::Cut(index));
         }
     }
 }
@@ -173,6 +197,9 @@ impl Model for Setting {
             }
         }
         moves.extend((0..state.in_flight.len()).map(Move::Deliver));
+        if state.faults_left.hours > 0 {
+            moves.push(Move::Wait);
+        }
         if let Some((item, _)) = &state.cache {
             let evicts_this = state.faults_left.evictions_but_fences > 0 && !matches!(item, Item::Fence { .. });
             if state.faults_left.evictions > 0 || evicts_this {
@@ -188,22 +215,11 @@ impl Model for Setting {
         let mut state = state.clone();
         match next {
             Move::Step(index, outcome) => self.step(&mut state, index, outcome),
-            Move::Crash(index) => {
-                state.faults_left.crashes -= 1;
-                let actor = state.actors.remove(index);
-                if let Some(action) = actor
-                    .pending
-                    .filter(|action| !is_to_cache(action) && *action != Action::Read)
-                {
-                    state.in_flight.push(InFlight {
-                        id: actor.id,
-                        action,
-                        precedes_fence: actor.precedes_fence,
-                    });
-                }
-            }
+            Move::Crash(index) => self.crash(&mut state, index),
+            Move::Cut(index) => self.cut(&mut state, index),
+            Move::Wait => state.wait(),
             Move::Deliver(index) => {
-                let InFlight { action, .. } = state.in_flight.remove(index);
+                let action = state.in_flight.remove(index).action;
                 state.apply(action);
             }
             Move::Evict => {
@@ -214,6 +230,7 @@ impl Model for Setting {
                     state.faults_left.evictions -= 1;
                 }
                 state.clear_cache();
+                state.repeats_tokens = self.mutation == Mutation::RepeatTokens;
             }
             Move::Expire => state.expire(),
         }
@@ -254,6 +271,9 @@ impl Model for Setting {
                 let has_leftover = matches!(state.cache, Some((Item::Fence { .. } | Item::Lease(_), _)));
                 !(is_at_rest && has_leftover)
             }),
+            Property::always(FRESH, |setting: &Self, state: &SystemState| {
+                !(setting.is_at_rest(state) && state.has_old_value())
+            }),
             Property::eventually(ENDS, |_, state: &SystemState| {
                 state.is_finished() || state.violation.is_some()
             }),
@@ -272,6 +292,7 @@ const ROTATION: &str = "no acknowledged rotation is undone";
 const ONCE: &str = "no update is applied twice, or after its failure";
 const GONE: &str = "no existing session is reported as gone";
 const CLEAN: &str = "without faults, nobody leaves a fence or a lease behind";
+const FRESH: &str = "what the cache shows in the end is what the durable tier has";
 const ENDS: &str = "everyone finishes";
 const WORKS: &str = "everyone can finish";
 
@@ -289,6 +310,15 @@ impl Setting {
             Some((Item::Value { record, .. }, _)) => Some(record),
             _ => None,
         }
+    }
+
+    /// Whether everyone has finished, and nothing has happened that excuses an old value in the cache.
+    fn is_at_rest(&self, state: &SystemState) -> bool {
+        let (left, all) = (state.faults_left, self.faults);
+        let evictions = (left.evictions, left.evictions_but_fences) == (all.evictions, all.evictions_but_fences);
+        let time = (left.hours, left.slow_writers) == (all.hours, all.slow_writers);
+        let tiers = left.outages == all.outages && left.crashes == all.crashes;
+        state.actors.is_empty() && evictions && time && tiers && !self.cache_only
     }
 
     fn has_rotated(&self, state: &SystemState) -> bool {

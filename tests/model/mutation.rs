@@ -11,7 +11,7 @@ use super::state::SystemState;
 use super::step::{is_fence, is_large};
 
 /// The broken rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Mutation {
     /// The protocol as it is.
     #[default]
@@ -56,13 +56,40 @@ pub(super) enum Mutation {
     TrustAdd,
     /// A writer of the cache only swaps again on a token that was refused, where it meets its number again.
     KeepToken,
+    /// Where a commit's time runs out, what it leaves unsettled stays so.
+    CutShort,
+    /// What could not be settled is tried once more, and not again.
+    RepairOnce,
+    /// A writer without a fence, whose swap was not answered, swaps on the same token again.
+    TrustToken,
+    /// A cache that has forgotten everything, as one that was restarted, gives the tokens of before again.
+    RepeatTokens,
+    /// A writer whose new value is too large for the cache leaves the old one there.
+    TrustFull,
+    /// A reader serves a value however old it is.
+    TrustOld,
+    /// A reader that fills states the time of that, rather than when it asked the durable tier.
+    StampLate,
+    /// Patches that could not be made in the record that was written are acknowledged with those that were.
+    AcknowledgeRefused,
+    /// A patch that could be made in the first record counts as made in the one that was written.
+    FirstOutcome,
+    /// Which commits are new is counted from the record that was read after a conflict, and not from the one before it.
+    EarlyBase,
+    /// A writer leaves to the next one of its process the record that it had started from.
+    HandOverOld,
+    /// A reader joins a load that is under way.
+    JoinInFlight,
 }
 
 impl Setting {
     /// The answer of the tiers to a call. A mutation makes another call, or changes the answer.
     pub(super) fn answer(&self, state: &mut SystemState, actor: &Actor, action: Action<Record>) -> Event<Record> {
         if self.large && is_large(&action) {
-            return Event::CacheFull;
+            return match self.mutation {
+                Mutation::TrustFull => Event::Swapped(Swap::Done),
+                _ => Event::CacheFull,
+            };
         }
         let commits = matches!(actor.stage, Stage::Commit(_));
         let fills = matches!(actor.stage, Stage::Fill(_));
@@ -101,6 +128,26 @@ impl Setting {
                     _ => event,
                 }
             }
+            (Mutation::KeepFence, Action::Remove(_)) if commits && state.has_fence_of(actor) => {
+                Event::Swapped(Swap::Done)
+            }
+            (Mutation::RestoreOld, Action::Remove(token)) if commits && state.has_fence_of(actor) => {
+                let value = Item::Value {
+                    version: Version(1),
+                    asked_at: Millis(0),
+                    record: Record::default(),
+                };
+                state.apply(Action::Swap(token, value))
+            }
+            (_, action) => self.answer_without_fence(state, actor, action),
+        }
+    }
+
+    /// The same for the rules of writers without a fence, and of time.
+    fn answer_without_fence(&self, state: &mut SystemState, actor: &Actor, action: Action<Record>) -> Event<Record> {
+        let commits = matches!(actor.stage, Stage::Commit(_));
+        let fills = matches!(actor.stage, Stage::Fill(_));
+        match (self.mutation, action) {
             (Mutation::TrustSwap, action @ Action::Swap(_, Item::Value { .. })) if commits => {
                 state.apply(action);
                 Event::Swapped(Swap::Done)
@@ -122,16 +169,32 @@ impl Setting {
             {
                 Event::Got(None)
             }
-            (Mutation::KeepFence, Action::Remove(_)) if commits && state.has_fence_of(actor) => {
-                Event::Swapped(Swap::Done)
+            (Mutation::TrustToken, Action::Get) if actor.remembered.is_some() => {
+                match actor.remembered.clone().map(|swap| state.apply(swap)) {
+                    Some(Event::Swapped(Swap::Done)) => Event::Got(None),
+                    _ => state.apply(Action::Get),
+                }
             }
-            (Mutation::RestoreOld, Action::Remove(token)) if commits && state.has_fence_of(actor) => {
-                let value = Item::Value {
-                    version: Version(1),
-                    asked_at: Millis(0),
-                    record: Record::default(),
-                };
-                state.apply(Action::Swap(token, value))
+            (
+                Mutation::StampLate,
+                Action::Swap(
+                    token,
+                    Item::Value {
+                        version,
+                        asked_at: _,
+                        record,
+                    },
+                ),
+            ) if fills => {
+                let asked_at = state.now;
+                state.apply(Action::Swap(
+                    token,
+                    Item::Value {
+                        version,
+                        asked_at,
+                        record,
+                    },
+                ))
             }
             (_, action) => state.apply(action),
         }
@@ -162,7 +225,9 @@ impl Setting {
             (Mutation::AddLate, Event::Wrote(Write::Done(_))) if actor.role == Role::Create => {
                 state.is_cookie_sent = true;
             }
-            (Mutation::OneFence, Event::Wrote(Write::Conflict)) => actor.remembered = Some(call.clone()),
+            (Mutation::OneFence, Event::Wrote(Write::Conflict)) | (Mutation::TrustToken, Event::CacheUnknown) => {
+                actor.remembered = Some(call.clone());
+            }
             (Mutation::OneFence, _) if actor.remembered.is_some() && actor.pending.as_ref().is_some_and(is_fence) => {
                 actor.on(Event::WasSet, Millis(0), state, self);
                 actor.precedes_fence = state.has_fence_of(actor) && actor.is_writing();

@@ -1,9 +1,9 @@
 //! The property that breaks without each rule of the protocol: a model that cannot fail proves nothing.
 
 use super::mutation::Mutation;
-use super::record::Role::{Add, Create, Destroy, Read, Rotate};
+use super::record::Role::{Add, Create, Destroy, Read, Reject, Rotate};
 use super::state::Faults;
-use super::{ACKNOWLEDGED, BACK, CLEAN, DEAD, Fences, LOST, Setting, is_deep};
+use super::{ACKNOWLEDGED, BACK, CLEAN, DEAD, FRESH, Fences, LOST, ONCE, Setting, is_deep};
 
 #[track_caller]
 fn breaks(mutation: Mutation, promise: &'static str, mut setting: Setting) {
@@ -195,4 +195,92 @@ fn an_insert_is_not_sent_again_under_the_same_key() {
     let mut setting = monotonic(&[Create, Destroy]);
     setting.faults.durable_timeouts = 1;
     breaks(Mutation::SameKey, DEAD, setting);
+}
+
+#[test]
+fn what_a_commit_leaves_whose_time_runs_out_is_settled_in_the_background() {
+    let mut setting = unfenced(&[Add, Read(1)]);
+    setting.faults.cuts = 1;
+    breaks(Mutation::CutShort, FRESH, setting);
+}
+
+#[test]
+fn what_could_not_be_settled_is_tried_again() {
+    let mut setting = unfenced(&[Add, Read(1)]);
+    setting.faults.cache_timeouts = 2;
+    breaks(Mutation::RepairOnce, FRESH, setting);
+}
+
+#[test]
+fn a_token_that_was_not_answered_is_forgotten() {
+    let mut setting = unfenced(&[Add, Add, Read(1)]);
+    setting.faults.cache_timeouts = 1;
+    breaks(Mutation::TrustToken, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn a_token_from_before_a_restart_names_nothing() {
+    let mut setting = unfenced(&[Add, Add, Read(1)]);
+    setting.faults.evictions = 1;
+    breaks(Mutation::RepeatTokens, ACKNOWLEDGED, setting);
+}
+
+#[test]
+fn a_value_whose_successor_is_too_large_for_the_cache_is_removed() {
+    let mut setting = unfenced(&[Add, Read(1)]);
+    setting.large = true;
+    breaks(Mutation::TrustFull, ACKNOWLEDGED, setting);
+}
+
+fn partitioned(roles: &[crate::Role]) -> Setting {
+    let mut setting = unfenced(roles);
+    setting.partitioned = Some(1);
+    setting.faults.hours = 1;
+    setting
+}
+
+#[test]
+fn a_value_that_is_too_old_is_not_served() {
+    breaks(Mutation::TrustOld, ACKNOWLEDGED, partitioned(&[Add, Read(1)]));
+}
+
+#[test]
+fn a_value_is_as_old_as_the_question_for_it() {
+    breaks(Mutation::StampLate, ACKNOWLEDGED, partitioned(&[Add, Read(1), Read(1)]));
+}
+
+fn queued(roles: &[crate::Role]) -> Setting {
+    let mut setting = unfenced(roles);
+    setting.queued_writers = 3;
+    setting
+}
+
+#[test]
+fn a_patch_that_could_not_be_made_is_not_acknowledged_with_the_others() {
+    breaks(Mutation::AcknowledgeRefused, LOST, queued(&[Add, Add, Reject]));
+}
+
+#[test]
+fn a_patch_is_refused_by_the_record_that_was_written() {
+    breaks(Mutation::FirstOutcome, LOST, queued(&[Add, Reject, Add, Add]));
+}
+
+#[test]
+fn which_commits_are_new_is_counted_from_the_record_that_the_write_was_based_on() {
+    let mut setting = unfenced(&[Add, Add]);
+    setting.faults.durable_timeouts = 1;
+    setting.kept_nonces = Some(1);
+    breaks(Mutation::EarlyBase, ONCE, setting);
+}
+
+#[test]
+fn a_writer_leaves_to_the_next_what_it_has_stored() {
+    breaks(Mutation::HandOverOld, LOST, queued(&[Add, Add]));
+}
+
+#[test]
+fn a_reader_joins_no_load_that_is_under_way() {
+    let mut setting = unfenced(&[Add, Rotate, Read(1), Read(1)]);
+    setting.shared_loads = true;
+    breaks(Mutation::JoinInFlight, ACKNOWLEDGED, setting);
 }

@@ -3,6 +3,9 @@
 use session_runtime::__private::cascade::protocol::Change;
 use session_runtime::tier::Version;
 
+use super::Setting;
+use super::mutation::Mutation;
+
 /// A record in the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Record {
@@ -41,39 +44,52 @@ pub(super) enum Role {
     Create,
 }
 
-/// An actor's change, with what it loaded.
+/// One writer's change, with what it loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Edit {
+pub(super) struct Patch {
     pub(super) id: u8,
     pub(super) role: Role,
-    base: u8,
+    /// The updates that were in the record that it loaded, where it rejects others.
+    loaded: u8,
     secret: u8,
+}
+
+/// How many others' patches a writer takes along at the most.
+pub(super) const MAX_FOLLOWERS: usize = 2;
+
+/// The changes of one durable write: a writer's, and those of the writers of its process that have waited behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Edit {
+    first: Patch,
+    others: [Option<Patch>; MAX_FOLLOWERS],
+    /// How many commits the record had seen that the next write is based on.
+    base: u8,
+    /// The actors whose patches could not be made in the record that was written last, one bit each.
+    refused: u8,
     /// How many nonces a record keeps.
     kept_nonces: usize,
+    mutation: Mutation,
 }
+
+/// The base of a change that was made in no record yet.
+const NO_BASE: u8 = u8::MAX;
 
 /// The record no longer accepts the request's secret, or its field was written by another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Refused;
 
-impl Edit {
-    pub(super) fn new(id: u8, role: Role, loaded: Record, kept_nonces: usize) -> Self {
+impl Patch {
+    pub(super) fn new(id: u8, role: Role, loaded: Record) -> Self {
         Self {
             id,
             role,
-            base: loaded.commits,
+            loaded: if role == Role::Reject { loaded.adds } else { 0 },
             secret: loaded.secret,
-            kept_nonces,
         }
     }
 
-    /// The loaded record with this change in it.
-    pub(super) fn applied_to(&self, loaded: Record) -> Record {
-        self.made_in(loaded).unwrap_or(loaded)
-    }
-
-    fn made_in(&self, to: Record) -> Result<Record, Refused> {
-        let is_rejected = self.role == Role::Reject && to.commits != self.base;
+    fn make(self, to: Record) -> Result<Record, Refused> {
+        let is_rejected = self.role == Role::Reject && to.adds != self.loaded;
         if is_rejected || !self.is_secret_valid(to) {
             return Err(Refused);
         }
@@ -88,15 +104,42 @@ impl Edit {
         if self.role == Role::SignIn {
             record.previous = self.id;
         }
-        record.commits += 1;
-        record.nonces.rotate_left(1);
-        record.nonces[MAX_NONCES - 1] = self.id;
-        record.nonces[..MAX_NONCES - self.kept_nonces].fill(0);
         Ok(record)
     }
 
-    fn is_secret_valid(&self, record: Record) -> bool {
+    fn is_secret_valid(self, record: Record) -> bool {
         self.secret == record.secret || self.secret == record.previous
+    }
+}
+
+impl Edit {
+    pub(super) fn new(first: Patch, others: &[Patch], setting: &Setting) -> Self {
+        let mut followers = [None; MAX_FOLLOWERS];
+        for (place, other) in followers.iter_mut().zip(others) {
+            *place = Some(*other);
+        }
+        Self {
+            first,
+            others: followers,
+            base: NO_BASE,
+            refused: 0,
+            kept_nonces: setting.kept_nonces(),
+            mutation: setting.mutation,
+        }
+    }
+
+    fn patches(&self) -> impl Iterator<Item = &Patch> {
+        std::iter::once(&self.first).chain(self.others.iter().flatten())
+    }
+
+    /// The writers whose patches these are, one bit each.
+    pub(super) fn writers(&self) -> u8 {
+        self.patches().fold(0, |bits, patch| bits | 1 << patch.id)
+    }
+
+    /// Those of them whose patches are not in the record that was written last.
+    pub(super) fn refused(&self) -> u8 {
+        self.refused
     }
 }
 
@@ -104,20 +147,43 @@ impl Change<Record> for Edit {
     type Error = Refused;
 
     fn apply(&mut self, to: &Record) -> Result<Record, Refused> {
-        // The base stays that of the load: the store knows more than this, and never less.
-        self.made_in(*to)
+        let keeps_outcome = self.mutation == Mutation::FirstOutcome && self.base != NO_BASE;
+        self.base = to.commits;
+        let (mut record, mut refused) = (*to, 0);
+        for patch in self.patches() {
+            match patch.make(record) {
+                Ok(made) => record = made,
+                Err(Refused) => refused |= 1 << patch.id,
+            }
+        }
+        if !keeps_outcome {
+            self.refused = refused;
+        }
+        if refused == self.writers() {
+            return Err(Refused);
+        }
+        record.commits += 1;
+        record.nonces.rotate_left(1);
+        record.nonces[MAX_NONCES - 1] = self.first.id;
+        record.nonces[..MAX_NONCES - self.kept_nonces].fill(0);
+        Ok(record)
     }
 
     fn may_destroy(&self, record: &Record) -> bool {
-        self.is_secret_valid(*record)
+        self.first.is_secret_valid(*record)
     }
 
     fn was_applied(&self, record: &Record) -> Option<bool> {
-        if record.nonces.contains(&self.id) {
+        if record.nonces.contains(&self.first.id) {
             return Some(true);
         }
+        let base = if self.mutation == Mutation::EarlyBase {
+            record.commits
+        } else {
+            self.base
+        };
         let kept = record.nonces.iter().filter(|nonce| **nonce != 0).count();
-        (usize::from(record.commits - self.base) <= kept).then_some(false)
+        (usize::from(record.commits - base) <= kept).then_some(false)
     }
 
     fn version_of(record: &Record) -> Version {

@@ -5,7 +5,7 @@ use session_runtime::__private::session::meta::Millis;
 use session_runtime::tier::{Swap, Token, Version};
 use stateright::Model;
 
-use super::record::{Edit, MAX_NONCES, Record, Role};
+use super::record::{Edit, Patch, Record, Role};
 use super::state::{Faults, SystemState};
 use super::{Move, Setting};
 use crate::actor::CallOutcome;
@@ -61,14 +61,18 @@ fn a_writer_whose_write_failed_leaves_the_cache_as_it_was() {
 
 #[test]
 fn a_writer_of_the_cache_only_forgets_a_token_that_was_refused() {
-    let edit = |id| Edit::new(id, Role::Add, Record::default(), MAX_NONCES);
+    let edit = |id| {
+        let patch = Patch::new(id, Role::Add, Record::default());
+        Edit::new(patch, &[], &Setting::default())
+    };
     let value = |record: Record| Item::Value {
         version: Edit::version_of(&record),
         asked_at: Millis(0),
         record,
     };
-    let (mine, theirs) = (edit(1), edit(2).applied_to(Record::default()));
-    let loaded = mine.applied_to(Record::default());
+    let made = |id, to| edit(id).apply(&to).unwrap();
+    let (mut mine, theirs) = (edit(1), made(2, Record::default()));
+    let loaded = mine.apply(&Record::default()).unwrap();
     let mut commit = CacheCommit::new(Goal::Change, mine, loaded, Some(Token(7)));
     let swap = |record| Action::Swap(Token(7), value(record));
     assert_eq!(commit.begin(Millis(0)), Step::Do(swap(loaded)));
@@ -83,7 +87,7 @@ fn a_writer_of_the_cache_only_forgets_a_token_that_was_refused() {
         let Step::Retry(_, action) = commit.on(Event::Got(Some((value(theirs), Token(7)))), Millis(0)) else {
             panic!("the writer tries again");
         };
-        assert_eq!(action, swap(mine.applied_to(theirs)));
+        assert_eq!(action, swap(made(1, theirs)));
     }
-    assert_eq!(Edit::version_of(&mine.applied_to(theirs)), Version(2));
+    assert_eq!(Edit::version_of(&made(1, theirs)), Version(2));
 }

@@ -1,12 +1,14 @@
 //! The state of the model: the tiers, the actors, and what the checker knows about them.
 
 use session_runtime::__private::cascade::protocol::{Action, Event, Item};
-use session_runtime::__private::session::meta::Nonce;
+use session_runtime::__private::session::meta::{Millis, Nonce};
 use session_runtime::tier::{Swap, Token, Version, Write};
 
 use super::mutation::Mutation;
+use super::queue::Queue;
 use super::record::Record;
-use crate::actor::Actor;
+use super::shared::SharedLoad;
+use crate::actor::{Actor, MAX_STALENESS};
 
 /// How many faults of each kind may still happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -27,6 +29,10 @@ pub(super) struct Faults {
     pub(super) slow_writers: u8,
     /// A reader finds a cached value older than the maximum staleness.
     pub(super) stale_hits: u8,
+    /// A commit's time runs out: its driver is dropped at any call, which may be applied at any later time.
+    pub(super) cuts: u8,
+    /// So much time passes that everything that the cache has is older than the maximum staleness.
+    pub(super) hours: u8,
 }
 
 /// What a load or a commit must never do; it does not show in the tiers.
@@ -58,6 +64,11 @@ pub(super) struct SystemState {
     pub(super) actors: Vec<Actor>,
     pub(super) in_flight: Vec<InFlight>,
     pub(super) faults_left: Faults,
+    pub(super) now: Millis,
+    /// Whether the cache gives tokens again that others still hold.
+    pub(super) repeats_tokens: bool,
+    pub(super) queue: Queue,
+    pub(super) shared_load: SharedLoad,
     /// The latest version that a load has seen.
     pub(super) seen: u64,
     /// The latest version that was acknowledged with the cache settled; `GONE` after a destroy.
@@ -86,6 +97,10 @@ impl SystemState {
             actors,
             in_flight: Vec::new(),
             faults_left,
+            now: Millis(0),
+            repeats_tokens: false,
+            queue: Queue::default(),
+            shared_load: SharedLoad::default(),
             seen: 0,
             settled: 0,
             acknowledged: 0,
@@ -163,12 +178,11 @@ impl SystemState {
         let held = |token: u64| {
             let holds =
                 |action: &Action<Record>| matches!(action, Action::Swap(t, _) | Action::Remove(t) if t.0 == token);
-            self.cache.as_ref().is_some_and(|(_, t)| t.0 == token)
-                || self
-                    .actors
-                    .iter()
-                    .any(|actor| actor.token == Some(Token(token)) || actor.pending.as_ref().is_some_and(holds))
-                || self.in_flight.iter().any(|call| holds(&call.action))
+            let mut actors = self.actors.iter().chain(&self.queue.waiting);
+            let by_others = actors
+                .any(|actor| actor.token == Some(Token(token)) || actor.pending.as_ref().is_some_and(holds))
+                || self.in_flight.iter().any(|call| holds(&call.action));
+            self.cache.as_ref().is_some_and(|(_, t)| t.0 == token) || (by_others && !self.repeats_tokens)
         };
         let token = (0..u64::MAX).find(|token| !held(*token)).unwrap_or_default();
         self.cache = Some((item, Token(token)));
@@ -220,7 +234,8 @@ impl SystemState {
                 (is_outlived || mutation == Mutation::ShortFence) && (!is_alive || self.faults_left.slow_writers > 0)
             }
             Some((Item::Tombstone, _)) => true,
-            Some((Item::Value { .. }, _)) | None => false,
+            Some((Item::Value { asked_at, .. }, _)) => self.now.since(*asked_at) > MAX_STALENESS,
+            None => false,
         }
     }
 
@@ -234,6 +249,9 @@ impl SystemState {
     }
 }
 
+/// How long it takes until every cached value is stale, in milliseconds.
+pub(super) const LONG: u64 = 1_000;
+
 /// Whether this call writes the durable tier.
 pub(super) fn is_durable_write(action: &Action<Record>) -> bool {
     matches!(action, Action::Insert(_) | Action::Update(..) | Action::Delete(_))
@@ -243,7 +261,27 @@ impl SystemState {
     /// Whether every actor has finished. Those that wait for a cookie that is never sent count as finished.
     pub(super) fn is_finished(&self) -> bool {
         let waits = |actor: &Actor| !self.is_cookie_sent && actor.stage == crate::actor::Stage::Idle;
-        self.actors.iter().all(waits)
+        self.actors.iter().all(waits) && self.queue.waiting.is_empty() && self.shared_load.is_empty()
+    }
+
+    /// Time passes. What was reported as not settled in the cache, until now, must be seen from now on.
+    pub(super) fn wait(&mut self) {
+        self.faults_left.hours -= 1;
+        self.now = Millis(self.now.0 + LONG);
+        for actor in &self.actors {
+            if let crate::actor::Stage::Repair(_, version, _) = &actor.stage {
+                self.settled = self.settled.max(*version);
+            }
+        }
+    }
+
+    /// Whether a value in the cache is one that the durable tier no longer has.
+    pub(super) fn has_old_value(&self) -> bool {
+        match (&self.cache, &self.durable) {
+            (Some((Item::Value { version, .. }, _)), Some((latest, _))) => version != latest,
+            (Some((Item::Value { .. }, _)), None) => true,
+            _ => false,
+        }
     }
 
     /// Sorts what has no order, so that equal states compare as equal.

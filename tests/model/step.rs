@@ -4,12 +4,10 @@ use session_runtime::__private::cascade::protocol::{Action, Event, Item};
 use session_runtime::__private::session::meta::Millis;
 
 use super::Setting;
-use super::actor::{CallOutcome, Stage};
+use super::actor::{Actor, CallOutcome, Stage};
+use super::mutation::Mutation;
 use super::record::Record;
-use super::state::{InFlight, SystemState};
-
-/// A time at which every cached value in the model is stale.
-const LATER: Millis = Millis(1_000);
+use super::state::{InFlight, LONG, SystemState};
 
 impl Setting {
     /// Makes one actor's call, and hands it the answer.
@@ -19,22 +17,33 @@ impl Setting {
         let Some(action) = actor.pending.take() else { return };
         let is_fence = is_fence(&action);
         let call = action.clone();
-        let (event, now) = match outcome {
-            CallOutcome::Answered => (self.answer(state, &actor, action), Millis(0)),
+        let mut now = state.now;
+        let event = match outcome {
+            CallOutcome::Answered => match actor.answer.take() {
+                Some(answer) => answer,
+                None => self.answer(state, &actor, action),
+            },
             CallOutcome::Stale => {
                 state.faults_left.stale_hits -= 1;
-                (self.answer(state, &actor, action), LATER)
+                now = Millis(now.0 + LONG);
+                self.answer(state, &actor, action)
             }
-            CallOutcome::Refused if is_to_cache(&action) => (Event::CacheFailed, Millis(0)),
+            CallOutcome::Refused if is_to_cache(&action) => Event::CacheFailed,
             CallOutcome::Refused => {
                 state.faults_left.outages -= 1;
-                (Event::DurableFailed, Millis(0))
+                Event::DurableFailed
             }
             CallOutcome::TooLarge => {
                 state.faults_left.outages -= 1;
-                (Event::DurableFull, Millis(0))
+                Event::DurableFull
             }
-            CallOutcome::Lost => (self.lose(state, &actor, action), Millis(0)),
+            CallOutcome::Applied => {
+                actor.answer = Some(self.answer(state, &actor, action));
+                actor.pending = Some(call);
+                state.actors.push(actor);
+                return;
+            }
+            CallOutcome::Lost => self.lose(state, &actor, action),
         };
         let is_stored =
             is_fence && !matches!(event, Event::CacheFailed | Event::CacheUnknown) && state.has_fence_of(&actor);
@@ -44,12 +53,63 @@ impl Setting {
             actor.token = None;
         }
         self.disturb(state, &mut actor, &call, &event);
-        if actor.stage != Stage::Done {
-            state.actors.push(actor);
+        match actor.stage {
+            Stage::Done => {}
+            Stage::Queued(..) => state.queue.waiting.push(actor),
+            Stage::Joined => {
+                let loads = |actor: &Actor| actor.leads && matches!(actor.stage, Stage::Load(_));
+                let is_loading = state.actors.iter().any(loads);
+                state.shared_load.wait(actor, is_loading, self.mutation);
+            }
+            _ => state.actors.push(actor),
         }
     }
 
-    fn lose(&self, state: &mut SystemState, actor: &super::Actor, action: Action<Record>) -> Event<Record> {
+    /// Drops the driver of an actor: its call may be applied at any later time.
+    fn drop_driver(&self, state: &mut SystemState, index: usize) -> Actor {
+        let mut actor = state.actors.remove(index);
+        let writes = |action: &Action<Record>| !matches!(action, Action::Get | Action::Read);
+        let is_large = |action: &Action<Record>| self.large && is_large(action);
+        if let Some(action) = actor
+            .pending
+            .take()
+            .filter(|action| writes(action) && !is_large(action))
+        {
+            state.in_flight.push(InFlight {
+                id: actor.id,
+                action,
+                precedes_fence: actor.precedes_fence,
+            });
+        }
+        actor.end_load(state, self);
+        actor
+    }
+
+    /// An actor's process dies.
+    pub(super) fn crash(&self, state: &mut SystemState, index: usize) {
+        state.faults_left.crashes -= 1;
+        self.drop_driver(state, index);
+    }
+
+    /// A commit's time runs out. What it leaves unsettled is settled in the background.
+    pub(super) fn cut(&self, state: &mut SystemState, index: usize) {
+        state.faults_left.cuts -= 1;
+        let mut actor = self.drop_driver(state, index);
+        let Stage::Commit(commit) = std::mem::replace(&mut actor.stage, Stage::Done) else {
+            return;
+        };
+        if let Some(settle) = commit.unsettled().filter(|_| self.mutation != Mutation::CutShort) {
+            actor.token = None;
+            actor.precedes_fence = false;
+            actor.repair(settle, 0, state.now);
+            state.actors.push(actor.clone());
+        }
+        if self.is_queued(&actor) {
+            state.pass_turn(self);
+        }
+    }
+
+    fn lose(&self, state: &mut SystemState, actor: &Actor, action: Action<Record>) -> Event<Record> {
         let event = if is_to_cache(&action) {
             state.faults_left.cache_timeouts -= 1;
             self.after_silence(&action)

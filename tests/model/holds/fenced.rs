@@ -14,10 +14,7 @@ fn with_writers_and_readers() {
 #[test]
 fn with_writers_that_crash() {
     let roles = roles(&[Add, Add, Read(1)], &[Add, Add, Read(1), Read(1)]);
-    let faults = Faults {
-        crashes: bound(1, 2),
-        ..NONE
-    };
+    let faults = Faults { crashes: 1, ..NONE };
     holds("writers that crash", monotonic(roles, faults));
 }
 
@@ -45,11 +42,7 @@ fn with_a_durable_tier_that_times_out() {
 #[test]
 fn with_a_durable_tier_that_is_down() {
     let roles = roles(&[Add, Add, Read(2)], &[Add, Add, Read(1), Read(1)]);
-    let faults = Faults {
-        outages: 1,
-        crashes: bound(0, 1),
-        ..NONE
-    };
+    let faults = Faults { outages: 1, ..NONE };
     holds("a durable tier that is down", monotonic(roles, faults));
 }
 
@@ -66,7 +59,7 @@ fn with_a_durable_tier_that_times_out_and_is_down() {
 
 #[test]
 fn with_a_destroy() {
-    let roles = roles(&[Destroy, Add, Read(1)], &[Destroy, Add, Read(1), Read(2)]);
+    let roles = roles(&[Destroy, Add, Read(1)], &[Destroy, Add, Read(1), Read(1)]);
     holds("a destroy", monotonic(roles, ONE_DURABLE_TIMEOUT));
 }
 
@@ -105,10 +98,9 @@ fn with_a_session_that_is_created_and_destroyed() {
 
 #[test]
 fn with_a_record_that_keeps_one_nonce() {
-    let roles = roles(&[Add, Add], &[Add, Add, Add]);
     let setting = Setting {
         kept_nonces: Some(1),
-        ..monotonic(roles, ONE_DURABLE_TIMEOUT)
+        ..monotonic(vec![Add, Add], ONE_DURABLE_TIMEOUT)
     };
     holds("a record that keeps one nonce", setting);
 }

@@ -2,6 +2,8 @@
 
 mod cache_only;
 mod fenced;
+mod queued;
+mod shared;
 mod unfenced;
 
 use super::record::Role;
@@ -17,6 +19,8 @@ const NONE: Faults = Faults {
     cache_timeouts: 0,
     slow_writers: 0,
     stale_hits: 0,
+    cuts: 0,
+    hours: 0,
 };
 
 const ONE_DURABLE_TIMEOUT: Faults = Faults {

@@ -31,20 +31,22 @@ fn with_a_writer_that_rejects() {
 
 #[test]
 fn with_evictions_and_crashes() {
-    let roles = roles(&[Rotate, Add, Read(1)], &[Rotate, Add, Read(2)]);
     let faults = Faults {
         evictions: 1,
-        crashes: bound(1, 2),
+        crashes: bound(0, 1),
         ..NONE
     };
-    holds("unfenced: evictions and crashes", acknowledged(roles, faults));
+    holds(
+        "unfenced: evictions and crashes",
+        acknowledged(vec![Rotate, Add, Read(1)], faults),
+    );
 }
 
 #[test]
 fn with_a_destroy_evictions_and_crashes() {
     let roles = roles(&[Destroy, Add, Read(1)], &[Destroy, Add, Read(2)]);
     let faults = Faults {
-        evictions: bound(1, 2),
+        evictions: bound(0, 1),
         crashes: 1,
         ..NONE
     };
@@ -79,7 +81,7 @@ fn with_a_durable_tier_that_times_out() {
 fn with_a_durable_tier_that_is_down() {
     let faults = Faults {
         outages: 1,
-        evictions: 1,
+        evictions: bound(1, 0),
         durable_timeouts: bound(0, 1),
         ..NONE
     };
@@ -126,10 +128,11 @@ fn with_a_session_that_is_created() {
 
 #[test]
 fn with_a_writer_that_cannot_reach_the_cache() {
-    let roles = roles(&[Add, Add, Read(1)], &[Add, Add, Destroy, Read(1)]);
+    let roles = roles(&[Add, Add, Read(1)], &[Add, Destroy, Read(2)]);
+    let faults = Faults { hours: 1, ..NONE };
     let setting = Setting {
         partitioned: Some(1),
-        ..acknowledged(roles, NONE)
+        ..acknowledged(roles, faults)
     };
     holds("unfenced: a writer that cannot reach the cache", setting);
 }
@@ -141,4 +144,38 @@ fn with_records_too_large_for_the_cache() {
         ..acknowledged(vec![Add, Add, Read(1)], NONE)
     };
     holds("unfenced: records too large for the cache", setting);
+}
+
+#[test]
+fn with_a_commit_whose_time_runs_out() {
+    let roles = roles(&[Add, Add, Read(1)], &[Add, Rotate, Read(1)]);
+    let faults = Faults {
+        cuts: 1,
+        cache_timeouts: bound(0, 1),
+        ..NONE
+    };
+    holds("unfenced: a commit whose time runs out", acknowledged(roles, faults));
+}
+
+#[test]
+fn with_a_destroy_whose_time_runs_out() {
+    let faults = Faults {
+        cuts: bound(1, 2),
+        ..NONE
+    };
+    holds(
+        "unfenced: a destroy whose time runs out",
+        acknowledged(vec![Destroy, Add, Read(1)], faults),
+    );
+}
+
+#[test]
+fn with_a_repair_that_is_given_up() {
+    let roles = roles(&[Add, Read(1), Read(1)], &[Add, Add, Read(1)]);
+    let faults = Faults {
+        cache_timeouts: 1,
+        hours: 1,
+        ..NONE
+    };
+    holds("unfenced: a repair that is given up", acknowledged(roles, faults));
 }

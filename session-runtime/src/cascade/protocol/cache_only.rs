@@ -134,6 +134,11 @@ impl<R: Clone, C: Change<R>> CacheCommit<R, C> {
         }
     }
 
+    /// The change.
+    pub fn change(&self) -> &C {
+        &self.change
+    }
+
     /// What the record is now decides about the next swap. Its old token names nothing any more.
     fn get(&mut self) -> Step<R, CommitEnd<R, C::Error>> {
         self.swapping = false;

@@ -159,6 +159,11 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         self
     }
 
+    /// The change.
+    pub fn change(&self) -> &C {
+        &self.change
+    }
+
     /// What has yet to be done to the cache where the commit is given up before its end, at whatever step: the cache may show
     /// a record that was replaced, or that may yet be.
     pub fn unsettled(&self) -> Option<Settle<R>> {
