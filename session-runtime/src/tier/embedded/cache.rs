@@ -1,14 +1,13 @@
 //! A cache in the memory of this process.
 
 use std::fmt;
-use std::sync::Arc;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use moka::ops::compute::Op;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
+use hashlink::{DefaultHashBuilder, LruCache};
 
 use crate::clock::{Clock, SystemClock};
 use crate::tier::{CacheTier, Cached, Scope, Swap, TierError, TierErrorKind, Token};
@@ -25,22 +24,37 @@ const DEFAULT_MAX_VALUE_LEN: usize = 1 << 20;
 /// The longest key, in bytes (documented at [`CacheTier`]).
 const MAX_KEY_LEN: usize = 250;
 
-/// The memory of an entry besides its key and value, in bytes: the map's node, the reference counts of key and value, the
-/// links of the recency list. Estimated from the sizes of these parts in moka 0.12, and rounded up.
-const ENTRY_OVERHEAD: usize = 256;
+/// The memory of an entry besides its key and value, in bytes: the list's node, the map's slot, and what the allocator adds
+/// to node, key and value. Estimated from the sizes of these parts in hashlink 0.12, and rounded up.
+const ENTRY_OVERHEAD: usize = 192;
+
+/// The least capacity of a shard, in bytes: several of the largest values.
+const MIN_SHARD_CAPACITY: u64 = 8 << 20;
+
+/// The most shards: far more threads than usually wait for each other.
+const MAX_SHARDS: u64 = 16;
 
 /// A cache in the memory of this process, of limited size, in place of memcached.
 ///
 /// Clones share the contents. When it is full, the least recently used values are evicted first.
 #[derive(Clone)]
 pub struct LocalCache {
-    entries: Cache<String, Entry>,
+    shards: Arc<[Mutex<Shard>]>,
+    hasher: DefaultHashBuilder,
+    capacity: u64,
     tokens: Arc<AtomicU64>,
     clock: Arc<dyn Clock>,
     max_value_len: usize,
 }
 
-#[derive(Clone)]
+/// A part of the keys, with a lock of its own.
+struct Shard {
+    entries: LruCache<Box<str>, Entry>,
+    /// In bytes.
+    size: u64,
+    capacity: u64,
+}
+
 struct Entry {
     value: Bytes,
     token: Token,
@@ -52,7 +66,9 @@ impl LocalCache {
     /// An empty cache of 64 MiB, for values of at most 1 MiB, on the machine's clock.
     pub fn new() -> Self {
         Self {
-            entries: build_cache(DEFAULT_CAPACITY),
+            shards: shards(DEFAULT_CAPACITY),
+            hasher: DefaultHashBuilder::default(),
+            capacity: DEFAULT_CAPACITY,
             tokens: Arc::default(),
             clock: Arc::new(SystemClock),
             max_value_len: DEFAULT_MAX_VALUE_LEN,
@@ -63,7 +79,8 @@ impl LocalCache {
     #[must_use]
     pub fn with_capacity(self, bytes: u64) -> Self {
         Self {
-            entries: build_cache(bytes),
+            shards: shards(bytes),
+            capacity: bytes,
             ..self
         }
     }
@@ -104,41 +121,72 @@ impl LocalCache {
         Ok(())
     }
 
-    /// Applies `op` to the entry of `key` if it has not expired and has `token`, atomically for this key.
-    fn compute_if_current(&self, key: &str, token: Token, op: Op<Entry>) -> Swap {
+    fn shard(&self, key: &str) -> MutexGuard<'_, Shard> {
+        let place = self.hasher.hash_one(key) % self.shards.len() as u64;
+        let place = usize::try_from(place).unwrap_or_default();
+        // A panic would leave a wrong size behind at worst.
+        self.shards[place].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the entry of `key` by `new`, or by none, if it has not expired and has `token`.
+    fn replace(&self, key: &str, token: Token, new: Option<Entry>) -> Swap {
         let now = self.clock.now();
-        let mut outcome = Swap::Missing;
-        self.entries.entry_by_ref(key).and_compute_with(|found| {
-            match found.map(moka::Entry::into_value) {
-                Some(found) if found.is_expired(now) => outcome = Swap::Missing,
-                None => outcome = Swap::Missing,
-                Some(found) if found.token != token => outcome = Swap::Changed,
-                Some(_) => {
-                    outcome = Swap::Done;
-                    return op;
-                }
-            }
-            Op::Nop
-        });
-        outcome
+        let mut shard = self.shard(key);
+        match shard.get(key, now) {
+            None => return Swap::Missing,
+            Some(found) if found.token != token => return Swap::Changed,
+            Some(_) => {}
+        }
+        match new {
+            Some(new) => shard.insert(key, new),
+            None => shard.remove(key),
+        }
+        Swap::Done
     }
 }
 
-/// Evicts the least recently used first, as memcached does. moka's default policy may reject a new entry instead, but a
-/// session that has just begun must be kept.
-fn build_cache(capacity: u64) -> Cache<String, Entry> {
-    Cache::builder()
-        .max_capacity(capacity)
-        .weigher(|key: &String, entry: &Entry| {
-            u32::try_from(key.len() + entry.value.len() + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
+fn shards(capacity: u64) -> Arc<[Mutex<Shard>]> {
+    let shards = (capacity / MIN_SHARD_CAPACITY).clamp(1, MAX_SHARDS);
+    let shard = |_| {
+        Mutex::new(Shard {
+            entries: LruCache::new_unbounded(),
+            size: 0,
+            capacity: capacity / shards,
         })
-        .eviction_policy(EvictionPolicy::lru())
-        .build()
+    };
+    (0..shards).map(shard).collect()
 }
 
-impl Entry {
-    fn is_expired(&self, now: SystemTime) -> bool {
-        self.expires_at.is_some_and(|expires_at| expires_at <= now)
+fn size(key: &str, entry: &Entry) -> u64 {
+    (key.len() + entry.value.len() + ENTRY_OVERHEAD) as u64
+}
+
+impl Shard {
+    /// The entry of `key`, which is now the one used last. One that has expired is removed.
+    fn get(&mut self, key: &str, now: SystemTime) -> Option<&Entry> {
+        let is_expired = |entry: &Entry| entry.expires_at.is_some_and(|expires_at| expires_at <= now);
+        if self.entries.peek(key).is_some_and(is_expired) {
+            self.remove(key);
+        }
+        self.entries.get(key)
+    }
+
+    /// Evicts the least recently used as long as there is no room.
+    fn insert(&mut self, key: &str, entry: Entry) {
+        self.remove(key);
+        self.size += size(key, &entry);
+        self.entries.insert(key.into(), entry);
+        while self.size > self.capacity
+            && let Some((key, entry)) = self.entries.remove_lru()
+        {
+            self.size -= size(&key, &entry);
+        }
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.size -= size(key, &entry);
+        }
     }
 }
 
@@ -151,8 +199,7 @@ impl Default for LocalCache {
 impl fmt::Debug for LocalCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalCache")
-            .field("entries", &self.entries.entry_count())
-            .field("capacity", &self.entries.policy().max_capacity())
+            .field("capacity", &self.capacity)
             .finish_non_exhaustive()
     }
 }
@@ -170,9 +217,9 @@ impl CacheTier for LocalCache {
         true
     }
 
-    /// At most what fits into the capacity together with its key.
+    /// At most what fits into a shard together with its key.
     fn max_value_len(&self) -> usize {
-        let capacity = self.entries.policy().max_capacity().unwrap_or(u64::MAX);
+        let capacity = self.capacity / self.shards.len() as u64;
         let room = usize::try_from(capacity).unwrap_or(usize::MAX);
         self.max_value_len
             .min(room.saturating_sub(ENTRY_OVERHEAD + MAX_KEY_LEN))
@@ -180,35 +227,36 @@ impl CacheTier for LocalCache {
 
     async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {
         let now = self.clock.now();
-        let found = self.entries.get(key).filter(|entry| !entry.is_expired(now));
-        Ok(found.map(|Entry { value, token, .. }| Cached { value, token }))
+        Ok(self.shard(key).get(key, now).map(|entry| Cached {
+            value: entry.value.clone(),
+            token: entry.token,
+        }))
     }
 
     async fn add(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool, TierError> {
         self.check_len("add", &value)?;
         let (now, entry) = (self.clock.now(), self.new_entry(&value, ttl));
-        let mut added = false;
-        self.entries.entry_by_ref(key).and_compute_with(|found| {
-            added = found.is_none_or(|found| found.value().is_expired(now));
-            if added { Op::Put(entry) } else { Op::Nop }
-        });
-        Ok(added)
+        let mut shard = self.shard(key);
+        let is_absent = shard.get(key, now).is_none();
+        if is_absent {
+            shard.insert(key, entry);
+        }
+        Ok(is_absent)
     }
 
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), TierError> {
         self.check_len("set", &value)?;
         let entry = self.new_entry(&value, ttl);
-        // A plain insert would not be atomic with a concurrent swap, which reads and then writes.
-        self.entries.entry_by_ref(key).and_upsert_with(|_| entry);
+        self.shard(key).insert(key, entry);
         Ok(())
     }
 
     async fn swap(&self, key: &str, token: Token, value: Bytes, ttl: Duration) -> Result<Swap, TierError> {
         self.check_len("swap", &value)?;
-        Ok(self.compute_if_current(key, token, Op::Put(self.new_entry(&value, ttl))))
+        Ok(self.replace(key, token, Some(self.new_entry(&value, ttl))))
     }
 
     async fn remove(&self, key: &str, token: Token) -> Result<Swap, TierError> {
-        Ok(self.compute_if_current(key, token, Op::Remove))
+        Ok(self.replace(key, token, None))
     }
 }
