@@ -88,7 +88,7 @@ async fn a_drop_ends_the_writer_after_queued_writes() {
 async fn purges_more_than_fits_into_one_transaction() {
     let dir = TempDir::new().unwrap();
     let tier = LocalFile::open(dir.path().join("s.redb")).unwrap();
-    let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+    let at = |minutes| SystemTime::UNIX_EPOCH + Duration::from_mins(minutes);
     let mut inserts = tokio::task::JoinSet::new();
     for n in 0..600 {
         let tier = tier.clone();
@@ -109,10 +109,23 @@ async fn purges_more_than_fits_into_one_transaction() {
 }
 
 #[tokio::test]
+async fn a_record_is_purged_at_most_a_minute_after_its_expiry_and_never_before() {
+    let dir = TempDir::new().unwrap();
+    let tier = LocalFile::open(dir.path().join("s.redb")).unwrap();
+    let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+    let inserted = version(tier.insert("k", Bytes::new(), at(60_500)).await.unwrap());
+    assert_eq!(tier.purge_expired(at(60_500), 1).await.unwrap(), 0);
+    assert_eq!(tier.purge_expired(at(120_000), 1).await.unwrap(), 0);
+    version(tier.update("k", inserted, Bytes::new(), at(119_999)).await.unwrap());
+    assert_eq!(tier.purge_expired(at(120_000), 1).await.unwrap(), 0);
+    assert_eq!(tier.purge_expired(at(120_001), 1).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn a_changed_expiry_leaves_no_index_entry_that_counts_against_the_limit() {
     let dir = TempDir::new().unwrap();
     let tier = LocalFile::open(dir.path().join("s.redb")).unwrap();
-    let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+    let at = |minutes| SystemTime::UNIX_EPOCH + Duration::from_mins(minutes);
     let mut moved = version(tier.insert("moved", Bytes::new(), at(1)).await.unwrap());
     for expires_at in [at(2), at(3), later()] {
         moved = version(tier.update("moved", moved, Bytes::new(), expires_at).await.unwrap());

@@ -7,7 +7,7 @@ use redb::{Database, Error, ReadableDatabase, ReadableTable, Table, TableDefinit
 
 use crate::tier::{Stored, Version, Write};
 
-/// Key to (version, `expires_at` in nanoseconds since the epoch, value).
+/// Key to (version, when it may be purged in nanoseconds since the epoch, value).
 const RECORDS: TableDefinition<'_, &str, (u64, u64, &[u8])> = TableDefinition::new("session_records");
 
 /// An index of the records by their expiry, written in the same transaction as the record.
@@ -232,12 +232,15 @@ impl Tables<'_> {
     }
 
     fn store(&mut self, key: &str, old: Option<Current>, value: &[u8], at: SystemTime) -> Result<Write, Error> {
-        let (version, expires_at) = (self.next_version(), nanos(at));
+        let (version, expires_at) = (self.next_version(), purged_after(at));
         self.records.insert(key, (version.0, expires_at, value))?;
-        if let Some(old) = old.filter(|old| old.expires_at != expires_at) {
-            self.expiry.remove((old.expires_at, key))?;
+        let old = old.map(|old| old.expires_at);
+        if old != Some(expires_at) {
+            if let Some(old) = old {
+                self.expiry.remove((old, key))?;
+            }
+            self.expiry.insert((expires_at, key), ())?;
         }
-        self.expiry.insert((expires_at, key), ())?;
         Ok(Write::Done(version))
     }
 
@@ -281,6 +284,14 @@ struct Current {
 
 /// An expiry after the year 2554, which a `u64` of nanoseconds cannot represent: such a record is never purged.
 const NEVER: u64 = u64::MAX;
+
+/// Expiries are rounded up to a multiple of this, in nanoseconds, so that most writes of a session that is in use leave the
+/// index as it is. Records are purged later by so much at most.
+const EXPIRY_STEP: u64 = 60_000_000_000;
+
+fn purged_after(expires_at: SystemTime) -> u64 {
+    nanos(expires_at).checked_next_multiple_of(EXPIRY_STEP).unwrap_or(NEVER)
+}
 
 fn nanos(at: SystemTime) -> u64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
