@@ -1,170 +1,151 @@
-//! Server CPU time per request, and updates lost, of this project and its peers: `main` measures, and starts itself
-//! again as the server of each stack.
+//! Compares a server on this project with servers on its peers. `main` measures, and starts itself again as the server of
+//! each stack.
 
+mod alloc;
+mod cart;
+mod chart;
+mod growth;
 mod load;
+mod measure;
+mod process;
+mod proxy;
+mod raw;
+mod report;
 mod stacks;
 
-use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) const CONNECTIONS: usize = 16;
+use process::Service;
+use report::Report;
+use stacks::Stack;
+
+const HELP: &str = "\
+cargo run --release [growth] [OPTIONS]
+  growth          cost against sessions, connections, record size and fields, in place of the comparison
+  --quick         one short round; nothing is stored
+  --rounds N      how often each stack is measured (3)
+  --seconds S     how long each figure is measured (2)
+  --stacks A,B    these alone; nothing is stored
+  --out FOLDER    where the results go (results, beside Cargo.toml)";
+
+struct Options {
+    growth: bool,
+    rounds: usize,
+    seconds: f64,
+    connections: &'static [usize],
+    stacks: Vec<&'static Stack>,
+    out: Option<PathBuf>,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Self> {
+        let out = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("results"));
+        let all = stacks::ALL.iter().collect();
+        let mut options = Self {
+            growth: false,
+            rounds: 3,
+            seconds: 2.0,
+            connections: &[1, 16, 64],
+            stacks: all,
+            out,
+        };
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "growth" => options.growth = true,
+                "--quick" => {
+                    options = Self {
+                        rounds: 1,
+                        seconds: 0.4,
+                        connections: &[16],
+                        out: None,
+                        ..options
+                    };
+                }
+                "--rounds" => options.rounds = arguments.next()?.parse().ok()?,
+                "--seconds" => {
+                    options.seconds = arguments
+                        .next()?
+                        .parse()
+                        .ok()
+                        .filter(|it| (0.01..3600.0).contains(it))?
+                }
+                "--stacks" => {
+                    let names = arguments.next()?;
+                    let find = |name| stacks::ALL.iter().find(|stack| stack.name == name);
+                    options.stacks = names.split(',').map(find).collect::<Option<_>>()?;
+                    options.out = None;
+                }
+                "--out" => options.out = Some(arguments.next()?.into()),
+                _ => return None,
+            }
+        }
+        Some(options)
+    }
+}
 
 fn main() -> io::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    if let Some(stack) = arguments.next() {
-        let service = arguments.next().unwrap_or_default();
-        return stacks::serve(&stack, &service);
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let [mode, stack, port, service, folder, counts @ ..] = &arguments[..]
+        && mode == "serve"
+    {
+        let port = port.parse().map_err(io::Error::other)?;
+        return stacks::serve(stack, port, service, Path::new(folder), !counts.is_empty());
     }
-    let seconds = std::env::var("SECONDS_PER_CELL").ok();
-    let seconds = seconds.and_then(|text| text.parse().ok()).unwrap_or(5);
-    let time = Duration::from_secs(seconds);
-    println!("{seconds} s for each figure, {CONNECTIONS} connections, one worker thread; the servers' CPU time alone,");
-    println!("without that of memcached and redis-server. In brackets: times that of bare axum, whole requests.\n");
-    println!("| stack | no session touched | read | write | writes/s | lost of concurrent `visits += 1` |");
-    println!("|---|---|---|---|---|---|");
-    let mut bare = None;
-    for stack in stacks::ALL {
-        match measure(stack, time) {
-            Ok(row) => {
-                let bare = *bare.get_or_insert(row);
-                println!("{}", row.text(stack.title, &bare));
-            }
-            Err(error) => println!("| {} | not measured: {error} |", stack.title),
-        }
-    }
-    Ok(())
-}
-
-/// CPU time in microseconds per request.
-#[derive(Clone, Copy)]
-struct Row {
-    none: f64,
-    read: f64,
-    write: f64,
-    writes_per_second: f64,
-    /// How many of how many updates; none where there are no sessions.
-    lost: Option<(u64, u64)>,
-}
-
-impl Row {
-    fn text(&self, title: &str, bare: &Self) -> String {
-        let cell = |own: f64, bare: f64| format!("{own:.1} µs ({:.1}x)", own / bare);
-        let (none, read) = (cell(self.none, bare.none), cell(self.read, bare.read));
-        let (write, speed) = (cell(self.write, bare.write), self.writes_per_second);
-        let lost = self.lost.map_or("–".to_owned(), |(lost, all)| {
-            format!("{:.1} % of {all}", 100.0 * lost as f64 / all.max(1) as f64)
-        });
-        format!("| {title} | {none} | {read} | {write} | {speed:.0} | {lost} |")
-    }
-}
-
-fn measure(stack: &stacks::Stack, time: Duration) -> io::Result<Row> {
-    let service = Service::start(stack.service)?;
-    let server = Server::start(stack.name, service.as_ref().map_or(0, |service| service.port))?;
+    let Some(options) = Options::parse(arguments.into_iter()) else {
+        let names: Vec<_> = stacks::ALL.iter().map(|stack| stack.name).collect();
+        println!("{HELP}\n\nstacks: {}", names.join(", "));
+        return Ok(());
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut cookies = Vec::new();
-        for _ in 0..CONNECTIONS {
-            cookies.push(load::cookie(server.address).await?);
+        let time = Duration::from_secs_f64(options.seconds);
+        if options.growth {
+            return growth::run(time, options.connections.len() == 1, options.out.as_deref()).await;
         }
-        let cell = async |path: &'static str, cookies: &[String]| {
-            // Not measured: connections, caches and allocator warm up.
-            load::run(server.address, path, cookies, Duration::from_millis(500)).await?;
-            let before = server.cpu()?;
-            let requests = load::run(server.address, path, cookies, time).await?;
-            let cpu = server.cpu()? - before;
-            io::Result::Ok((cpu.as_secs_f64() * 1e6 / requests.max(1) as f64, requests))
-        };
-        let (none, _) = cell("/none", &cookies).await?;
-        let (read, _) = cell("/read", &cookies).await?;
-        let (write, writes) = cell("/write", &cookies).await?;
-        let lost = if stack.has_sessions {
-            let one = vec![load::cookie(server.address).await?; CONNECTIONS];
-            let before = load::visits(server.address, &one[0]).await?;
-            let done = load::run(server.address, "/write", &one, time).await?;
-            let after = load::visits(server.address, &one[0]).await?;
-            Some((done.saturating_sub(after - before), done))
-        } else {
-            None
-        };
-        Ok(Row {
-            none,
-            read,
-            write,
-            writes_per_second: writes as f64 / time.as_secs_f64(),
-            lost,
-        })
+        let report = compare(&options, time).await;
+        print!("{}", report.markdown());
+        options.out.as_deref().map_or(Ok(()), |folder| report.store(folder))
     })
 }
 
-/// A child that dies with this value.
-struct Tied(Child);
-
-impl Drop for Tied {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// memcached or redis-server.
-struct Service {
-    port: u16,
-    _child: Tied,
-}
-
-impl Service {
-    fn start(name: &str) -> io::Result<Option<Self>> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut command = Command::new(name);
-        match name {
-            "memcached" => command.args(["-l", "127.0.0.1", "-u", "root", "-t", "1", "-p", &port.to_string()]),
-            "redis-server" => command.args(["--bind", "127.0.0.1", "--save", "", "--port", &port.to_string()]),
-            _ => return Ok(None),
-        };
-        let child = Tied(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?);
-        for _ in 0..500 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Ok(Some(Self { port, _child: child }));
+async fn compare(options: &Options, time: Duration) -> Report {
+    let mut report = Report {
+        machine: report::machine(),
+        rounds: options.rounds,
+        seconds_per_cell: options.seconds,
+        connections: options.connections.to_vec(),
+        skipped: Vec::new(),
+        cells: Vec::new(),
+        counts: Vec::new(),
+    };
+    let mut stacks = options.stacks.clone();
+    for round in 0..=options.rounds {
+        // The last time round is for what needs no repetition.
+        let is_counting = round == options.rounds;
+        for stack in std::mem::take(&mut stacks) {
+            eprintln!("round {} of {}: {}", round + 1, options.rounds + 1, stack.title);
+            let done = if is_counting {
+                measure::counts(stack).await.map(|counts| report.counts.push(counts))
+            } else {
+                let cells = measure::cells(stack, options.connections, round, time).await;
+                cells.map(|cells| report.cells.extend(cells))
+            };
+            match done {
+                Ok(()) => stacks.push(stack),
+                Err(error) => report.skipped.push(reason(stack, &error)),
             }
-            std::thread::sleep(Duration::from_millis(10));
         }
-        Err(io::Error::other(format!("{name} did not come up")))
     }
+    report
 }
 
-struct Server {
-    address: SocketAddr,
-    child: Tied,
-}
-
-impl Server {
-    fn start(stack: &str, port: u16) -> io::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args([stack, &port.to_string()]).stdout(Stdio::piped());
-        let mut child = Tied(command.spawn()?);
-        let stdout = child.0.stdout.take().ok_or_else(|| io::Error::other("no stdout"))?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let address = line
-            .trim()
-            .parse()
-            .map_err(|_| io::Error::other("the server did not come up"))?;
-        Ok(Self { address, child })
-    }
-
-    /// Fields 14 and 15 of `proc_pid_stat(5)`, user and system time, in ticks of which Linux shows 100 a second.
-    fn cpu(&self) -> io::Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.0.id()))?;
-        let behind_name = stat.rsplit(')').next().unwrap_or_default();
-        let ticks: u64 = behind_name
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|word| word.parse::<u64>().ok())
-            .sum();
-        Ok(Duration::from_millis(ticks * 10))
-    }
+fn reason(stack: &Stack, error: &io::Error) -> String {
+    let reason = if error.kind() == io::ErrorKind::NotFound && stack.service != Service::None {
+        format!("skipped, needs {} (apt-get install)", stack.service.package())
+    } else {
+        format!("failed: {error}")
+    };
+    format!("{}: {reason}", stack.title)
 }

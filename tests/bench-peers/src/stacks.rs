@@ -1,25 +1,29 @@
 //! The same four routes on each stack: `/none`, `/seed`, `/read`, `/write`.
 
-use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
+use std::path::Path;
 
 use axum::Router;
 use axum::routing::get;
 use axum::serve::ListenerExt;
-use serde::{Deserialize, Serialize};
-use session_runtime::tier::embedded::LocalCache;
+use session_runtime::tier::embedded::{LocalCache, LocalFile};
 use session_runtime::{CascadeStore, KeyRing, Memcache, RouterExt, TypedSession};
 use tower_sessions_redis_store::fred::prelude::{ClientLike, Config, Pool};
+use tower_sessions_sqlx_store::{PostgresStore, SqliteStore, sqlx};
+
+use crate::cart::{Cached, Cart, Kept, cart, fill};
+use crate::process::Service;
+use crate::{alloc, growth, raw};
 
 pub(crate) struct Stack {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     /// What it needs beside it.
-    pub(crate) service: &'static str,
+    pub(crate) service: Service,
     pub(crate) has_sessions: bool,
 }
 
-const fn stack(name: &'static str, title: &'static str, service: &'static str) -> Stack {
+const fn stack(name: &'static str, title: &'static str, service: Service) -> Stack {
     Stack {
         name,
         title,
@@ -28,95 +32,44 @@ const fn stack(name: &'static str, title: &'static str, service: &'static str) -
     }
 }
 
-pub(crate) const ALL: &[Stack] = &[
+const fn floor(name: &'static str, title: &'static str, service: Service) -> Stack {
     Stack {
         has_sessions: false,
-        ..stack("bare", "bare axum", "")
-    },
-    stack("tower-memory", "tower-sessions 0.15, MemoryStore", ""),
-    stack("axum-session", "axum_session 0.22, in memory", ""),
-    stack("tower-redis", "tower-sessions 0.14, Redis", "redis-server"),
-    stack("tower-moka", "tower-sessions 0.14, moka over Redis", "redis-server"),
-    stack("memory", "this, cache in memory", ""),
-    stack("memcached", "this, memcached", "memcached"),
-    stack(
-        "embedded",
-        "this, embedded: cache over a file (each write is synced)",
-        "",
-    ),
-    stack(
-        "both",
-        "this, memcached over a file (each write is synced)",
-        "memcached",
-    ),
-];
-
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct Line {
-    sku: String,
-    name: String,
-    quantity: u32,
-    cents: u64,
-}
-
-macro_rules! cart {
-    ($(#[$attribute:meta])* $name:ident $(, $add:meta)?) => {
-        $(#[$attribute])*
-        struct $name {
-            lines: Vec<Line>,
-            $(#[$add])?
-            visits: u64,
-            user: Option<u64>,
-            email: String,
-            currency: String,
-            locale: String,
-            coupon: Option<String>,
-            seen: Vec<u64>,
-            flags: BTreeMap<String, bool>,
-            note: String,
-        }
-    };
-}
-
-cart!(
-    #[derive(Clone, Default, Serialize, Deserialize)]
-    Cart
-);
-cart!(
-    #[derive(session_runtime::Session)]
-    #[session(name = "cart", version = 1)]
-    #[cascade(memcache)]
-    Cached,
-    session(merge = add)
-);
-cart!(
-    #[derive(session_runtime::Session)]
-    #[session(name = "cart", version = 1)]
-    #[cascade(memcache, datastore)]
-    Kept,
-    session(merge = add)
-);
-
-fn cart() -> Cart {
-    let line = |n: u64| Line {
-        sku: format!("SKU-{n:06}"),
-        name: format!("A thing of many uses, number {n}"),
-        quantity: 2,
-        cents: 1_999 * n,
-    };
-    Cart {
-        lines: (1..=4).map(line).collect(),
-        visits: 0,
-        user: Some(4_242),
-        email: "someone@example.org".to_owned(),
-        currency: "EUR".to_owned(),
-        locale: "de-DE".to_owned(),
-        coupon: Some("WELCOME10".to_owned()),
-        seen: (1_000..1_010).collect(),
-        flags: BTreeMap::from([("newsletter".to_owned(), true), ("beta".to_owned(), false)]),
-        note: "Please ring twice".to_owned(),
+        ..stack(name, title, service)
     }
 }
+
+pub(crate) const ALL: &[Stack] = &[
+    floor("bare", "bare axum", Service::None),
+    floor("raw", "raw memcached: `get`; `add`; `gets`, `cas`", Service::Memcached),
+    stack("axum-session", "axum_session 0.22, in memory", Service::None),
+    stack("tower-memory", "tower-sessions 0.15, MemoryStore", Service::None),
+    stack("tower-redis", "tower-sessions 0.14, Redis", Service::Redis),
+    stack(
+        "tower-moka-redis",
+        "tower-sessions 0.14, moka over Redis",
+        Service::Redis,
+    ),
+    stack("tower-sqlite", "tower-sessions 0.14, SQLite (synced)", Service::None),
+    stack(
+        "tower-moka-sqlite",
+        "tower-sessions 0.14, moka over SQLite (synced)",
+        Service::None,
+    ),
+    stack(
+        "tower-postgres",
+        "tower-sessions 0.14, Postgres (synced)",
+        Service::Postgres,
+    ),
+    stack("memory", "this, in memory", Service::None),
+    stack("embedded", "this, embedded: memory over a file (synced)", Service::None),
+    stack("memcached", "this, memcached", Service::Memcached),
+    stack(
+        "memcached-file",
+        "this, memcached over a file (synced)",
+        Service::Memcached,
+    ),
+];
 
 async fn none() -> &'static str {
     "0"
@@ -158,9 +111,24 @@ macro_rules! of_maps {
     };
 }
 
-fn axum_session_routes() -> Router<()> {
-    use axum_session::{Session, SessionNullPool};
+/// On tower-sessions 0.14, whose stores these are.
+macro_rules! tower {
+    ($store:expr) => {
+        of_maps!(tower_sessions_14::Session).layer(tower_sessions_14::SessionManagerLayer::new($store))
+    };
+}
 
+macro_rules! moka_over {
+    ($store:expr) => {{
+        let cache = tower_sessions_moka_store::MokaStore::new(None);
+        tower!(tower_sessions_14::CachingSessionStore::new(cache, $store))
+    }};
+}
+
+async fn axum_session() -> Router {
+    use axum_session::{Session, SessionConfig, SessionLayer, SessionNullPool, SessionStore};
+
+    let store = SessionStore::<SessionNullPool>::new(None, SessionConfig::default());
     Router::new()
         .route("/none", get(none))
         .route(
@@ -183,27 +151,14 @@ fn axum_session_routes() -> Router<()> {
                 visits
             }),
         )
+        .layer(SessionLayer::new(store.await.unwrap()))
 }
 
 macro_rules! ours {
     ($session:ident, $store:expr) => {
         Router::new()
             .route("/none", get(none))
-            .route(
-                "/seed",
-                get(async |mut session: TypedSession<$session>| {
-                    let cart = cart();
-                    session.set_lines(cart.lines);
-                    session.set_user(cart.user);
-                    session.set_email(cart.email);
-                    session.set_currency(cart.currency);
-                    session.set_locale(cart.locale);
-                    session.set_coupon(cart.coupon);
-                    session.set_seen(cart.seen);
-                    session.set_flags(cart.flags);
-                    session.set_note(cart.note);
-                }),
-            )
+            .route("/seed", get(async |mut session: TypedSession<$session>| fill!(session)))
             .route(
                 "/read",
                 get(async |session: TypedSession<$session>| session.visits().to_string()),
@@ -215,81 +170,83 @@ macro_rules! ours {
                     session.visits().to_string()
                 }),
             )
-            .sessions($store)
+            .sessions($store.build().await.unwrap())
     };
 }
 
-async fn redis(port: &str) -> Pool {
+/// A pool of six, as in the example of the store.
+async fn redis(port: &str) -> tower_sessions_redis_store::RedisStore<Pool> {
     let config = Config::from_url(&format!("redis://127.0.0.1:{port}")).unwrap();
     let pool = Pool::new(config, None, None, None, 6).unwrap();
     pool.connect();
     pool.wait_for_connect().await.unwrap();
-    pool
+    tower_sessions_redis_store::RedisStore::new(pool)
 }
 
-async fn router(stack: &str, port: &str, folder: &std::path::Path) -> Router {
-    let keys = KeyRing::random().unwrap();
+/// Synced at each commit, as this project's file is.
+async fn sqlite(folder: &Path) -> SqliteStore {
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+
+    let options = SqliteConnectOptions::new()
+        .filename(folder.join("s.sqlite"))
+        .create_if_missing(true);
+    let options = options
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    let store = SqliteStore::new(sqlx::SqlitePool::connect_with(options).await.unwrap());
+    store.migrate().await.unwrap();
+    store
+}
+
+async fn postgres(port: &str) -> PostgresStore {
+    let url = format!("postgres://bench@127.0.0.1:{port}/postgres?sslmode=disable");
+    let store = PostgresStore::new(sqlx::PgPool::connect(&url).await.unwrap());
+    store.migrate().await.unwrap();
+    store
+}
+
+async fn router(stack: &str, port: &str, folder: &Path) -> Router {
+    // Known, so that a server that is started again reads what it has stored.
+    let store = || CascadeStore::builder(KeyRing::new([[7; 32]]).unwrap());
     let memcache = || Memcache::connect([format!("127.0.0.1:{port}")]).unwrap();
-    let file = || session_runtime::tier::embedded::LocalFile::open(folder.join("s.redb")).unwrap();
+    let file = || LocalFile::open(folder.join("s.redb")).unwrap();
     match stack {
         "bare" => bare(),
+        "raw" => raw::router(port),
+        "axum-session" => axum_session().await,
         "tower-memory" => {
             use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
             of_maps!(Session).layer(SessionManagerLayer::new(MemoryStore::default()))
         }
-        "tower-redis" => {
-            use tower_sessions_14::{Session, SessionManagerLayer};
-            let store = tower_sessions_redis_store::RedisStore::new(redis(port).await);
-            of_maps!(Session).layer(SessionManagerLayer::new(store))
-        }
-        "tower-moka" => {
-            use tower_sessions_14::{CachingSessionStore, Session, SessionManagerLayer};
-            let store = tower_sessions_redis_store::RedisStore::new(redis(port).await);
-            let cache = tower_sessions_moka_store::MokaStore::new(None);
-            of_maps!(Session).layer(SessionManagerLayer::new(CachingSessionStore::new(cache, store)))
-        }
-        "axum-session" => {
-            use axum_session::{SessionConfig, SessionLayer, SessionNullPool, SessionStore};
-            let store = SessionStore::<SessionNullPool>::new(None, SessionConfig::default())
-                .await
-                .unwrap();
-            axum_session_routes().layer(SessionLayer::new(store))
-        }
-        "memory" => {
-            let store = CascadeStore::builder(keys)
-                .memcache(LocalCache::new())
-                .build()
-                .await
-                .unwrap();
-            ours!(Cached, store)
-        }
-        "memcached" => {
-            let store = CascadeStore::builder(keys).memcache(memcache()).build().await.unwrap();
-            ours!(Cached, store)
-        }
-        "embedded" => {
-            let store = CascadeStore::builder(keys)
-                .memcache(LocalCache::new())
-                .datastore(file());
-            ours!(Kept, store.build().await.unwrap())
-        }
-        "both" => {
-            let store = CascadeStore::builder(keys).single_process().memcache(memcache()).datastore(file());
-            ours!(Kept, store.build().await.unwrap())
-        }
+        "tower-redis" => tower!(redis(port).await),
+        "tower-moka-redis" => moka_over!(redis(port).await),
+        "tower-sqlite" => tower!(sqlite(folder).await),
+        "tower-moka-sqlite" => moka_over!(sqlite(folder).await),
+        "tower-postgres" => tower!(postgres(port).await),
+        "memory" => ours!(Cached, store().memcache(LocalCache::new())),
+        "embedded" => ours!(Kept, store().memcache(LocalCache::new()).datastore(file())),
+        "memcached" => ours!(Cached, store().memcache(memcache())),
+        "memcached-file" => ours!(Kept, store().single_process().memcache(memcache()).datastore(file())),
+        growth::STACK => growth::router(store().memcache(LocalCache::new()).datastore(file())).await,
         other => panic!("no such stack: {other}"),
     }
 }
 
-/// Serves a stack on one thread until it is killed; says where on the first line of its output.
-pub(crate) fn serve(stack: &str, port: &str) -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
+/// Serves a stack on one thread until it is killed. `/usage` tells the CPU time of this process in nanoseconds, and its
+/// allocations, of which none are counted without `counts`.
+pub(crate) fn serve(stack: &str, port: u16, service: &str, folder: &Path, counts: bool) -> io::Result<()> {
+    if counts {
+        alloc::start();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let router = router(stack, port, folder.path()).await;
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        println!("{}", listener.local_addr()?);
-        io::stdout().flush()?;
+        let usage = get(async || {
+            let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+            let nanos = i128::from(cpu.tv_sec) * 1_000_000_000 + i128::from(cpu.tv_nsec);
+            format!("{nanos} {}", alloc::count())
+        });
+        let router = router(stack, service, folder).await.route("/usage", usage);
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
         axum::serve(listener.tap_io(|stream| _ = stream.set_nodelay(true)), router).await
     })
 }
