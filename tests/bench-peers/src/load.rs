@@ -26,6 +26,17 @@ pub(crate) enum Visitors<'a> {
     Of(&'a [String]),
 }
 
+impl<'a> Visitors<'a> {
+    /// New ones, if there are no sessions.
+    pub(crate) fn of(sessions: &'a [String]) -> Self {
+        if sessions.is_empty() {
+            Self::New(0)
+        } else {
+            Self::Of(sessions)
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Ran {
     pub(crate) requests: usize,
@@ -119,7 +130,7 @@ pub(crate) async fn seed(port: u16, path: &str, count: usize) -> io::Result<Vec<
 /// The body of one answer.
 pub(crate) async fn body(port: u16, path: &str, cookies: &str) -> io::Result<String> {
     let mut client = Client::connect(port).await?;
-    client.ask(&Visitor::new(path, cookies).request).await?;
+    timeout(GRACE, client.ask(&Visitor::new(path, cookies).request)).await??;
     Ok(String::from_utf8_lossy(&client.buffer[client.head..]).into_owned())
 }
 

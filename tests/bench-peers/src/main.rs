@@ -31,7 +31,8 @@ cargo run --release [growth] [OPTIONS]
   --out FOLDER    where the results go (results, beside Cargo.toml)";
 
 struct Options {
-    growth: bool,
+    is_growth: bool,
+    is_quick: bool,
     rounds: usize,
     seconds: f64,
     connections: &'static [usize],
@@ -44,7 +45,8 @@ impl Options {
         let out = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("results"));
         let all = stacks::ALL.iter().collect();
         let mut options = Self {
-            growth: false,
+            is_growth: false,
+            is_quick: false,
             rounds: 3,
             seconds: 2.0,
             connections: &[1, 16, 64],
@@ -53,23 +55,15 @@ impl Options {
         };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "growth" => options.growth = true,
+                "growth" => options.is_growth = true,
                 "--quick" => {
-                    options = Self {
-                        rounds: 1,
-                        seconds: 0.4,
-                        connections: &[16],
-                        out: None,
-                        ..options
-                    };
+                    (options.is_quick, options.rounds, options.seconds) = (true, 1, 0.4);
+                    (options.connections, options.out) = (&[16], None);
                 }
                 "--rounds" => options.rounds = arguments.next()?.parse().ok()?,
                 "--seconds" => {
-                    options.seconds = arguments
-                        .next()?
-                        .parse()
-                        .ok()
-                        .filter(|it| (0.01..3600.0).contains(it))?
+                    let seconds = arguments.next()?.parse().ok();
+                    options.seconds = seconds.filter(|seconds| (0.01..3600.0).contains(seconds))?;
                 }
                 "--stacks" => {
                     let names = arguments.next()?;
@@ -101,8 +95,8 @@ fn main() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let time = Duration::from_secs_f64(options.seconds);
-        if options.growth {
-            return growth::run(time, options.connections.len() == 1, options.out.as_deref()).await;
+        if options.is_growth {
+            return growth::run(time, options.is_quick, options.out.as_deref()).await;
         }
         let report = compare(&options, time).await;
         print!("{}", report.markdown());

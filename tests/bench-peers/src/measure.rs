@@ -64,27 +64,25 @@ pub(crate) async fn cells(
 ) -> io::Result<Vec<Cell>> {
     let service = stack.service.start().await?;
     let folder = tempfile::tempdir()?;
-    let server = Process::server(
-        stack.name,
-        service.as_ref().map_or(0, |it| it.port),
-        folder.path(),
-        false,
-    )
-    .await?;
+    let port = service.as_ref().map_or(0, |service| service.port);
+    let server = Process::server(stack.name, port, folder.path(), false).await?;
     let sessions = load::seed(server.port, "/seed", SESSIONS).await?;
     let mut cells = Vec::new();
     let cell = async |name: &str, load: &'static str, connections: usize, sessions: &[String]| {
         let (cpu_micros, mut ran) = timed(&server, path(load), connections, sessions, time).await?;
+        let (stack, load, lost) = (stack.name, name.to_owned(), None);
+        let requests_per_second = rounded(ran.requests as f64 / ran.elapsed.as_secs_f64());
+        let (p50_millis, p99_millis) = (rounded(ran.percentile_millis(50)), rounded(ran.percentile_millis(99)));
         io::Result::Ok(Cell {
-            stack: stack.name,
-            load: name.to_owned(),
+            stack,
+            load,
             connections,
             round,
             cpu_micros,
-            requests_per_second: ran.requests as f64 / ran.elapsed.as_secs_f64(),
-            p50_millis: ran.percentile_millis(50),
-            p99_millis: ran.percentile_millis(99),
-            lost: None,
+            requests_per_second,
+            p50_millis,
+            p99_millis,
+            lost,
         })
     };
     for &connections in connections {
@@ -114,17 +112,17 @@ pub(crate) async fn timed(
     sessions: &[String],
     time: Duration,
 ) -> io::Result<(f64, Ran)> {
-    let visitors = if sessions.is_empty() {
-        Visitors::New(0)
-    } else {
-        Visitors::Of(sessions)
-    };
+    let visitors = Visitors::of(sessions);
     let warm = Until::Time((time / 5).min(Duration::from_millis(300)));
     load::run(server.port, path, connections, visitors, warm).await?;
     let before = server.usage().await?;
     let ran = load::run(server.port, path, connections, visitors, Until::Time(time)).await?;
     let nanos = server.usage().await?.cpu_nanos - before.cpu_nanos;
-    Ok((nanos as f64 / 1e3 / ran.requests.max(1) as f64, ran))
+    Ok((rounded(nanos as f64 / 1e3 / ran.requests.max(1) as f64), ran))
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
 }
 
 async fn lost(port: u16, connections: usize, time: Duration) -> io::Result<(u64, u64)> {
@@ -149,11 +147,7 @@ pub(crate) async fn counts(stack: &'static Stack) -> io::Result<Counts> {
     let sessions = load::seed(server.port, "/seed", 1).await?;
     let (mut allocations, mut round_trips) = ([0.0; 4], [0.0; 4]);
     for (at, name) in MANY.into_iter().enumerate() {
-        let visitors = if name == "new" {
-            Visitors::New(0)
-        } else {
-            Visitors::Of(&sessions)
-        };
+        let visitors = Visitors::of(if name == "new" { &[] } else { &sessions });
         let ask = |count| load::run(server.port, path(name), 1, visitors, Until::Count(count));
         let used = async || io::Result::Ok((server.usage().await?.allocations, trips.load(Relaxed)));
         ask(COUNTED / 5).await?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::load;
 
@@ -125,51 +125,38 @@ impl Service {
 
     pub(crate) async fn start(self) -> io::Result<Option<Process>> {
         let port = free_port()?;
-        let text = port.to_string();
-        let program = |name: &str, arguments: &[&str]| {
-            let mut command = Command::new(name);
-            command.args(arguments).stderr(Stdio::null());
-            command
-        };
-        let process = match self {
+        let (program, arguments) = match self {
             Self::None => return Ok(None),
-            Self::Memcached => {
-                // `-u` is looked at by root alone.
-                let command = program(
-                    "memcached",
-                    &["-l", "127.0.0.1", "-u", "root", "-t", "1", "-m", "1024", "-p", &text],
-                );
-                Process::start(command, port, Signal::TERM, None).await?
-            }
-            Self::Redis => {
-                let command = program("redis-server", &["--bind", "127.0.0.1", "--save", "", "--port", &text]);
-                Process::start(command, port, Signal::TERM, None).await?
-            }
-            Self::Postgres => postgres(port, program).await?,
+            // `-u` is looked at by root alone.
+            Self::Memcached => ("memcached", "-l 127.0.0.1 -u root -t 1 -m 1024 -p"),
+            Self::Redis => ("redis-server", "--bind 127.0.0.1 --save '' --port"),
+            Self::Postgres => return postgres(port).await.map(Some),
         };
-        Ok(Some(process))
+        let mut command = Command::new(program);
+        let arguments = arguments.split(' ').map(|word| if word == "''" { "" } else { word });
+        command.args(arguments).arg(port.to_string()).stderr(Stdio::null());
+        Process::start(command, port, Signal::TERM, None).await.map(Some)
     }
 }
 
 /// A cluster of its own, with the settings that Postgres comes with: each commit is synced.
-async fn postgres(port: u16, program: impl Fn(&str, &[&str]) -> Command) -> io::Result<Process> {
+async fn postgres(port: u16) -> io::Result<Process> {
     let folder = tempfile::tempdir()?;
-    let path = folder.path().to_string_lossy().into_owned();
-    let mut initdb = program("initdb", &["-D", &path, "-A", "trust", "-U", "bench", "--no-sync"]);
-    let mut postgres = program(
-        "postgres",
-        &["-D", &path, "-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"],
-    );
-    postgres.args(["-c", "unix_socket_directories="]);
+    let (mut initdb, mut postgres) = (Command::new("initdb"), Command::new("postgres"));
+    initdb
+        .args(["-A", "trust", "-U", "bench", "--no-sync", "-D"])
+        .arg(folder.path());
+    postgres.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
+    postgres
+        .args(["-p", &port.to_string(), "-D"])
+        .arg(folder.path())
+        .stderr(Stdio::null());
     // It refuses to run as root.
     if geteuid().is_root() {
         let users = std::fs::read_to_string("/etc/passwd")?;
         let user = users.lines().find_map(|line| line.strip_prefix("postgres:"));
-        let mut ids = user
-            .unwrap_or_default()
-            .split(':')
-            .skip(1)
-            .map_while(|word| word.parse::<u32>().ok());
+        let words = user.unwrap_or_default().split(':').skip(1);
+        let mut ids = words.map_while(|word| word.parse::<u32>().ok());
         let (Some(uid), Some(gid)) = (ids.next(), ids.next()) else {
             return Err(io::Error::new(io::ErrorKind::NotFound, "there is no user `postgres`"));
         };
@@ -177,7 +164,9 @@ async fn postgres(port: u16, program: impl Fn(&str, &[&str]) -> Command) -> io::
         initdb.uid(uid).gid(gid).current_dir("/");
         postgres.uid(uid).gid(gid).current_dir("/");
     }
-    let status = initdb.stdin(Stdio::null()).stdout(Stdio::null()).status()?;
+    initdb.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let made = tokio::process::Command::from(initdb).kill_on_drop(true).status();
+    let status = timeout(START, made).await??;
     if !status.success() {
         return Err(io::Error::other(format!("initdb: {status}")));
     }

@@ -30,8 +30,7 @@ pub(crate) fn machine() -> String {
     let load: f64 = load
         .split(' ')
         .next()
-        .and_then(|word| word.parse().ok())
-        .unwrap_or_default();
+        .map_or(0.0, |word| word.parse().unwrap_or_default());
     let busy = if load > 2.0 { "**on a busy machine**: " } else { "" };
     format!("{date}, {cores} cores, {busy}load average {load} before the run")
 }
@@ -59,14 +58,12 @@ impl Report {
             .filter(|stack| self.cells.iter().any(|cell| cell.stack == stack.name))
     }
 
-    /// The number of connections of the first table and of the chart.
+    /// The number of connections of the first table and of the chart: the middle one.
     pub(crate) fn usual(&self) -> usize {
-        let has_16 = self.connections.contains(&16);
-        if has_16 {
-            16
-        } else {
-            self.connections.first().copied().unwrap_or_default()
-        }
+        self.connections
+            .get(self.connections.len() / 2)
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(crate) fn spread(
@@ -81,14 +78,9 @@ impl Report {
     }
 
     pub(crate) fn markdown(&self) -> String {
-        let Self {
-            machine,
-            rounds,
-            seconds_per_cell,
-            ..
-        } = self;
+        let (machine, rounds, seconds) = (&self.machine, self.rounds, self.seconds_per_cell);
         let mut text = format!(
-            "{machine}; {rounds} interleaved rounds, {seconds_per_cell} s a figure, one worker thread, 64 sessions.\n\n"
+            "{machine}; {rounds} interleaved rounds, {seconds} s a figure, one worker thread, 64 sessions.\n\n"
         );
         self.cpu(&mut text);
         self.speed(&mut text);
