@@ -7,8 +7,8 @@ use crate::report::Report;
 const ROW: usize = 24;
 const TOP: usize = 56;
 /// Where the titles of the stacks end, and each of the two panels begins; how long the longest bar is.
-const TITLES: usize = 290;
-const PANELS: [usize; 2] = [300, 640];
+const TITLES: usize = 302;
+const PANELS: [usize; 2] = [312, 652];
 const BAR: f64 = 250.0;
 
 const STYLE: &str = "<style>
@@ -21,12 +21,12 @@ pub(crate) fn svg(report: &Report) -> String {
     let stacks: Vec<_> = report.stacks().collect();
     let (height, connections) = (TOP + ROW * stacks.len() + 10, report.usual());
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 960 {height}\" role=\"img\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 970 {height}\" role=\"img\">\n\
          <title>Server CPU a request by stack, {connections} connections</title>\n{STYLE}"
     );
     _ = writeln!(
         svg,
-        "<text x=\"300\" y=\"18\">Server CPU a request in µs, {connections} connections; less is better</text>"
+        "<text x=\"312\" y=\"18\">Server CPU a request in µs, {connections} connections; less is better</text>"
     );
     for (load, left) in ["read", "write"].into_iter().zip(PANELS) {
         let spreads: Vec<_> = stacks

@@ -41,7 +41,7 @@ const fn floor(name: &'static str, title: &'static str, service: Service) -> Sta
 
 pub(crate) const ALL: &[Stack] = &[
     floor("bare", "bare axum", Service::None),
-    floor("raw", "raw memcached: `get`; `add`; `gets`, `cas`", Service::Memcached),
+    floor("raw", "raw memcached (get; gets, cas)", Service::Memcached),
     stack("axum-session", "axum_session 0.22, in memory", Service::None),
     stack("tower-memory", "tower-sessions 0.15, MemoryStore", Service::None),
     stack("tower-redis", "tower-sessions 0.14, Redis", Service::Redis),
