@@ -126,20 +126,27 @@ async fn compare(options: &Options, time: Duration) -> Report {
                 let cells = measure::cells(stack, options.connections, round, time).await;
                 cells.map(|cells| report.cells.extend(cells))
             };
-            match done {
-                Ok(()) => stacks.push(stack),
-                Err(error) => report.skipped.push(reason(stack, &error)),
+            // What is not installed is not tried again; what has failed once is.
+            if !matches!(&done, Err(error) if is_missing(stack, error)) {
+                stacks.push(stack);
+            }
+            if let Err(error) = done {
+                report.skipped.push(reason(stack, round, &error));
             }
         }
     }
     report
 }
 
-fn reason(stack: &Stack, error: &io::Error) -> String {
-    let reason = if error.kind() == io::ErrorKind::NotFound && stack.service != Service::None {
+fn is_missing(stack: &Stack, error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound && stack.service != Service::None
+}
+
+fn reason(stack: &Stack, round: usize, error: &io::Error) -> String {
+    let reason = if is_missing(stack, error) {
         format!("skipped, needs {} (apt-get install)", stack.service.package())
     } else {
-        format!("failed: {error}")
+        format!("failed in round {}: {error}", round + 1)
     };
     format!("{}: {reason}", stack.title)
 }

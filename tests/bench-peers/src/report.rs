@@ -16,7 +16,7 @@ pub(crate) struct Report {
     pub(crate) rounds: usize,
     pub(crate) seconds_per_cell: f64,
     pub(crate) connections: Vec<usize>,
-    /// Stacks that are not in it, and why.
+    /// Stacks that are not in it, or not with every round, and why.
     pub(crate) skipped: Vec<String>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) counts: Vec<Counts>,
