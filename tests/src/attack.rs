@@ -1,13 +1,16 @@
 //! The application under attack: a session that records the writes to it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::convert::Infallible;
+use std::time::{Duration, SystemTime};
 
+use axum::body::Body;
 use axum::extract::Query;
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::stream;
 use serde::{Deserialize, Serialize};
-use session_runtime::{Builder, CascadeStore, RouterExt, Session, TypedSession};
+use session_runtime::{Builder, CascadeStore, Clock, Commit, CommitError, RouterExt, Session, TypedSession};
 use session_runtime::{WithDatastore, WithMemcache};
 
 /// How old a cached record may be, in the attack.
@@ -31,6 +34,9 @@ pub struct Attack {
     adds: BTreeSet<u32>,
     /// The number of the latest note.
     note: u32,
+    /// The number of the latest sign-in.
+    #[session(privileged)]
+    user: u32,
 }
 
 /// The session as a request sees it: as it was loaded, with the request's own change.
@@ -46,6 +52,32 @@ pub struct View {
     pub adds: BTreeSet<u32>,
     /// The number of the latest note; 0 if there is none.
     pub note: u32,
+    /// The number of the latest sign-in; 0 if there is none.
+    pub user: u32,
+}
+
+/// How a commit ended that a handler made, and the session afterwards.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Committed {
+    /// The outcome, in the words of `Server-Timing`.
+    pub commit: String,
+    /// The session.
+    pub view: View,
+}
+
+/// The machine's clock, fast by so many seconds, or slow.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WrongClock(pub i64);
+
+impl Clock for WrongClock {
+    fn now(&self) -> SystemTime {
+        let by = Duration::from_secs(self.0.unsigned_abs());
+        if self.0 < 0 {
+            SystemTime::now() - by
+        } else {
+            SystemTime::now() + by
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -58,7 +90,8 @@ struct Params {
     ms: u64,
 }
 
-/// Sets the limits of a store under attack: times short enough to be reached in a round.
+/// Sets the limits of a store under attack: times short enough to be reached in a round, and lifetimes longer than nodes'
+/// clocks differ.
 pub fn with_bounds(builder: Builder<WithMemcache, WithDatastore>) -> Builder<WithMemcache, WithDatastore> {
     builder
         .max_staleness(MAX_STALENESS)
@@ -74,20 +107,46 @@ pub fn app(store: &CascadeStore) -> Router {
         .route("/create", post(create))
         .route("/read", get(read))
         .route("/add", post(add))
+        .route("/commit", post(commit))
+        .route("/detach", post(detach))
         .route("/note", post(note))
+        .route("/sign-in", post(sign_in))
         .route("/rotate", post(rotate))
         .route("/destroy", post(destroy))
         .sessions(store.layer().with_server_timing(true))
 }
 
+macro_rules! view {
+    ($session:expr) => {
+        View {
+            is_new: $session.is_new(),
+            id: *$session.id(),
+            visits: *$session.visits(),
+            adds: $session.adds().clone(),
+            note: *$session.note(),
+            user: *$session.user(),
+        }
+    };
+}
+
 fn view(session: &TypedSession<Attack>) -> Json<View> {
-    Json(View {
-        is_new: session.is_new(),
-        id: *session.id(),
-        visits: *session.visits(),
-        adds: session.adds().clone(),
-        note: *session.note(),
-    })
+    Json(view!(session))
+}
+
+fn committed(outcome: &Result<Commit, CommitError>, view: View) -> Committed {
+    let commit = match outcome {
+        Ok(Commit::Clean) => "clean",
+        Ok(Commit::Coherent) => "coherent",
+        Ok(Commit::Degraded) => "degraded",
+        Ok(Commit::Unfenced { .. }) => "unfenced",
+        Err(CommitError::Gone { .. } | CommitError::Superseded { .. }) => "gone",
+        Err(CommitError::Conflict { field: None, .. }) => "conflict",
+        Err(CommitError::Unavailable { .. }) => "unavailable",
+        Err(CommitError::Unknown { .. }) => "unknown",
+        _ => "unexpected",
+    };
+    let commit = commit.to_owned();
+    Committed { commit, view }
 }
 
 async fn create(mut session: TypedSession<Attack>, Query(params): Query<Params>) -> Json<View> {
@@ -101,19 +160,22 @@ async fn read(session: TypedSession<Attack>) -> Json<View> {
     view(&session)
 }
 
+fn number(params: &Params) -> u32 {
+    u32::try_from(params.number).unwrap_or(u32::MAX)
+}
+
 /// Changes the session, if it exists.
 async fn change(
     mut session: TypedSession<Attack>,
-    Params { number, ms }: Params,
+    params: Params,
     make: impl FnOnce(&mut TypedSession<Attack>, u32),
 ) -> Json<View> {
-    if ms > 0 {
-        tokio::time::sleep(Duration::from_millis(ms)).await;
-    }
+    let number = number(&params);
+    tokio::time::sleep(Duration::from_millis(params.ms)).await;
     if session.is_new() {
         return view(&session);
     }
-    make(&mut session, u32::try_from(number).unwrap_or(u32::MAX));
+    make(&mut session, number);
     view(&session)
 }
 
@@ -123,6 +185,51 @@ async fn add(session: TypedSession<Attack>, Query(params): Query<Params>) -> Jso
         session.adds_mut().insert(number);
     })
     .await
+}
+
+/// Commits in the handler, which goes on.
+async fn commit(mut session: TypedSession<Attack>, Query(params): Query<Params>) -> Json<Committed> {
+    let outcome = if session.is_new() {
+        Ok(Commit::Clean)
+    } else {
+        *session.visits_mut() += 1;
+        session.adds_mut().insert(number(&params));
+        session.commit().await
+    };
+    let seen = view!(session);
+    tokio::time::sleep(Duration::from_millis(params.ms)).await;
+    Json(committed(&outcome, seen))
+}
+
+/// Commits while the body of the response is sent.
+async fn detach(session: TypedSession<Attack>, Query(params): Query<Params>) -> Body {
+    if session.is_new() {
+        // It would be created.
+        return serde_json::to_vec(&committed(&Ok(Commit::Clean), view!(session)))
+            .unwrap()
+            .into();
+    }
+    let mut session = session.into_detached();
+    Body::from_stream(stream::once(async move {
+        tokio::time::sleep(Duration::from_millis(params.ms)).await;
+        *session.visits_mut() += 1;
+        session.adds_mut().insert(number(&params));
+        let outcome = session.commit().await;
+        Ok::<_, Infallible>(serde_json::to_vec(&committed(&outcome, view!(session))).unwrap())
+    }))
+}
+
+/// Writes the privileged field: every secret before ends. Where another request has ended the presented one meanwhile, the
+/// client gets a session of its own.
+async fn sign_in(mut session: TypedSession<Attack>, Query(params): Query<Params>) -> Json<Committed> {
+    tokio::time::sleep(Duration::from_millis(params.ms)).await;
+    let outcome = if session.is_new() {
+        Ok(Commit::Clean)
+    } else {
+        session.set_user(number(&params));
+        session.commit().await
+    };
+    Json(committed(&outcome, view!(session)))
 }
 
 async fn note(session: TypedSession<Attack>, Query(params): Query<Params>) -> Json<View> {

@@ -46,15 +46,20 @@ impl Answer {
             body: body.to_owned(),
             timing: String::new(),
         };
+        let mut is_chunked = false;
         for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
             match name {
                 "content-length" if value.parse() != Ok(body.len()) => return None,
+                "transfer-encoding" => is_chunked = value == "chunked",
                 "set-cookie" if !value.contains("Max-Age=0") => {
                     answer.cookie = value.split(';').next().map(str::to_owned);
                 }
                 "server-timing" => value.clone_into(&mut answer.timing),
                 _ => {}
             }
+        }
+        if is_chunked {
+            answer.body = unchunked(body)?;
         }
         Some(answer)
     }
@@ -72,5 +77,19 @@ impl Answer {
     fn timed(&self, what: &str) -> Option<&str> {
         let (_, rest) = self.timing.split_once(&format!("{what};desc=\""))?;
         rest.split('"').next()
+    }
+}
+
+/// A body without the lengths of its chunks; `None` where the last chunk has not arrived.
+fn unchunked(mut rest: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (len, after) = rest.split_once("\r\n")?;
+        let len = usize::from_str_radix(len, 16).ok()?;
+        if len == 0 {
+            return Some(body);
+        }
+        body += after.get(..len)?;
+        rest = after.get(len..)?.strip_prefix("\r\n")?;
     }
 }

@@ -17,6 +17,7 @@ fn seen(adds: &[u32], note: u32) -> View {
         visits: adds.len() as u64,
         adds: adds.iter().copied().collect(),
         note,
+        user: 0,
     }
 }
 
@@ -34,6 +35,7 @@ fn history(ops: impl IntoIterator<Item = (Kind, Outcome)>) -> History {
         number,
         node: 0,
         cookie: 0,
+        issuer: 0,
         start: Duration::from_secs(2 * u64::from(number)),
         end: Duration::from_secs(2 * u64::from(number) + 1),
         outcome,
@@ -139,8 +141,8 @@ fn an_older_note_is_detected() {
             (Kind::Read, clean(seen(&[], read))),
         ])
     };
-    assert_detected(&notes(all(seen(&[], 2)), 1), "a note older than an acknowledged one");
-    assert_detected(&notes(all(seen(&[], 2)), 0), "a note older than an acknowledged one");
+    assert_detected(&notes(all(seen(&[], 2)), 1), "a Note older than an acknowledged one");
+    assert_detected(&notes(all(seen(&[], 2)), 0), "a Note older than an acknowledged one");
     assert_valid(&notes(Outcome::Unknown("lost"), 1));
     assert_valid(&notes(all(seen(&[], 2)), 2));
 }
@@ -154,7 +156,7 @@ fn a_stale_read_is_allowed_after_an_unfenced_write_until_the_maximum_staleness()
     ]);
     history.ops[1].start = history.ops[0].end + MAX_STALENESS / 2;
     assert_valid(&history);
-    history.ops[1].start = history.ops[0].end + MAX_STALENESS * 2;
+    history.ops[1].start = history.ops[0].end + MAX_STALENESS * 3;
     assert_detected(&history, "an acknowledged add is missing");
 }
 
@@ -197,6 +199,25 @@ fn a_secret_may_be_rejected_after_the_second_rotation_only() {
     // Now the rotation is the second one after the reader's cookie.
     history.ops[0].cookie = 1;
     assert_valid(&history);
+}
+
+#[test]
+fn a_superseded_secret_reads_and_writes_nothing() {
+    let signed_in = |user| View { user, ..seen(&[], 0) };
+    let after = |kind, outcome| history([(Kind::SignIn, all(signed_in(1))), (kind, outcome)]);
+    let word = "seen after an acknowledged sign-in";
+    for kind in [Kind::Read, Kind::Note, Kind::Destroy, Kind::SignIn] {
+        assert_detected(&after(kind, all(signed_in(1))), word);
+        assert_valid(&after(kind, clean(none())));
+    }
+    // The client has got the new secret.
+    let mut history = after(Kind::Read, clean(signed_in(1)));
+    history.ops[1].issuer = 1;
+    assert_valid(&history);
+    history.ops[1].outcome = clean(none());
+    assert_detected(&history, "the session is lost");
+    history.ops[1].outcome = clean(seen(&[], 0));
+    assert_detected(&history, "a SignIn older than an acknowledged one");
 }
 
 #[test]

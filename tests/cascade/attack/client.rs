@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use session_tests::attack::View;
+use session_tests::attack::{Committed, View};
 use session_tests::http::{Answer, exchange};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -48,26 +48,47 @@ pub(super) async fn send(node: Option<SocketAddr>, call: &Call<'_>) -> (Outcome,
 }
 
 fn classify(kind: Kind, answer: &Answer) -> Outcome {
-    let commit = answer.commit();
-    let wrong = || Outcome::Unexpected(format!("{} {commit:?} {}", answer.status, answer.body));
-    let seen = match (answer.status, commit) {
-        (200, None | Some("clean")) => Ack::Clean,
-        (200, Some("coherent")) => Ack::Coherent,
-        (200, Some("degraded")) => Ack::Degraded,
-        (200, Some("unfenced")) => Ack::Unfenced,
-        (409, Some("gone" | "superseded")) => return Outcome::Gone,
-        (409, Some("conflict")) => return Outcome::Refused("conflict"),
-        (503, Some("unavailable")) => return Outcome::Refused("unavailable"),
-        (503, Some("unknown")) => return Outcome::Unknown("unknown"),
-        (503, None) => return Outcome::Refused("unread"),
+    let wrong = || Outcome::Unexpected(format!("{} {:?} {}", answer.status, answer.commit(), answer.body));
+    let (commit, view) = if answer.status != 200 {
+        (answer.commit().unwrap_or("unread").to_owned(), None)
+    } else if kind.tells_outcome() {
+        let Ok(Committed { commit, view }) = serde_json::from_str(&answer.body) else {
+            return wrong();
+        };
+        (commit, Some(view))
+    } else {
+        let Ok(view) = serde_json::from_str::<View>(&answer.body) else {
+            return wrong();
+        };
+        (answer.commit().unwrap_or("clean").to_owned(), Some(view))
+    };
+    let seen = match commit.as_str() {
+        "clean" => Ack::Clean,
+        "coherent" => Ack::Coherent,
+        "degraded" => Ack::Degraded,
+        "unfenced" => Ack::Unfenced,
+        "gone" | "superseded" => return Outcome::Gone,
+        "conflict" => return Outcome::Refused("conflict"),
+        "unavailable" => return Outcome::Refused("unavailable"),
+        "unknown" => return Outcome::Unknown("unknown"),
+        "unread" if answer.status == 503 => return Outcome::Refused("unread"),
         _ => return wrong(),
     };
-    let Ok(view) = serde_json::from_str::<View>(&answer.body) else {
-        return wrong();
-    };
-    let writes = kind != Kind::Read && !view.is_new;
-    if writes != (seen != Ack::Clean) {
-        return wrong();
+    let Some(view) = view else { return wrong() };
+    match (seen, view.is_new) {
+        // A session that is read may be renewed.
+        (Ack::Clean, false) if kind != Kind::Read => return wrong(),
+        (Ack::Clean, _) | (_, false) => {}
+        (_, true) if kind.tells_outcome() => return Outcome::Unknown("written, and ended since"),
+        (_, true) => return wrong(),
+    }
+    if kind == Kind::SignIn && !view.is_new && view.id == 0 {
+        let is_empty = view.adds.is_empty() && (view.visits, view.note) == (0, 0);
+        return if is_empty {
+            Outcome::Refused("a session of its own")
+        } else {
+            wrong()
+        };
     }
     Outcome::Answered(view, seen)
 }

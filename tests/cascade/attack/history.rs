@@ -11,8 +11,14 @@ pub(super) enum Kind {
     Create,
     Read,
     Add,
+    /// An add that the handler commits.
+    Commit,
+    /// An add that is committed while the body of the response is sent.
+    Detach,
     Note,
     Rotate,
+    /// Writes the privileged field, which ends every secret before.
+    SignIn,
     Destroy,
 }
 
@@ -22,10 +28,22 @@ impl Kind {
             Self::Create => "create",
             Self::Read => "read",
             Self::Add => "add",
+            Self::Commit => "commit",
+            Self::Detach => "detach",
             Self::Note => "note",
             Self::Rotate => "rotate",
+            Self::SignIn => "sign-in",
             Self::Destroy => "destroy",
         }
+    }
+
+    pub(super) fn is_add(self) -> bool {
+        matches!(self, Self::Add | Self::Commit | Self::Detach)
+    }
+
+    /// Whether the handler answers with the outcome of the commit.
+    pub(super) fn tells_outcome(self) -> bool {
+        matches!(self, Self::Commit | Self::Detach | Self::SignIn)
     }
 }
 
@@ -80,8 +98,10 @@ pub(super) struct Op {
     pub(super) number: u32,
     /// The node that the request was sent to.
     pub(super) node: usize,
-    /// Which of the session's cookies was sent: 0 for the first, and one more after each rotation.
+    /// Which of the session's cookies was sent: 0 for the first, and one more after each rotation or sign-in.
     pub(super) cookie: u32,
+    /// The number of the operation that the client got the cookie from.
+    pub(super) issuer: u32,
     pub(super) start: Duration,
     pub(super) end: Duration,
     pub(super) outcome: Outcome,
@@ -90,13 +110,14 @@ pub(super) struct Op {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (start, end) = (self.start.as_secs_f64(), self.end.as_secs_f64());
-        write!(f, "{start:9.4}..{end:9.4} node {} cookie {} ", self.node, self.cookie)?;
+        write!(f, "{start:9.4}..{end:9.4} node {} ", self.node)?;
+        write!(f, "cookie {} of {} ", self.cookie, self.issuer)?;
         write!(f, "{:?} {}: ", self.kind, self.number)?;
         match &self.outcome {
             Outcome::Answered(view, seen) if !view.is_new => write!(
                 f,
-                "{seen:?} id={} visits={} note={} adds={:?}",
-                view.id, view.visits, view.note, view.adds
+                "{seen:?} id={} visits={} note={} user={} adds={:?}",
+                view.id, view.visits, view.note, view.user, view.adds
             ),
             Outcome::Unexpected(what) => write!(f, "UNEXPECTED {what}"),
             outcome => f.write_str(outcome.label()),

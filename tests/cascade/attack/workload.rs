@@ -14,6 +14,8 @@ use super::history::{History, Kind, Op, Outcome};
 
 const GROUPS: usize = 6;
 const CLIENTS: usize = 4;
+/// The clients of the one hot session of a round, most of them writers.
+const HOT_CLIENTS: usize = 200;
 /// How long a node may take to serve again once every fault is healed.
 const RECOVERY: Duration = Duration::from_secs(60);
 
@@ -30,11 +32,22 @@ pub(super) struct Workload {
 /// One session and its clients.
 pub(super) struct Session {
     id: u64,
-    /// The newest cookie, and how many rotations gave it.
-    cookie: Mutex<(u32, String)>,
+    is_hot: bool,
+    /// The cookies that the client got, the newest last.
+    cookies: Mutex<Vec<Cookie>>,
     ops: Mutex<Vec<Op>>,
     /// How many operations are left to do.
     left: AtomicI32,
+}
+
+/// A cookie of a session.
+#[derive(Clone)]
+struct Cookie {
+    value: String,
+    /// How many rotations and sign-ins gave it.
+    generation: u32,
+    /// The number of the operation that gave it.
+    issuer: u32,
 }
 
 impl Session {
@@ -42,6 +55,19 @@ impl Session {
         History {
             id: self.id,
             ops: self.ops.lock().unwrap().clone(),
+        }
+    }
+
+    fn newest_cookie(&self) -> Cookie {
+        self.cookies.lock().unwrap().last().expect("there is one").clone()
+    }
+
+    /// Keeps a cookie as the newest one. After a sign-in the cookie of a rotation beside it is void.
+    fn keep(&self, cookie: Cookie, kind: Kind) {
+        let mut cookies = self.cookies.lock().unwrap();
+        let newest = cookies.last().map_or(0, |newest| newest.generation);
+        if cookie.generation > newest || (cookie.generation == newest && kind == Kind::SignIn) {
+            cookies.push(cookie);
         }
     }
 }
@@ -66,7 +92,8 @@ impl Workload {
                 let mut sessions = Vec::new();
                 for count in 0.. {
                     let id = seed.rotate_left(32) ^ ((group as u64) << 16 | count);
-                    match workload.create(id, &mut random).await {
+                    let is_hot = group == 0 && count == 0;
+                    match workload.create(id, is_hot, &mut random).await {
                         Some(session) => {
                             let session = Arc::new(session);
                             workload.run_clients(&session, &mut random).await;
@@ -88,7 +115,7 @@ impl Workload {
         self.stop.load(Ordering::SeqCst)
     }
 
-    async fn create(&self, id: u64, random: &mut Rng) -> Option<Session> {
+    async fn create(&self, id: u64, is_hot: bool, random: &mut Rng) -> Option<Session> {
         let node = random.usize(0..self.cluster.nodes.len());
         let call = Call {
             kind: Kind::Create,
@@ -97,18 +124,29 @@ impl Workload {
             cookie: None,
             timeout: TIMEOUT,
         };
-        let (op, cookie) = self.execute(node, &call, 0).await;
+        let (op, cookie) = self.execute(node, &call).await;
+        let cookie = Cookie {
+            value: cookie?,
+            generation: 0,
+            issuer: op.number,
+        };
+        let left = if is_hot {
+            3 * HOT_CLIENTS as i32
+        } else {
+            random.i32(20..200)
+        };
         Some(Session {
             id,
-            cookie: Mutex::new((0, cookie?)),
+            is_hot,
+            cookies: Mutex::new(vec![cookie]),
             ops: Mutex::new(vec![op]),
-            left: AtomicI32::new(random.i32(20..200)),
+            left: AtomicI32::new(left),
         })
     }
 
     async fn run_clients(&self, session: &Arc<Session>, random: &mut Rng) {
         let mut clients = JoinSet::new();
-        for _ in 0..CLIENTS {
+        for _ in 0..if session.is_hot { HOT_CLIENTS } else { CLIENTS } {
             let (workload, session, mut random) = (self.clone(), Arc::clone(session), random.fork());
             clients.spawn(async move {
                 while !workload.is_stopped() && session.left.fetch_sub(1, Ordering::SeqCst) > 0 {
@@ -122,11 +160,14 @@ impl Workload {
     }
 
     async fn step(&self, session: &Session, random: &mut Rng) {
-        let kind = match random.u8(0..100) {
-            0..48 => Kind::Read,
-            48..80 => Kind::Add,
-            80..94 => Kind::Note,
-            94..98 => Kind::Rotate,
+        let kind = match random.u8(if session.is_hot { 20..84 } else { 0..100 }) {
+            0..42 => Kind::Read,
+            42..62 => Kind::Add,
+            62..68 => Kind::Commit,
+            68..74 => Kind::Detach,
+            74..86 => Kind::Note,
+            86..91 => Kind::Rotate,
+            91..98 => Kind::SignIn,
             _ => Kind::Destroy,
         };
         let delay = if random.bool() { 0 } else { random.u64(0..30) };
@@ -136,31 +177,64 @@ impl Workload {
             0 => Duration::from_millis(random.u64(1..60)),
             _ => TIMEOUT,
         };
-        let op = self.operate(session, node, kind, delay, timeout).await;
-        if kind == Kind::Destroy && !matches!(op.outcome, Outcome::Refused(_)) {
+        let cookie = {
+            let cookies = session.cookies.lock().unwrap();
+            // Some present a cookie that they had before.
+            let place = match random.u8(0..12) {
+                0 => random.usize(0..cookies.len()),
+                _ => cookies.len() - 1,
+            };
+            cookies[place].clone()
+        };
+        let op = self.operate(session, cookie, node, kind, delay, timeout).await;
+        let may_be_gone = match kind {
+            Kind::Destroy => !matches!(op.outcome, Outcome::Refused(_)),
+            // Nobody has the new secret.
+            Kind::SignIn => matches!(op.outcome, Outcome::Unknown(_)),
+            _ => false,
+        };
+        if may_be_gone {
             // A few more operations, to check that it stays destroyed.
             session.left.fetch_min(20, Ordering::SeqCst);
         }
     }
 
     /// Performs one operation on a session, and records it.
-    async fn operate(&self, session: &Session, node: usize, kind: Kind, delay: u64, timeout: Duration) -> Op {
-        let (generation, cookie) = session.cookie.lock().unwrap().clone();
+    async fn operate(
+        &self,
+        session: &Session,
+        cookie: Cookie,
+        node: usize,
+        kind: Kind,
+        delay: u64,
+        timeout: Duration,
+    ) -> Op {
         let number = self.number();
         let call = Call {
             kind,
             number: number.into(),
             delay,
-            cookie: Some(&cookie),
+            cookie: Some(&cookie.value),
             timeout,
         };
-        let (mut op, new_cookie) = self.execute(node, &call, generation).await;
-        op.number = number;
-        if let Some(new_cookie) = new_cookie {
-            let mut newest = session.cookie.lock().unwrap();
-            if generation + 1 > newest.0 {
-                *newest = (generation + 1, new_cookie);
-            }
+        let (op, new_value) = self.execute(node, &call).await;
+        let op = Op {
+            number,
+            cookie: cookie.generation,
+            issuer: cookie.issuer,
+            ..op
+        };
+        if let (Some(value), Outcome::Answered(..)) = (new_value, &op.outcome) {
+            let generation = cookie.generation + 1;
+            let issuer = number;
+            session.keep(
+                Cookie {
+                    value,
+                    generation,
+                    issuer,
+                },
+                kind,
+            );
         }
         session.ops.lock().unwrap().push(op.clone());
         op
@@ -170,14 +244,15 @@ impl Workload {
         self.numbers.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    async fn execute(&self, node: usize, call: &Call<'_>, cookie: u32) -> (Op, Option<String>) {
+    async fn execute(&self, node: usize, call: &Call<'_>) -> (Op, Option<String>) {
         let start = self.started.elapsed();
         let (outcome, new_cookie) = send(self.cluster.address(node), call).await;
         let op = Op {
             kind: call.kind,
             number: 0,
             node,
-            cookie,
+            cookie: 0,
+            issuer: 0,
             start,
             end: self.started.elapsed(),
             outcome,
@@ -197,10 +272,13 @@ impl Workload {
 
     async fn read_one(&self, session: &Session) {
         let deadline = Instant::now() + RECOVERY;
+        let cookie = session.newest_cookie();
         let mut first = None;
         for node in 0..self.cluster.nodes.len() {
             let mut op = loop {
-                let op = self.operate(session, node, Kind::Read, 0, TIMEOUT).await;
+                let op = self
+                    .operate(session, cookie.clone(), node, Kind::Read, 0, TIMEOUT)
+                    .await;
                 match op.outcome {
                     Outcome::Answered(..) => break op,
                     _ if Instant::now() < deadline => sleep(Duration::from_millis(50)).await,
@@ -211,12 +289,12 @@ impl Workload {
                     }
                 }
             };
-            let first = first.get_or_insert_with(|| op.outcome.clone());
-            if *first != op.outcome {
-                op.outcome = Outcome::Unexpected(format!(
-                    "the nodes disagree after the round: {first:?}, {:?}",
-                    op.outcome
-                ));
+            let Outcome::Answered(view, _) = &op.outcome else {
+                return;
+            };
+            let first = first.get_or_insert_with(|| view.clone());
+            if first != view {
+                op.outcome = Outcome::Unexpected(format!("the nodes disagree after the round: {first:?}, {view:?}"));
                 session.ops.lock().unwrap().push(op);
             }
         }
