@@ -1,14 +1,17 @@
-//! One node of the attack as a process: `session_tests::attack`, on the tiers of the environment.
+//! One node of the attack as a process: `session_tests::attack`, on the tiers of the environment, with a clock that is fast by
+//! `CLOCK_FAST_BY` seconds.
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 
 use session_runtime::Builder;
-use session_tests::attack;
+use session_tests::attack::{self, WrongClock};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let store = attack::with_bounds(Builder::from_env().await?).build().await?;
+    let clock = WrongClock(std::env::var("CLOCK_FAST_BY")?.parse()?);
+    let builder = attack::with_bounds(Builder::from_env().await?).clock(clock);
+    let store = builder.build().await?;
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     writeln!(io::stdout(), "{}", listener.local_addr()?)?;
     axum::serve(listener, attack::app(&store)).await?;

@@ -5,15 +5,17 @@ use std::sync::Mutex as Lock;
 
 use session_runtime::tier::embedded::LocalFile;
 use session_runtime::{CascadeStore, KeyRing, Memcache};
-use session_tests::attack;
+use session_tests::attack::{self, WrongClock};
 use session_tests::proxy::Proxy;
 use session_tests::services::memcached::Memcached;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
+use super::eviction::LITTLE_MEMORY;
 use super::unreliable::Unreliable;
 
-const KEY: [u8; 32] = [7; 32];
+/// How many keys nodes keep behind the one that signs: more than are in front in a round.
+const OLD_KEYS: usize = 8;
 
 /// A node's limit for cached values, in bytes: on the first node, sessions grow beyond it.
 pub(super) fn max_value_len(node: usize) -> usize {
@@ -43,6 +45,18 @@ pub(super) struct Node {
     pub(super) durable: Option<Mutex<Proxy>>,
     pub(super) running: Mutex<Option<Running>>,
     address: Lock<Option<SocketAddr>>,
+    /// How many steps of rolling keys it has taken.
+    key_step: Lock<usize>,
+}
+
+/// How a node is started.
+pub(super) struct Launch {
+    pub(super) cache: SocketAddr,
+    pub(super) max_value_len: usize,
+    /// The newest first.
+    pub(super) keys: Vec<[u8; 32]>,
+    /// By how many seconds its clock is fast.
+    pub(super) fast_by: i64,
 }
 
 /// What a node runs as.
@@ -70,7 +84,7 @@ impl Cluster {
     }
 
     pub(super) async fn start(count: usize, durable: Durable) -> Option<Self> {
-        let memcached = Memcached::start()?;
+        let memcached = Memcached::start_with(&LITTLE_MEMORY)?;
         let mut nodes = Vec::new();
         for _ in 0..count {
             nodes.push(Node {
@@ -79,6 +93,7 @@ impl Cluster {
                 durable: durable.proxy().await,
                 running: Mutex::default(),
                 address: Lock::default(),
+                key_step: Lock::default(),
             });
         }
         let cluster = Self {
@@ -87,7 +102,7 @@ impl Cluster {
             durable,
         };
         for node in 0..count {
-            cluster.launch(node).await;
+            cluster.launch(node, 0).await;
         }
         Some(cluster)
     }
@@ -106,21 +121,35 @@ impl Cluster {
         }
     }
 
-    /// Starts a node that is down.
-    pub(super) async fn launch(&self, number: usize) {
+    /// Starts a node that is down, with a clock that is fast by so many seconds.
+    pub(super) async fn launch(&self, number: usize, fast_by: i64) {
         let node = &self.nodes[number];
-        let cache = node.cache.lock().await.address();
+        let launch = Launch {
+            cache: node.cache.lock().await.address(),
+            max_value_len: max_value_len(number),
+            keys: keys(self.take_key_step(number)),
+            fast_by,
+        };
         let (running, address) = match &self.durable {
-            Durable::File(file) => runtime(cache, file.clone(), max_value_len(number)).await,
+            Durable::File(file) => runtime(launch, file.clone()).await,
             #[cfg(feature = "datastore")]
             Durable::Emulator(_) => {
                 let proxy = node.durable.as_ref().expect("a service has a proxy");
                 let durable = proxy.lock().await.address();
-                super::process::launch(cache, durable, max_value_len(number)).await
+                super::process::launch(launch, durable).await
             }
         };
         *node.running.lock().await = Some(running);
         *node.address.lock().unwrap() = Some(address);
+    }
+
+    /// Takes the next step of rolling keys, unless another node has the last one still before it.
+    fn take_key_step(&self, number: usize) -> usize {
+        let step = *self.nodes[number].key_step.lock().unwrap();
+        let is_next = self.nodes.iter().all(|node| *node.key_step.lock().unwrap() >= step);
+        let step = step + usize::from(is_next);
+        *self.nodes[number].key_step.lock().unwrap() = step;
+        step
     }
 
     /// Kills all nodes.
@@ -141,18 +170,32 @@ impl Durable {
     }
 }
 
+/// The keys after so many steps: each key goes behind the others first, and then, once every node has it, in front.
+fn keys(step: usize) -> Vec<[u8; 32]> {
+    let signing = step / 2;
+    let behind = (step % 2 == 1).then_some(signing + 1);
+    let numbers = (signing.saturating_sub(OLD_KEYS)..=signing).rev().chain(behind);
+    let key = |number: usize| {
+        let mut key = [7; 32];
+        key[..8].copy_from_slice(&number.to_be_bytes());
+        key
+    };
+    numbers.map(key).collect()
+}
+
 /// A node in a runtime of its own, so that it can be killed with all its tasks.
-async fn runtime(cache: SocketAddr, durable: Unreliable, max_value_len: usize) -> (Running, SocketAddr) {
+async fn runtime(launch: Launch, durable: Unreliable) -> (Running, SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
     let serving = runtime.spawn(async move {
-        let cache = Memcache::connect([cache.to_string()]).unwrap();
-        let store = CascadeStore::builder(KeyRing::new([KEY]).unwrap())
-            .memcache(cache.with_max_value_len(max_value_len))
-            .datastore(durable);
+        let cache = Memcache::connect([launch.cache.to_string()]).unwrap();
+        let store = CascadeStore::builder(KeyRing::new(launch.keys).unwrap())
+            .memcache(cache.with_max_value_len(launch.max_value_len))
+            .datastore(durable)
+            .clock(WrongClock(launch.fast_by));
         let store = attack::with_bounds(store).build().await.unwrap();
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -20,6 +20,7 @@ mod checker;
 mod checker_tests;
 mod client;
 mod cluster;
+mod eviction;
 mod history;
 mod nemesis;
 #[cfg(feature = "datastore")]

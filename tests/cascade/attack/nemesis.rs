@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use session_tests::proxy::{Fault, Proxy};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::sleep;
 
 #[cfg(feature = "datastore")]
 use super::cluster::Running;
 use super::cluster::{Cluster, Durable};
+use super::eviction::{delete_half, fill};
+
+/// How wrong a node's clock is at most, in seconds. Two of these are less than the time that a session lives unused.
+const MAX_CLOCK_ERROR: i64 = 480;
 
 /// How often each fault was injected.
 pub(super) type FaultCounts = Arc<Mutex<BTreeMap<&'static str, u64>>>;
@@ -152,7 +154,7 @@ impl Injector {
     async fn cache_server(&mut self) {
         let cluster = Arc::clone(&self.cluster);
         let mut memcached = cluster.memcached.lock().await;
-        match self.random.u8(0..8) {
+        match self.random.u8(0..10) {
             0 => {
                 self.count("memcached: kill, later restart");
                 block_in_place(|| memcached.kill());
@@ -166,12 +168,20 @@ impl Injector {
             2 => {
                 self.count("memcached: pause");
                 block_in_place(|| memcached.pause());
-                self.hold().await;
+                // Briefly: it tells the time late when it goes on, and a node whose clock is slow goes by that.
+                let pause = self.random.u64(20..400);
+                sleep(Duration::from_millis(pause)).await;
                 memcached.resume();
             }
             3 => {
                 self.count("memcached: flush");
                 block_in_place(|| memcached.flush());
+            }
+            4 | 5 => {
+                self.count("memcached: fill its memory");
+                fill(memcached.address(), &mut self.random)
+                    .await
+                    .expect("memcached answers");
             }
             _ => {
                 let rounds = self.random.u8(1..12);
@@ -179,7 +189,7 @@ impl Injector {
                     self.count("memcached: evict");
                     // memcached runs, since only this injector stops it.
                     let address = memcached.address();
-                    evict(address, &mut self.random).await.expect("memcached answers");
+                    delete_half(address, &mut self.random).await.expect("memcached answers");
                     let pause = self.random.u64(1..60);
                     sleep(Duration::from_millis(pause)).await;
                 }
@@ -208,7 +218,8 @@ impl Injector {
         self.cluster.kill(number).await;
         let pause = self.random.u64(0..500);
         sleep(Duration::from_millis(pause)).await;
-        self.cluster.launch(number).await;
+        let fast_by = self.random.i64(-MAX_CLOCK_ERROR..MAX_CLOCK_ERROR);
+        self.cluster.launch(number, fast_by).await;
     }
 
     async fn durable(&mut self) {
@@ -276,25 +287,4 @@ impl Injector {
         }
         self.heal(proxy).await;
     }
-}
-
-/// Deletes about half the items of a memcached, of any kind: values, leases, fences and tombstones.
-async fn evict(address: std::net::SocketAddr, random: &mut Rng) -> std::io::Result<()> {
-    let mut stream = BufReader::new(TcpStream::connect(address).await?);
-    stream.write_all(b"lru_crawler metadump all\r\n").await?;
-    let mut keys = Vec::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await?;
-        // `BUSY` if the crawler is running already.
-        match line.strip_prefix("key=").and_then(|rest| rest.split(' ').next()) {
-            Some(key) => keys.push(key.to_owned()),
-            None => break,
-        }
-    }
-    for key in keys.iter().filter(|_| random.bool()) {
-        stream.write_all(format!("delete {key}\r\n").as_bytes()).await?;
-        stream.read_line(&mut String::new()).await?;
-    }
-    Ok(())
 }
