@@ -39,11 +39,9 @@ pub(super) async fn fill(address: SocketAddr, random: &mut Rng) -> io::Result<()
     let len = random.usize(20..900);
     let value = "x".repeat(len);
     let count = FILLING / (len + 60);
-    let mut items = String::new();
-    for number in 0..count {
-        items += &format!("set filling-{number} 0 2 {len} noreply\r\n{value}\r\n");
-    }
-    stream.write_all(items.as_bytes()).await?;
+    let item = |number| format!("set filling-{number} 0 2 {len} noreply\r\n{value}\r\n");
+    let items: Vec<_> = (0..count).map(item).collect();
+    stream.write_all(items.concat().as_bytes()).await?;
     stream.write_all(b"version\r\n").await?;
     stream.read_line(&mut String::new()).await?;
     Ok(())

@@ -137,7 +137,7 @@ async fn a_one_way_partition_makes_readers_stale_no_longer_than_max_staleness() 
 }
 
 /// By the cached record, which is older than the rotation, the new secret is not valid. The durable tier decides: an empty
-/// session would checker like a logout.
+/// session would look like a logout.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stale_cached_record_does_not_reject_a_newer_secret() {
     let Some(partition) = Partition::start().await else {

@@ -13,9 +13,9 @@ use super::cluster::Cluster;
 use super::history::{History, Kind, Op, Outcome};
 
 const GROUPS: usize = 6;
-const CLIENTS: usize = 4;
+const CLIENTS: i32 = 4;
 /// The clients of the one hot session of a round, most of them writers.
-const HOT_CLIENTS: usize = 200;
+const HOT_CLIENTS: i32 = 200;
 /// How long a node may take to serve again once every fault is healed.
 const RECOVERY: Duration = Duration::from_secs(60);
 
@@ -32,7 +32,7 @@ pub(super) struct Workload {
 /// One session and its clients.
 pub(super) struct Session {
     id: u64,
-    is_hot: bool,
+    clients: i32,
     /// The cookies that the client got, the newest last.
     cookies: Mutex<Vec<Cookie>>,
     ops: Mutex<Vec<Op>>,
@@ -130,14 +130,14 @@ impl Workload {
             generation: 0,
             issuer: op.number,
         };
-        let left = if is_hot {
-            3 * HOT_CLIENTS as i32
+        let (clients, left) = if is_hot {
+            (HOT_CLIENTS, 3 * HOT_CLIENTS)
         } else {
-            random.i32(20..200)
+            (CLIENTS, random.i32(20..200))
         };
         Some(Session {
             id,
-            is_hot,
+            clients,
             cookies: Mutex::new(vec![cookie]),
             ops: Mutex::new(vec![op]),
             left: AtomicI32::new(left),
@@ -146,7 +146,7 @@ impl Workload {
 
     async fn run_clients(&self, session: &Arc<Session>, random: &mut Rng) {
         let mut clients = JoinSet::new();
-        for _ in 0..if session.is_hot { HOT_CLIENTS } else { CLIENTS } {
+        for _ in 0..session.clients {
             let (workload, session, mut random) = (self.clone(), Arc::clone(session), random.fork());
             clients.spawn(async move {
                 while !workload.is_stopped() && session.left.fetch_sub(1, Ordering::SeqCst) > 0 {
@@ -160,7 +160,7 @@ impl Workload {
     }
 
     async fn step(&self, session: &Session, random: &mut Rng) {
-        let kind = match random.u8(if session.is_hot { 20..84 } else { 0..100 }) {
+        let kind = match random.u8(if session.clients == HOT_CLIENTS { 20..84 } else { 0..100 }) {
             0..42 => Kind::Read,
             42..62 => Kind::Add,
             62..68 => Kind::Commit,
@@ -187,14 +187,10 @@ impl Workload {
             cookies[place].clone()
         };
         let op = self.operate(session, cookie, node, kind, delay, timeout).await;
-        let may_be_gone = match kind {
-            Kind::Destroy => !matches!(op.outcome, Outcome::Refused(_)),
-            // Nobody has the new secret.
-            Kind::SignIn => matches!(op.outcome, Outcome::Unknown(_)),
-            _ => false,
-        };
-        if may_be_gone {
-            // A few more operations, to check that it stays destroyed.
+        // Nobody may have the new secret of a sign-in.
+        let is_destroyed = kind == Kind::Destroy && !matches!(op.outcome, Outcome::Refused(_));
+        if is_destroyed || (kind == Kind::SignIn && matches!(op.outcome, Outcome::Unknown(_))) {
+            // A few more operations, to check that it stays so.
             session.left.fetch_min(20, Ordering::SeqCst);
         }
     }
