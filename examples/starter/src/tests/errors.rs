@@ -7,7 +7,7 @@ use axum::http::{Request, StatusCode};
 use axum::middleware::from_fn;
 use axum::routing::get;
 use session_runtime::testing::{MemoryTier, TestStore};
-use session_runtime::{CascadeStore, KeyRing, LocalCache};
+use session_runtime::{CascadeStore, KeyRing};
 use tower::ServiceExt;
 
 use super::{Page, Site};
@@ -85,8 +85,8 @@ async fn a_form_without_the_token_of_its_session_changes_nothing() {
 async fn where_the_sessions_are_out_of_reach_a_page_says_so_and_nobody_is_signed_out() {
     let durable = MemoryTier::new();
     let builder = CascadeStore::builder(KeyRing::random().unwrap())
-        .memcache(LocalCache::new())
-        .datastore(durable.clone());
+        .datastore(durable.clone())
+        .without_cache();
     let site = Site::with(TestStore::on(builder).await.unwrap(), 2);
     let mut ann = site.signed_in(&site.user("ann").await).await;
     durable.set_down(true);
