@@ -11,7 +11,9 @@ use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use session_runtime::tier::{DurableTier, Scope, Stored, TierError, TierErrorKind, Version, Write};
+use session_runtime::tier::{
+    CacheTier, Cached, DurableTier, Scope, Stored, Swap, TierError, TierErrorKind, Token, Version, Write,
+};
 use session_runtime::{CascadeStore, KeyRing, LocalCache, RouterExt, Session, TypedSession};
 use session_tests::instrumented::{Control, Instrumented};
 use session_tests::memory::MemoryStore;
@@ -217,6 +219,82 @@ async fn ten_nodes_refuse_few() {
     assert!(written * 100 >= WRITERS * 99, "{statuses:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(site.visits().await, (1 + written).to_string());
+}
+
+/// A cache each of whose calls takes a millisecond.
+struct SlowCache(LocalCache);
+
+impl SlowCache {
+    async fn wait(&self) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+impl CacheTier for SlowCache {
+    fn name(&self) -> &'static str {
+        "slow-cache"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {
+        self.wait().await;
+        self.0.get(key).await
+    }
+
+    async fn add(&self, key: &str, value: Bytes, ttl: Duration) -> Result<bool, TierError> {
+        self.wait().await;
+        self.0.add(key, value, ttl).await
+    }
+
+    async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), TierError> {
+        self.wait().await;
+        self.0.set(key, value, ttl).await
+    }
+
+    async fn swap(&self, key: &str, token: Token, value: Bytes, ttl: Duration) -> Result<Swap, TierError> {
+        self.wait().await;
+        self.0.swap(key, token, value, ttl).await
+    }
+
+    async fn remove(&self, key: &str, token: Token) -> Result<Swap, TierError> {
+        self.wait().await;
+        self.0.remove(key, token).await
+    }
+}
+
+#[derive(Session)]
+#[session(name = "hot", version = 1)]
+#[cascade(memcache)]
+struct Counter {
+    #[session(merge = add)]
+    visits: u64,
+}
+
+#[tokio::test(start_paused = true)]
+async fn writers_of_one_process_do_not_pause_for_others() {
+    const ROUNDS: u32 = 50;
+    let cache = SlowCache(LocalCache::new());
+    let store = CascadeStore::builder(KeyRing::random().unwrap()).memcache(cache);
+    let visit = post(|mut counter: TypedSession<Counter>| async move { *counter.visits_mut() += 1 });
+    let node = Router::new().route("/", visit).sessions(store.build().await.unwrap());
+    let cookie = new_cookie(&send(&node, "POST", "/", "").await);
+    let started = Instant::now();
+    let mut writers = JoinSet::new();
+    for _ in 0..8 {
+        let (node, cookie) = (node.clone(), cookie.clone());
+        writers.spawn(async move {
+            for _ in 0..ROUNDS {
+                assert_eq!(send(&node, "POST", "/", &cookie).await.status(), StatusCode::OK);
+            }
+        });
+    }
+    writers.join_all().await;
+    // A load, a look and a swap, and a wait for those of others.
+    let each = started.elapsed() / ROUNDS;
+    assert!(each < Duration::from_millis(6), "{each:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,8 +30,8 @@ pub(crate) struct Queue {
     waiting: VecDeque<TaskId>,
     /// What the one before left.
     latest: Stored,
-    /// Whether one of them has met writers of other nodes.
-    pub(super) met_others: bool,
+    /// Whether other nodes are known to write the session.
+    pub(super) has_rivals: bool,
 }
 
 /// How a commit ended for those whose updates were in it.
@@ -72,6 +72,7 @@ impl Simulation {
     fn write(&mut self, id: TaskId, mut task: Task) {
         let Some(mut loaded) = task.loaded.take() else { return };
         let latest = self.queues.get(&task.key()).and_then(|queue| queue.latest.clone());
+        let newest = latest.as_ref().map(|latest| latest.version);
         if let Some(latest) = latest.filter(|latest| latest.version > loaded.version) {
             loaded = latest;
             if task.kind == Kind::Read && !self.is_due_for_renewal(&loaded.record) {
@@ -79,6 +80,10 @@ impl Simulation {
                 self.next_turn(task.key(), None);
                 return self.finish(&task, true);
             }
+        }
+        task.begins_with_latest = newest == Some(loaded.version);
+        if let Some(queue) = self.queues.get_mut(&task.key()) {
+            queue.has_rivals |= newest.is_some_and(|newest| newest < loaded.version);
         }
         let may_share = matches!(task.kind, Kind::Read | Kind::Change);
         let mut updates = vec![task.update];
@@ -141,11 +146,11 @@ impl Simulation {
             queue.latest = stored;
         }
         let next = queue.waiting.pop_front();
-        let met_others = queue.met_others;
+        let has_rivals = queue.has_rivals;
         if let Some(id) = next
             && let Some(mut task) = self.tasks.remove(&id)
         {
-            if met_others {
+            if has_rivals {
                 task.stage = Stage::Idle;
                 self.tasks.insert(id, task);
                 let pause = self.world.rng.u64(0..=MAX_TURN_PAUSE);

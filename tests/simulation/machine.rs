@@ -55,7 +55,7 @@ impl Simulation {
             }
             Stage::Commit(mut commit) => {
                 if let (Some(Event::Wrote(Write::Conflict)), Some(queue)) = (&event, self.queues.get_mut(&task.key())) {
-                    queue.met_others = true;
+                    queue.has_rivals |= task.begins_with_latest;
                 }
                 let step: Step<_, CommitEnd<_, Infallible>> = self.step(&mut commit, event);
                 self.go(id, task, Stage::Commit(commit), step, Self::committed);

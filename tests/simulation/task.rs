@@ -54,6 +54,8 @@ pub(crate) struct Task {
     /// What it loaded.
     pub(crate) loaded: Option<VersionedRecord<Shared>>,
     pub(crate) update: u32,
+    /// Whether it writes from what the writer before it on the node has stored.
+    pub(crate) begins_with_latest: bool,
     pub(crate) commit_began: Micros,
     /// When its commit has had its time.
     pub(crate) commit_ends: Micros,
@@ -78,6 +80,7 @@ impl Task {
             cold: None,
             loaded: None,
             update: 0,
+            begins_with_latest: false,
             commit_began: 0,
             commit_ends: 0,
             followers: Vec::new(),

@@ -13,12 +13,12 @@ pub struct Batch {
     first: Patch,
     others: Vec<Patch>,
     nonce: Nonce,
-    /// How many commits the record had seen that the next write is based on.
-    base_commits: u64,
+    /// How many commits the record had seen that the next write is based on; `None` before there is one.
+    base_commits: Option<u64>,
     /// Why patches could not be made in the record that was to be written last, each by its place.
     refused: Vec<(usize, PatchError)>,
-    /// How many records they were applied to.
-    applied: u32,
+    /// Whether they were applied again, to a record that others had changed.
+    was_rebased: bool,
 }
 
 impl Batch {
@@ -26,9 +26,9 @@ impl Batch {
     pub fn new(first: Patch, others: Vec<Patch>) -> Self {
         Self {
             nonce: first.nonce,
-            base_commits: 0,
+            base_commits: None,
             refused: Vec::new(),
-            applied: 0,
+            was_rebased: false,
             first,
             others,
         }
@@ -44,9 +44,9 @@ impl Batch {
         self.first.rotation.is_some()
     }
 
-    /// Whether others have written meanwhile.
-    pub(super) fn met_others(&self) -> bool {
-        self.applied > 1
+    /// Whether others have written since the record that it was first applied to.
+    pub(super) fn was_rebased(&self) -> bool {
+        self.was_rebased
     }
 
     /// Whether the request may destroy the record.
@@ -68,9 +68,10 @@ impl Change<Record> for Batch {
     /// That of the first patch, where none can be made.
     fn apply(&mut self, to: &Record) -> Result<Record, PatchError> {
         // No write based on an earlier record was applied, or else there were nothing to apply to this one.
-        self.base_commits = to.meta().commits;
+        let commits = to.meta().commits;
+        self.was_rebased |= self.base_commits.is_some_and(|base| base != commits);
+        self.base_commits = Some(commits);
         self.refused.clear();
-        self.applied += 1;
         let mut record = None;
         for (place, patch) in std::iter::once(&self.first).chain(&self.others).enumerate() {
             let nonce = record.is_none().then_some(self.nonce);
@@ -92,7 +93,7 @@ impl Change<Record> for Batch {
     }
 
     fn was_applied(&self, record: &Record) -> Option<bool> {
-        record.meta().was_applied(self.nonce, self.base_commits)
+        record.meta().was_applied(self.nonce, self.base_commits.unwrap_or(0))
     }
 
     fn version_of(record: &Record) -> Version {

@@ -27,6 +27,8 @@ struct SessionWrite {
     batch: Batch,
     followers: Vec<Follower>,
     guard: WriteGuard,
+    /// Whether `loaded` is what the writer before has stored.
+    begins_with_latest: bool,
 }
 
 /// A commit that may be dropped before its end, when its time runs out. What it leaves unsettled is settled in the
@@ -79,7 +81,7 @@ impl StoreInner {
                 return Ok(Committed { commit, stored });
             }
         }
-        guard.yield_to_others().await;
+        guard.yield_to_rivals().await;
         let (patches, followers) = if may_share {
             guard.take_followers(patch.schema, MAX_FOLLOWERS)
         } else {
@@ -91,6 +93,7 @@ impl StoreInner {
                 loaded = follower.loaded.clone();
             }
         }
+        let begins_with_latest = guard.begins_with_latest(loaded.version);
         let write = SessionWrite {
             tiers,
             goal,
@@ -99,6 +102,7 @@ impl StoreInner {
             batch: Batch::new(patch, patches),
             followers,
             guard,
+            begins_with_latest,
         };
         if write.followers.is_empty() {
             return self.write(write).await;
@@ -123,6 +127,7 @@ impl StoreInner {
             mut batch,
             followers,
             mut guard,
+            begins_with_latest,
         } = write;
         let session = batch.session();
         let applied = match goal {
@@ -134,7 +139,7 @@ impl StoreInner {
             Err(error) => Err(refused(session, error)),
         };
         let stored = written.as_ref().ok().and_then(|done| done.stored.clone());
-        guard.hand_over(stored, batch.met_others());
+        guard.hand_over(stored, begins_with_latest && batch.was_rebased());
         // However the write ended: who is refused by the last attempt was in no attempt that was applied, or still may be.
         let outcome = |place| match batch.refusal(place) {
             Some(error) => Err(refused(session, error.clone())),

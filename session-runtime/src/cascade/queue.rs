@@ -12,6 +12,7 @@ use super::patch::Patch;
 use super::protocol::VersionedRecord;
 use crate::session::Schema;
 use crate::session::record::Record;
+use crate::tier::Version;
 
 /// About as long as Datastore takes for a write. Of ten nodes that write one session a thousand times a second, none is
 /// refused then (`tests/simulation`).
@@ -68,8 +69,8 @@ pub(crate) struct WriteGuard {
     queues: Arc<WriteQueues>,
     key: String,
     latest: Latest,
-    /// Whether one of those who had it has met writers of other processes.
-    met_others: bool,
+    /// Whether other processes are known to write the session.
+    has_rivals: bool,
 }
 
 impl WriteQueues {
@@ -128,12 +129,12 @@ impl WriteQueues {
         place.is_some_and(|place| queue.remove(place).is_some())
     }
 
-    fn guard(self: &Arc<Self>, key: String, latest: Latest, met_others: bool) -> WriteGuard {
+    fn guard(self: &Arc<Self>, key: String, latest: Latest, has_rivals: bool) -> WriteGuard {
         WriteGuard {
             queues: Arc::clone(self),
             key,
             latest,
-            met_others,
+            has_rivals,
         }
     }
 }
@@ -144,16 +145,24 @@ impl WriteGuard {
         self.latest.as_ref()
     }
 
-    /// Leaves what was stored to the next writer.
-    pub(crate) fn hand_over(&mut self, stored: Latest, met_others: bool) {
-        self.latest = stored;
-        self.met_others |= met_others;
+    /// Whether the writer before has just stored this version. Whatever replaces it during this turn comes from another
+    /// process; so does a later version, and that is noted.
+    pub(crate) fn begins_with_latest(&mut self, version: Version) -> bool {
+        let latest = self.latest.as_ref().map(|latest| latest.version);
+        self.has_rivals |= latest.is_some_and(|latest| latest < version);
+        latest == Some(version)
     }
 
-    /// Gives writers of other processes a chance, where there are any: they have lost to the writer before, and without
+    /// Leaves what was stored to the next writer.
+    pub(crate) fn hand_over(&mut self, stored: Latest, met_rivals: bool) {
+        self.latest = stored;
+        self.has_rivals |= met_rivals;
+    }
+
+    /// Gives the writers of other processes a chance, where there are any: they have lost to the writer before, and without
     /// this would to the next one, which begins at once.
-    pub(crate) async fn yield_to_others(&self) {
-        if self.met_others {
+    pub(crate) async fn yield_to_rivals(&self) {
+        if self.has_rivals {
             let pause = Duration::from_millis(fastrand::u64(0..=MAX_TURN_PAUSE_MS));
             tokio::time::sleep(pause).await;
         }
@@ -198,7 +207,7 @@ impl Drop for WriteGuard {
         }) = next
         {
             let (key, latest) = (std::mem::take(&mut self.key), self.latest.take());
-            let guard = self.queues.guard(key, latest, self.met_others);
+            let guard = self.queues.guard(key, latest, self.has_rivals);
             // Where it waits no longer, the guard comes back, and goes on to the next as it is dropped.
             drop(turn.send(Turn::Write(guard, patch, loaded)));
         }
@@ -217,12 +226,12 @@ mod tests {
         let mut guard = queues.guard("key".to_owned(), None, false);
         let began = Instant::now();
         guard.hand_over(None, false);
-        guard.yield_to_others().await;
+        guard.yield_to_rivals().await;
         assert_eq!(began.elapsed(), Duration::ZERO);
         guard.hand_over(None, true);
         guard.hand_over(None, false);
         for _ in 0..100 {
-            guard.yield_to_others().await;
+            guard.yield_to_rivals().await;
         }
         let each = began.elapsed() / 100;
         assert!((5..20).contains(&each.as_millis()), "{each:?}");
