@@ -55,7 +55,8 @@ impl Simulation {
             }
             Stage::Commit(mut commit) => {
                 if let (Some(Event::Wrote(Write::Conflict)), Some(queue)) = (&event, self.queues.get_mut(&task.key())) {
-                    queue.has_rivals |= task.begins_with_latest;
+                    task.conflicts += 1;
+                    queue.has_rivals |= task.conflicts > u32::from(!task.begins_with_latest);
                 }
                 let step: Step<_, CommitEnd<_, Infallible>> = self.step(&mut commit, event);
                 self.go(id, task, Stage::Commit(commit), step, Self::committed);

@@ -56,6 +56,7 @@ pub(crate) struct Task {
     pub(crate) update: u32,
     /// Whether it writes from what the writer before it on the node has stored.
     pub(crate) begins_with_latest: bool,
+    pub(crate) conflicts: u32,
     pub(crate) commit_began: Micros,
     /// When its commit has had its time.
     pub(crate) commit_ends: Micros,
@@ -81,6 +82,7 @@ impl Task {
             loaded: None,
             update: 0,
             begins_with_latest: false,
+            conflicts: 0,
             commit_began: 0,
             commit_ends: 0,
             followers: Vec::new(),

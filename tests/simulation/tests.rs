@@ -85,16 +85,25 @@ fn writers_of_one_session_on_many_nodes_wait_longer_than_on_one() {
 }
 
 #[test]
-fn writers_of_one_session_on_twenty_nodes_are_hardly_ever_refused() {
-    let (report, violations) = run(&Setting {
-        length: 40 * SECOND,
-        ..super::scenarios::hot(20, 1_000.0)
-    })
-    .unwrap();
-    assert_eq!(violations, [""; 0]);
-    assert_eq!(report.contended, 0);
-    let wait = report.commit_times.quantile(0.99).unwrap();
-    assert!(wait < 5 * SECOND, "{wait}");
+fn writers_of_one_session_on_many_nodes_are_hardly_ever_refused() {
+    for nodes in [10, 20] {
+        let (report, violations) = run(&Setting {
+            length: 40 * SECOND,
+            ..super::scenarios::hot(nodes, 1_000.0)
+        })
+        .unwrap();
+        assert_eq!(violations, [""; 0]);
+        // None of ten nodes, and of twenty fewer than one in five thousand.
+        let refused = if nodes == 10 { 0 } else { report.commits / 5_000 };
+        assert!(
+            report.contended <= refused,
+            "{} of {}",
+            report.contended,
+            report.commits
+        );
+        let wait = report.commit_times.quantile(0.99).unwrap();
+        assert!(wait < u64::from(nodes) * SECOND / 4, "{wait}");
+    }
 }
 
 #[test]

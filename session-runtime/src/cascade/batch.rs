@@ -17,8 +17,8 @@ pub struct Batch {
     base_commits: Option<u64>,
     /// Why patches could not be made in the record that was to be written last, each by its place.
     refused: Vec<(usize, PatchError)>,
-    /// Whether they were applied again, to a record that others had changed.
-    was_rebased: bool,
+    /// How often they were applied again, to a record that others had changed.
+    rebases: u32,
 }
 
 impl Batch {
@@ -28,7 +28,7 @@ impl Batch {
             nonce: first.nonce,
             base_commits: None,
             refused: Vec::new(),
-            was_rebased: false,
+            rebases: 0,
             first,
             others,
         }
@@ -44,9 +44,9 @@ impl Batch {
         self.first.rotation.is_some()
     }
 
-    /// Whether others have written since the record that it was first applied to.
-    pub(super) fn was_rebased(&self) -> bool {
-        self.was_rebased
+    /// How often others have written between a record that it was applied to and the next one.
+    pub(super) fn rebases(&self) -> u32 {
+        self.rebases
     }
 
     /// Whether the request may destroy the record.
@@ -69,7 +69,7 @@ impl Change<Record> for Batch {
     fn apply(&mut self, to: &Record) -> Result<Record, PatchError> {
         // No write based on an earlier record was applied, or else there were nothing to apply to this one.
         let commits = to.meta().commits;
-        self.was_rebased |= self.base_commits.is_some_and(|base| base != commits);
+        self.rebases += u32::from(self.base_commits.is_some_and(|base| base != commits));
         self.base_commits = Some(commits);
         self.refused.clear();
         let mut record = None;

@@ -139,7 +139,9 @@ impl StoreInner {
             Err(error) => Err(refused(session, error)),
         };
         let stored = written.as_ref().ok().and_then(|done| done.stored.clone());
-        guard.hand_over(stored, begins_with_latest && batch.was_rebased());
+        // What it has loaded by itself may have been replaced in this process, before its turn. Nothing is during its turn.
+        let by_this_process = u32::from(!begins_with_latest);
+        guard.hand_over(stored, batch.rebases() > by_this_process);
         // However the write ended: who is refused by the last attempt was in no attempt that was applied, or still may be.
         let outcome = |place| match batch.refusal(place) {
             Some(error) => Err(refused(session, error.clone())),

@@ -145,8 +145,7 @@ impl WriteGuard {
         self.latest.as_ref()
     }
 
-    /// Whether the writer before has just stored this version. Whatever replaces it during this turn comes from another
-    /// process; so does a later version, and that is noted.
+    /// Whether the writer before has just stored this version. A later one comes from another process, and that is noted.
     pub(crate) fn begins_with_latest(&mut self, version: Version) -> bool {
         let latest = self.latest.as_ref().map(|latest| latest.version);
         self.has_rivals |= latest.is_some_and(|latest| latest < version);
