@@ -24,6 +24,19 @@ async fn operations_at_the_same_time_share_a_connection_a_write_and_a_read() {
 }
 
 #[tokio::test]
+async fn a_busy_connection_takes_more_where_no_other_can_be_had() {
+    let Some(server) = Memcached::start() else { return };
+    let mut proxy = Proxy::start(server.address()).await;
+    let tier = tier(proxy.address());
+    tier.set("k", "v".into(), TTL).await.unwrap();
+    value(&tier, "k").await.unwrap();
+    proxy.refuse().await;
+    for found in join_all((0..BUSY * 2).map(|_| tier.get("k"))).await {
+        assert_eq!(found.unwrap().unwrap().value, "v");
+    }
+}
+
+#[tokio::test]
 async fn each_operation_gets_its_own_reply() {
     let Some(server) = Memcached::start() else { return };
     let proxy = Proxy::start(server.address()).await;

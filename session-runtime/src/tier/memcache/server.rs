@@ -104,7 +104,11 @@ impl Server {
         let mut least: Option<(usize, Arc<Connection>)> = None;
         for slot in &self.slots {
             let Some(connection) = slot.connection() else {
-                return self.fill(slot, connect_timeout).await;
+                return match (self.fill(slot, connect_timeout).await, least) {
+                    // A busy one is better than none.
+                    (Err(_), Some((_, connection))) => Ok(connection),
+                    (filled, _) => filled,
+                };
             };
             let exchanges = connection.queue.len();
             if exchanges < BUSY {
