@@ -74,8 +74,11 @@ impl AsyncRead for ExchangeStream<'_> {
                 State::Waiting(_, receiver) => {
                     let reply = ready!(Pin::new(receiver).poll(cx));
                     this.state = State::Failed;
-                    let reply = reply
-                        .unwrap_or_else(|_| Err(Failure::Broken(Arc::new(io::ErrorKind::ConnectionAborted.into()))));
+                    let reply = reply.unwrap_or_else(|_| {
+                        Err(Failure::ConnectionLost(Arc::new(
+                            io::ErrorKind::ConnectionAborted.into(),
+                        )))
+                    });
                     if let Err(Failure::NotSent(_)) = reply {
                         *this.has_sent = false;
                     }

@@ -12,6 +12,8 @@ mod connection;
 mod exchange;
 mod life;
 mod pipeline;
+#[cfg(test)]
+mod pipeline_tests;
 mod placement;
 mod reply;
 mod server;

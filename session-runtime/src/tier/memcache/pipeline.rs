@@ -7,7 +7,6 @@
 //! more passes unread.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,9 +21,10 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::reply::{Expected, ProtocolError, ReplyChecker};
 use super::stream::Stream;
 
-/// How many exchanges may be on a connection at once: far more than a server that answers within the time-out needs, and
-/// few enough that one that does not cannot fill the memory.
+/// How many exchanges may be on a connection at once: far more than a server that answers within the time-out needs.
 const MAX_EXCHANGES: usize = 4096;
+/// How many bytes of commands may wait to be sent: 64 values of the largest size.
+pub(super) const MAX_WAITING: usize = 64 << 20;
 /// How many bytes of commands are joined for one write.
 const MAX_WRITE: usize = 64 << 10;
 /// The room for one read, in bytes: several replies of usual size.
@@ -47,8 +47,8 @@ pub(super) struct Exchange {
 pub(super) enum Failure {
     /// Nothing of the command was sent, nor will be.
     NotSent(Arc<io::Error>),
-    /// The connection broke while it was in use.
-    Broken(Arc<io::Error>),
+    /// The connection was lost while it was in use.
+    ConnectionLost(Arc<io::Error>),
     /// The reply, to this command or to another one before it, was not one that the protocol allows, or was an error.
     Protocol(ProtocolError),
 }
@@ -56,7 +56,7 @@ pub(super) enum Failure {
 impl From<Failure> for io::Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::NotSent(error) | Failure::Broken(error) => Self::new(error.kind(), error),
+            Failure::NotSent(error) | Failure::ConnectionLost(error) => Self::new(error.kind(), error),
             Failure::Protocol(error) => error.into(),
         }
     }
@@ -66,7 +66,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match ProtocolError::from_io(&error) {
             Some(error) => Self::Protocol(error.clone()),
-            None => Self::Broken(Arc::new(error)),
+            None => Self::ConnectionLost(Arc::new(error)),
         }
     }
 }
@@ -85,6 +85,8 @@ struct Waiting {
     commands: VecDeque<Option<Exchange>>,
     /// The number of the first of them.
     first: u64,
+    /// Their size in bytes.
+    size: usize,
     /// The task that sends them.
     task: Option<Waker>,
     is_closed: bool,
@@ -110,15 +112,16 @@ impl Queue {
     /// [`NotSent`](Failure::NotSent) where the connection is closed, or has too many already.
     pub(super) fn push(&self, exchange: Exchange) -> Result<u64, Failure> {
         let not_sent = |kind: io::ErrorKind, text: &str| Failure::NotSent(Arc::new(io::Error::new(kind, text)));
-        if self.len() >= MAX_EXCHANGES {
-            let text = "too many operations wait for this memcached: it is slower than they come";
-            return Err(not_sent(io::ErrorKind::ResourceBusy, text));
-        }
         let (number, task) = {
             let mut waiting = self.lock();
             if waiting.is_closed {
                 return Err(not_sent(io::ErrorKind::NotConnected, "the connection was closed"));
             }
+            if self.len() >= MAX_EXCHANGES || waiting.size > MAX_WAITING {
+                let text = "too many operations wait for this memcached: it is slower than they come";
+                return Err(not_sent(io::ErrorKind::ResourceBusy, text));
+            }
+            waiting.size += exchange.command.len();
             self.exchanges.fetch_add(1, Ordering::Relaxed);
             let number = waiting.first + waiting.commands.len() as u64;
             waiting.commands.push_back(Some(exchange));
@@ -138,11 +141,17 @@ impl Queue {
         let Some(command) = place.and_then(|place| waiting.commands.get_mut(place)) else {
             return false;
         };
-        let command = command.take();
-        drop(waiting);
-        self.exchanges
-            .fetch_sub(usize::from(command.is_some()), Ordering::Relaxed);
+        if let Some(exchange) = command.take() {
+            waiting.size -= exchange.command.len();
+            self.exchanges.fetch_sub(1, Ordering::Relaxed);
+        }
         true
+    }
+
+    /// Whether nothing is to be sent any more.
+    fn is_finished(&self) -> bool {
+        let waiting = self.lock();
+        waiting.is_closed && waiting.commands.is_empty()
     }
 
     /// Accepts no command any more. Those that were sent may still be answered, before their deadlines.
@@ -218,6 +227,9 @@ impl Pipeline {
                 break;
             }
         }
+        if self.sent.is_empty() && self.queue.is_finished() {
+            return Poll::Ready(closed());
+        }
         self.poll_timer(cx)
     }
 
@@ -228,9 +240,6 @@ impl Pipeline {
         }
         let mut waiting = self.queue.lock();
         if waiting.commands.is_empty() {
-            if waiting.is_closed && self.sent.is_empty() {
-                return Err(closed());
-            }
             if !waiting.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
                 waiting.task = Some(cx.waker().clone());
             }
@@ -245,6 +254,7 @@ impl Pipeline {
         {
             waiting.first += 1;
             if let Some(exchange) = command {
+                waiting.size -= exchange.command.len();
                 self.out.extend_from_slice(&exchange.command);
                 self.sent.push_back(Sent {
                     checker: ReplyChecker::new(exchange.expected),
@@ -344,7 +354,7 @@ impl Pipeline {
             drop(exchange.reply.send(Err(failure.clone())));
         }
         let not_sent = match failure {
-            Failure::NotSent(error) | Failure::Broken(error) => Failure::NotSent(Arc::clone(error)),
+            Failure::NotSent(error) | Failure::ConnectionLost(error) => Failure::NotSent(Arc::clone(error)),
             Failure::Protocol(error) => Failure::NotSent(Arc::new(error.clone().into())),
         };
         for exchange in unsent.into_iter().flatten() {
@@ -354,20 +364,12 @@ impl Pipeline {
 }
 
 fn closed() -> Failure {
-    Failure::Broken(Arc::new(io::ErrorKind::ConnectionAborted.into()))
+    Failure::ConnectionLost(Arc::new(io::ErrorKind::ConnectionAborted.into()))
 }
 
 /// Where the runtime ends, its tasks do.
 impl Drop for Pipeline {
     fn drop(&mut self) {
         self.fail(&closed());
-    }
-}
-
-impl fmt::Debug for Queue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue")
-            .field("exchanges", &self.len())
-            .finish_non_exhaustive()
     }
 }
