@@ -22,7 +22,6 @@ mod stream;
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -226,22 +225,8 @@ impl Memcache {
                 return Err(failure(TierErrorKind::Unavailable).with_source(io::Error::from(io::ErrorKind::TimedOut)));
             }
             let mut has_sent = false;
-            let exchange = {
-                let mut exchange = pin!(connection.exchange(command, key, max_len, deadline, &mut has_sent));
-                match timeout_at(deadline, exchange.as_mut()).await {
-                    Ok(outcome) => Ok(outcome),
-                    // Where the whole process stood still, the reply has arrived all the same, and is yet to be handed out.
-                    Err(elapsed) => {
-                        tokio::task::yield_now().await;
-                        let late = tokio::select! {
-                            biased;
-                            outcome = exchange => outcome.ok(),
-                            () = std::future::ready(()) => None,
-                        };
-                        late.map(Ok).ok_or(elapsed)
-                    }
-                }
-            };
+            let exchange = connection.exchange(command, key, max_len, deadline, &mut has_sent);
+            let exchange = timeout_at(deadline, exchange).await;
             let kind = if command.is_write() && has_sent {
                 TierErrorKind::Unknown
             } else {
