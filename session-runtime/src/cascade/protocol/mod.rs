@@ -17,6 +17,7 @@
 
 mod cache_only;
 mod commit;
+mod commit_end;
 mod create;
 mod load;
 mod settle;
@@ -25,7 +26,8 @@ use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Token, Version, Write};
 
 pub use cache_only::{CacheCommit, CacheCreate, CacheLoad};
-pub use commit::{CommitEnd, DurableCommit, Failure, Goal};
+pub use commit::{DurableCommit, Goal};
+pub use commit_end::{CommitEnd, Failure};
 pub use create::{Create, CreateEnd};
 pub use load::{CacheRef, Fill, Load, LoadEnd, Source, VersionedRecord};
 pub use settle::{Settle, SettleOutcome};
