@@ -49,8 +49,8 @@ pub struct DurableCommit<R, C: Change<R>> {
 /// The cached value that was loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Loaded<R> {
-    /// Until the first write has ended there is no fence, and the value is shown.
-    Shown(Token),
+    /// Until the first write has ended there is no fence, and readers see the value.
+    Visible(Token),
     /// The first fence replaces it. If nothing is written, it can be restored.
     Fenced(CacheRef, R),
     /// There was none, or others may have written since.
@@ -108,7 +108,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
     /// not be seen any more once it is written is for the way with a fence: a destroyed session, a superseded secret.
     #[must_use]
     pub fn without_fence(mut self, token: Token) -> Self {
-        self.loaded = Loaded::Shown(token);
+        self.loaded = Loaded::Visible(token);
         self
     }
 
@@ -120,11 +120,11 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
     /// What has yet to be done to the cache where the commit is given up before its end, at whatever step: the cache may show
     /// a record that was replaced, or that may yet be.
     pub fn unsettled(&self) -> Option<Settle<R>> {
-        let is_shown = !self.fenced || matches!(self.loaded, Loaded::Shown(_));
+        let is_visible = !self.fenced || matches!(self.loaded, Loaded::Visible(_));
         match &self.state {
             _ if !self.cache => None,
             State::Settling(settle, DurableOutcome::Changed(..) | DurableOutcome::Destroyed) => Some(settle.clone()),
-            State::Writing if is_shown => Some(Settle::hide(self.fence)),
+            State::Writing if is_visible => Some(Settle::hide(self.fence)),
             _ => self.unknown.map(|_| Settle::hide(self.fence)),
         }
     }
@@ -142,7 +142,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         self.state = State::Fencing;
         Step::Do(match &self.loaded {
             Loaded::Fenced(cached, _) => Action::Swap(cached.token, self.item(Some(self.base))),
-            Loaded::Shown(_) | Loaded::None => {
+            Loaded::Visible(_) | Loaded::None => {
                 self.loaded = Loaded::None;
                 Action::Set(self.item(None))
             }
@@ -236,7 +236,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
 
     fn changed(&mut self, version: Version, record: R, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
         let settle = match self.loaded {
-            Loaded::Shown(token) => Settle::replace(token, self.fence, version, self.asked_at, record.clone()),
+            Loaded::Visible(token) => Settle::replace(token, self.fence, version, self.asked_at, record.clone()),
             _ if self.is_fence_current() => Settle::publish(self.fence, version, self.asked_at, record.clone()),
             _ => Settle::hide(self.fence),
         };
@@ -256,7 +256,7 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
         let is_unknown = self.unknown.is_some();
         let failure = if is_unknown { Failure::Unknown } else { failure };
         let settle = match std::mem::replace(&mut self.loaded, Loaded::None) {
-            Loaded::Shown(_) if is_unknown => Settle::hide(self.fence),
+            Loaded::Visible(_) if is_unknown => Settle::hide(self.fence),
             _ if is_unknown => {
                 return self.end(
                     DurableOutcome::Failed(failure),
@@ -264,8 +264,8 @@ impl<R: Clone, C: Change<R>> DurableCommit<R, C> {
                 );
             }
             // Others have written since, and may have crashed before they could settle the cache.
-            Loaded::Shown(token) if matches!(failure, Failure::Refused(_)) => Settle::discard(token),
-            Loaded::Shown(_) => return self.end(DurableOutcome::Failed(failure), None),
+            Loaded::Visible(token) if matches!(failure, Failure::Refused(_)) => Settle::discard(token),
+            Loaded::Visible(_) => return self.end(DurableOutcome::Failed(failure), None),
             Loaded::Fenced(cached, loaded) => Settle::restore(self.fence, self.base, cached.asked_at, loaded),
             Loaded::None => Settle::remove(self.fence),
         };
@@ -329,7 +329,7 @@ impl<R: Clone, C: Change<R>> Machine<R> for DurableCommit<R, C> {
     type End = CommitEnd<R, C::Error>;
 
     fn begin(&mut self, now: Millis) -> Step<R, CommitEnd<R, C::Error>> {
-        if let Loaded::Shown(_) = self.loaded {
+        if let Loaded::Visible(_) = self.loaded {
             self.attempts = 1;
             return Step::Do(self.write(now));
         }
