@@ -1,5 +1,5 @@
 //! One node of the attack as a process: `session_tests::attack`, on the tiers of the environment, with a clock that is fast by
-//! `CLOCK_FAST_BY` seconds.
+//! `CLOCK_FAST_BY` seconds, if that is set.
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -9,7 +9,8 @@ use session_tests::attack::{self, WrongClock};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let clock = WrongClock(std::env::var("CLOCK_FAST_BY")?.parse()?);
+    let fast_by = std::env::var("CLOCK_FAST_BY");
+    let clock = WrongClock(fast_by.as_deref().unwrap_or("0").parse()?);
     let builder = attack::with_bounds(Builder::from_env().await?).clock(clock);
     let store = builder.build().await?;
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
