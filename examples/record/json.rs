@@ -131,6 +131,7 @@ mod tests {
             nonces: Nonces::default(),
             idle: None,
             persistent: None,
+            owner: None,
         };
         let empty = Record::new(Till::SCHEMA, &meta);
         let mut draft = empty.draft();

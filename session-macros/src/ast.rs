@@ -76,6 +76,11 @@ impl<'a> Session<'a> {
         session
     }
 
+    /// The field that names whose session it is.
+    pub(crate) fn owner(&self) -> Option<&Field<'a>> {
+        self.fields.iter().find(|field| field.owner.is_some())
+    }
+
     /// The fields in the order of a record: by encoded name, shorter ones first (RFC 8949, section 4.2.1).
     pub(crate) fn stored_fields(&self) -> Vec<&Field<'a>> {
         let mut fields: Vec<_> = self.fields.iter().collect();

@@ -28,6 +28,7 @@ pub(crate) const ON_FIELD: &[&str] = &[
     "default",
     "merge",
     "privileged",
+    "owner",
     "flash",
     "lazy",
     "was",

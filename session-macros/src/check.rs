@@ -11,7 +11,7 @@ use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::{Ident, Type};
 
-use crate::ast::{Field, Kind, Session, flash_item};
+use crate::ast::{Field, Kind, Session, Tier, flash_item};
 use crate::attr::report_duplicate;
 use crate::ctxt::Ctxt;
 
@@ -27,6 +27,7 @@ pub(crate) fn check(ctxt: &Ctxt, session: &Session<'_>) {
     check_accessors(ctxt, session);
     check_stored_names(ctxt, session);
     check_earlier_names(ctxt, session);
+    check_owner(ctxt, session);
     for field in &session.fields {
         check_type(ctxt, field);
         check_flash(ctxt, field);
@@ -131,11 +132,18 @@ const RESERVED: &[&str] = &[
     "type_id",
 ];
 
+/// The same, of a session that has an owner.
+const RESERVED_WITH_OWNER: &[&str] = &["device_id", "set_device_label", "sign_in_within"];
+
 /// A `TypedSession` dereferences to the accessors, so its own methods come first.
 fn check_reserved(ctxt: &Ctxt, session: &Session<'_>) {
+    let has_owner = session.owner().is_some();
+    let is_reserved = |accessor: &&String| {
+        RESERVED.contains(&&***accessor) || (has_owner && RESERVED_WITH_OWNER.contains(&&***accessor))
+    };
     for field in &session.fields {
         let accessors = field.accessors().map(|accessor| accessor.unraw().to_string());
-        let Some(hidden) = accessors.iter().find(|accessor| RESERVED.contains(&&***accessor)) else {
+        let Some(hidden) = accessors.iter().find(is_reserved) else {
             continue;
         };
         ctxt.error(
@@ -144,6 +152,56 @@ fn check_reserved(ctxt: &Ctxt, session: &Session<'_>) {
                 "the accessor `{hidden}` would be hidden by the method of the same name; give the accessors of this \
                  field another name with `#[session(accessor = \"...\")]`"
             ),
+        );
+    }
+}
+
+/// What is known of an owner is found by the encoding of one field, which must stay what it is, outside of the request.
+fn check_owner(ctxt: &Ctxt, session: &Session<'_>) {
+    let mut owners = session
+        .fields
+        .iter()
+        .filter_map(|field| Some((field, field.owner.as_ref()?)));
+    let Some((field, key)) = owners.next() else { return };
+    for (other, other_key) in owners {
+        ctxt.error_at(
+            other_key,
+            format!(
+                "a session has one owner, and `{}` names it already; keep `owner` on one of the two fields, and make the \
+                 other one `privileged`",
+                field.ident
+            ),
+        );
+        ctxt.error_at(key, format!("`{}` is an owner too", other.ident));
+    }
+    if !session.tiers.is_empty() && session.tiers.iter().all(|tier| matches!(tier, Tier::Request)) {
+        ctxt.error_at(
+            key,
+            "a session that lives in `request` alone ends with its request, and so has no owner whose sessions could be \
+             ended: add a tier that outlives it, as in `#[cascade(memcache, datastore)]`, or make the field `privileged`",
+        );
+    }
+    if let Kind::Flash = field.kind {
+        ctxt.error_at(key, "a `flash` field is a list of messages, and cannot name an owner");
+    }
+    if let Some((default, _)) = &field.default {
+        ctxt.error_at(
+            default,
+            "a new session belongs to nobody, so that its owner's field starts as `None` or as its type's own default; \
+             take `default` off the field",
+        );
+    }
+    if let Some((merge, _)) = &field.merge {
+        ctxt.error_at(
+            merge,
+            "a session never gets a second owner, so that two writers of it are not reconciled; take `merge` off the field",
+        );
+    }
+    if let Some(upgrade) = field.upgrades.first() {
+        ctxt.error_at(
+            &upgrade.version_lit,
+            "the sessions of an owner are found by the encoding of this field, which an upgrade changes; add a new field \
+             as `owner`, and give the session a new name, so that everybody signs in again",
         );
     }
 }

@@ -45,6 +45,7 @@
 //! | use a router with a state of its own | [`SessionState`] |
 //! | choose how two writers are reconciled | [`merge`] |
 //! | know how a load or a commit can end | [`LoadError`], [`Commit`], [`CommitError`] |
+//! | list an owner's sessions, and end them for good | [`CascadeStore::owner`], [`Owner`] |
 //! | hear of sign-ins, forged cookies, outages | [`SessionEvent`], [`Builder::on_event`] |
 //! | test an application that has sessions | `testing`, behind the feature of that name |
 //! | bring a tier of your own | [`tier`], and the feature `conformance` |
@@ -78,8 +79,8 @@ mod session;
 pub mod tier;
 
 pub use cascade::{
-    BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, LoadReport, NoDatastore, NoMemcache,
-    SessionEvent, WithDatastore, WithMemcache,
+    BeyondMax, BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, LoadReport, NoDatastore, NoMemcache,
+    OwnerError, SessionEvent, WithDatastore, WithMemcache,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "testing")]
@@ -90,7 +91,11 @@ pub use edge::{
     SessionLayer, SessionRejection, SessionService, SessionState, StatefulRouterExt,
 };
 pub use keys::{KeyError, KeyRing};
-pub use request::{CommitFailure, CsrfError, Detached, Persistence, SessionRef, TypedSession};
+pub use request::{
+    CommitFailure, CsrfError, Detached, Device, DeviceId, DeviceIdError, EndedSessions, Owner, OwnerEpoch, Persistence,
+    SessionRef, TypedSession,
+};
+pub use session::owner::{OwnedSession, OwnerId, OwnerRef};
 pub use session::{FieldError, OpenError, Schema, ServedBy, Session, merge};
 #[doc = include_str!("derive.md")]
 pub use session_macros::Session;
@@ -106,6 +111,7 @@ pub use tier::memcache::Memcache;
 /// change in any release.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::session::owner::{OwnedSession, OwnerField};
     pub use crate::session::migrate::{Previous, upgrade_first, upgrade_then};
     pub use crate::session::record::Record;
     pub use crate::session::slot::{

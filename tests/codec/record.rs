@@ -33,6 +33,7 @@ pub(crate) fn meta() -> Meta {
         nonces,
         idle: None,
         persistent: None,
+        owner: None,
     }
 }
 

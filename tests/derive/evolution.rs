@@ -31,6 +31,7 @@ fn meta() -> Meta {
         nonces: Nonces::default(),
         idle: None,
         persistent: None,
+        owner: None,
     }
 }
 

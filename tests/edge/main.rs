@@ -28,6 +28,7 @@ mod memcached;
 mod nested_settings;
 mod nodes;
 mod old_keys;
+mod owners;
 mod persistence;
 mod plain_tower;
 mod promises;

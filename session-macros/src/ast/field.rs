@@ -19,6 +19,8 @@ pub(crate) struct Field<'a> {
     pub(crate) default: Option<(Ident, Expr)>,
     pub(crate) merge: Option<(Ident, Merge)>,
     pub(crate) privileged: bool,
+    /// The key of `owner`: the field names whose session it is.
+    pub(crate) owner: Option<Ident>,
     pub(crate) secret: bool,
     pub(crate) was: Vec<LitStr>,
     pub(crate) upgrades: Vec<Upgrade>,
@@ -74,6 +76,7 @@ impl<'a> Field<'a> {
         let ident = syn.ident.as_ref()?;
         let (mut default, mut merge, mut on_invalid) = (Attr::default(), Attr::default(), Attr::default());
         let (mut privileged, mut secret, mut was) = (Attr::default(), Attr::default(), Attr::default());
+        let mut owner = Attr::default();
         let (mut flash, mut lazy, mut accessor) = (Attr::default(), Attr::default(), Attr::default());
         let mut upgrades = Vec::new();
         for attr in syn.attrs.iter().filter(|attr| attr.path().is_ident(CASCADE)) {
@@ -88,6 +91,7 @@ impl<'a> Field<'a> {
                 "default" => default.set(ctxt, key, arg.expr(ctxt, "expression").cloned()),
                 "merge" => merge.set(ctxt, key, Merge::from_arg(ctxt, arg)),
                 "privileged" => privileged.set(ctxt, key, arg.flag(ctxt)),
+                "owner" => owner.set(ctxt, key, arg.flag(ctxt)),
                 "secret" => secret.set(ctxt, key, arg.flag(ctxt)),
                 "flash" => flash.set(ctxt, key, arg.flag(ctxt)),
                 "lazy" => lazy.set(ctxt, key, arg.flag(ctxt)),
@@ -110,6 +114,7 @@ impl<'a> Field<'a> {
             (None, None) => Kind::Eager,
         };
         let (accessor_key, accessor) = accessor.into_pair().unzip();
+        let owner = owner.into_pair().map(|(key, _)| key);
         Some(Self {
             syn,
             ident,
@@ -117,7 +122,8 @@ impl<'a> Field<'a> {
             kind,
             default: default.into_pair(),
             merge: merge.into_pair(),
-            privileged: privileged.into_value().is_some(),
+            privileged: privileged.into_value().is_some() || owner.is_some(),
+            owner,
             secret: secret.into_value().is_some(),
             was: was.into_value().unwrap_or_default(),
             upgrades,

@@ -84,6 +84,13 @@ fn session_impls(session: &Session<'_>) -> TokenStream {
     served.params.push(parse_quote!(__S));
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let (served_generics, ..) = served.split_for_impl();
+    let owned = session.owner().map(|_| {
+        quote! {
+            impl #impl_generics #krate::__private::OwnedSession for #ident #ty_generics #where_clause {
+                type OwnerId = ::std::string::String;
+            }
+        }
+    });
     let (fields, detached) = (quote!(#companion #ty_generics), quote!(#detached #ty_generics));
     quote! {
         impl #impl_generics #krate::__private::Session for #ident #ty_generics #where_clause {
@@ -119,5 +126,7 @@ fn session_impls(session: &Session<'_>) -> TokenStream {
         }
 
         impl #served_generics #krate::__private::ServedBy<__S> for #ident #ty_generics #where_clause {}
+
+        #owned
     }
 }

@@ -11,7 +11,8 @@ pub(crate) fn meta(session: &Session<'_>) -> TokenStream {
     let schema = schema(session);
     let tiers = inherent_tiers(session);
     let served_by = served_by(session);
-    quote!(#schema #tiers #served_by)
+    let owned = owned(session);
+    quote!(#schema #tiers #served_by #owned)
 }
 
 fn schema(session: &Session<'_>) -> TokenStream {
@@ -23,6 +24,7 @@ fn schema(session: &Session<'_>) -> TokenStream {
         optional(seconds.map(|seconds| quote!(::core::time::Duration::from_secs(#seconds))))
     });
     let cookie = cookie(session);
+    let owner = optional(session.owner().map(Field::name));
     let fields = session.stored_fields();
     let specs = fields.iter().map(|field| spec(session, field));
     let (previous, previous_static) = match &session.previous {
@@ -43,6 +45,7 @@ fn schema(session: &Session<'_>) -> TokenStream {
             fingerprint: #fingerprint,
             tiers: #ident::TIERS,
             fields: &[#(#specs,)*],
+            owner: #owner,
             removed: &[#(#removed,)*],
             previous: #previous,
             idle: #idle,
@@ -51,6 +54,19 @@ fn schema(session: &Session<'_>) -> TokenStream {
         };
         #previous_static
     }
+}
+
+/// `impl OwnedSession for Shop`, where a field names its owner.
+fn owned(session: &Session<'_>) -> Option<TokenStream> {
+    let (krate, ident, ty) = (session.krate(), &session.input.ident, &session.owner()?.syn.ty);
+    let id = quote_spanned!(ty.span()=> <#ty as #krate::__private::OwnerField>::Id);
+    let send_sync = send_sync_bounds(session);
+    Some(quote! {
+        #[automatically_derived]
+        impl #krate::__private::OwnedSession for #ident where #send_sync {
+            type OwnerId = #id;
+        }
+    })
 }
 
 fn cookie(session: &Session<'_>) -> TokenStream {

@@ -12,11 +12,11 @@ use super::event::Events;
 use super::item;
 use super::policy::{FENCE_MARGIN, LEASE_TTL, Policy, TOMBSTONE_TTL};
 use super::protocol::{Action, Event, Item, Machine, Source, Step};
+use super::stored::StoredRecord;
 use crate::cascade::envelope;
 use crate::clock::Clock;
 use crate::keys::{KeyRing, SignedBy, Use};
 use crate::session::meta::{Meta, Millis, Nonce};
-use crate::session::record::Record;
 use crate::tier::erased::{AnyCache, AnyDurable};
 use crate::tier::{Swap, TierError, TierErrorKind, Tiers, Version};
 
@@ -83,7 +83,7 @@ impl Backend {
     }
 
     /// Runs a machine to its end.
-    pub(crate) async fn run<M: Machine<Record>>(&self, key: &str, mut machine: M) -> (M::End, Diagnostics) {
+    pub(crate) async fn run<R: StoredRecord, M: Machine<R>>(&self, key: &str, mut machine: M) -> (M::End, Diagnostics) {
         let mut diagnostics = Diagnostics::default();
         let mut step = machine.begin(self.now());
         loop {
@@ -95,13 +95,13 @@ impl Backend {
     }
 
     /// Takes a step that is not the last: calls a tier, and hands its answer to the machine.
-    pub(super) async fn step<M: Machine<Record>>(
+    pub(super) async fn step<R: StoredRecord, M: Machine<R>>(
         &self,
         key: &str,
         machine: &mut M,
-        step: Step<Record, M::End>,
+        step: Step<R, M::End>,
         diagnostics: &mut Diagnostics,
-    ) -> Step<Record, M::End> {
+    ) -> Step<R, M::End> {
         let action = match step {
             Step::Do(action) => action,
             Step::Retry(attempt, action) => {
@@ -117,13 +117,13 @@ impl Backend {
         machine.on(event, self.now())
     }
 
-    async fn perform(
+    async fn perform<R: StoredRecord>(
         &self,
         key: &str,
-        action: Action<Record>,
+        action: Action<R>,
         is_cache_only: bool,
         diagnostics: &mut Diagnostics,
-    ) -> Result<Event<Record>, ActionError> {
+    ) -> Result<Event<R>, ActionError> {
         match action {
             Action::Get => self.get(key).await,
             Action::Add(item) => {
@@ -174,7 +174,7 @@ impl Backend {
         }
     }
 
-    async fn get(&self, key: &str) -> Result<Event<Record>, ActionError> {
+    async fn get<R: StoredRecord>(&self, key: &str) -> Result<Event<R>, ActionError> {
         let cache = self.cache()?;
         let Some(cached) = cache.get(key).await.map_err(ActionError::Cache)? else {
             return Ok(Event::Got(None));
@@ -213,15 +213,22 @@ impl Backend {
         }
     }
 
-    async fn read(&self, key: &str, diagnostics: &mut Diagnostics) -> Result<Option<(Version, Record)>, ActionError> {
+    async fn read<R: StoredRecord>(
+        &self,
+        key: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Option<(Version, R)>, ActionError> {
         let Some(stored) = self.durable()?.read(key).await.map_err(ActionError::Durable)? else {
             return Ok(None);
         };
         let Some(payload) = self.unwrap(key, &stored.value) else {
+            if let Some(record) = self.in_place_of(&stored.value) {
+                return Ok(Some((stored.version, record)));
+            }
             diagnostics.unreadable = Some(UnreadableRecord::NotAuthentic);
             return Err(ActionError::Unreadable);
         };
-        match Record::decode(&payload) {
+        match R::decode(&payload) {
             Ok(record) => Ok(Some((stored.version, record))),
             Err(error) => {
                 diagnostics.unreadable = Some(UnreadableRecord::Malformed(Arc::new(error)));
@@ -230,11 +237,20 @@ impl Backend {
         }
     }
 
-    fn item(&self, key: &str, item: &Item<Record>, is_cache_only: bool) -> (Bytes, Duration) {
+    /// The record to go on with where what is stored was signed by a key that is not in the ring.
+    fn in_place_of<R: StoredRecord>(&self, envelope: &Bytes) -> Option<R> {
+        if !envelope::is_of_unknown_key(&self.keys, envelope) {
+            return None;
+        }
+        let unverified = envelope.slice_ref(envelope::payload(envelope)?);
+        R::in_place_of(&unverified, self.now())
+    }
+
+    fn item<R: StoredRecord>(&self, key: &str, item: &Item<R>, is_cache_only: bool) -> (Bytes, Duration) {
         let now = self.now();
         let ttl = match item {
             Item::Value { record, asked_at, .. } => {
-                let until_expiry = self.expires_at(record.meta()).since(now);
+                let until_expiry = record.expires_at(self.policy.idle).since(now);
                 let ttl = if is_cache_only {
                     until_expiry
                 } else {
@@ -260,11 +276,11 @@ impl Backend {
         (value, ttl)
     }
 
-    fn record(&self, key: &str, record: &Record) -> (Bytes, SystemTime) {
+    fn record<R: StoredRecord>(&self, key: &str, record: &R) -> (Bytes, SystemTime) {
         let value = envelope::wrap(&self.keys, key, record.bytes().len(), |out| {
             out.extend_from_slice(record.bytes());
         });
-        (value, self.expires_at(record.meta()).into())
+        (value, record.expires_at(self.policy.idle).into())
     }
 
     fn cache(&self) -> Result<&dyn AnyCache, ActionError> {
@@ -298,7 +314,7 @@ enum ActionError {
 }
 
 impl ActionError {
-    fn into_event(self, diagnostics: &mut Diagnostics) -> Event<Record> {
+    fn into_event<R>(self, diagnostics: &mut Diagnostics) -> Event<R> {
         let (event, error) = match self {
             Self::Unreadable => return Event::DurableFailed,
             Self::Cache(error) => match error.kind() {

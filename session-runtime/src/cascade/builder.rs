@@ -10,6 +10,7 @@ use super::backend::Backend;
 use super::build_error::BuildError;
 use super::event::{Events, SessionEvent};
 use super::metrics;
+use super::owner::amendments::BeyondMax;
 use super::policy::Policy;
 use super::store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};
 use crate::clock::{Clock, SystemClock};
@@ -219,6 +220,13 @@ impl<M, D> Builder<M, D> {
         self
     }
 
+    /// Sets how many sessions an [owner](CascadeStore::owner) may be signed in to (default: 32; from 1 to 1000), and what
+    /// becomes of a sign-in beyond that. Sessions that have ended by themselves do not count.
+    pub fn max_sessions(mut self, max: usize, beyond: BeyondMax) -> Self {
+        self.policy.max_sessions = (max, beyond);
+        self
+    }
+
     /// Deletes expired sessions from the durable tier this often, in the background (default: what the tier asks for,
     /// every 10 minutes for an embedded file; Google Cloud Datastore has TTL policies, and asks for nothing).
     pub fn purge_every(mut self, every: Duration) -> Self {
@@ -321,6 +329,9 @@ impl<M, D> Builder<M, D> {
 /// More would end sessions of users who are there, less would write with nearly every request.
 const RENEW_AFTER: RangeInclusive<f64> = 0.01..=0.5;
 
+/// An owner's record of so many has about 200 KiB, which every tier takes.
+const MAX_SESSIONS: RangeInclusive<usize> = 1..=1000;
+
 fn check_duration(option: &'static str, value: Duration) -> Result<(), BuildError> {
     if value < Duration::from_secs(1) {
         return Err(BuildError::Option {
@@ -358,6 +369,14 @@ fn check(policy: &Policy) -> Result<(), BuildError> {
             option: "renew_after",
             value: policy.renew_after.to_string(),
             remedy: "it must be a share of the idle time, from 0.01 to 0.5",
+        });
+    }
+    let (max_sessions, _) = policy.max_sessions;
+    if !MAX_SESSIONS.contains(&max_sessions) {
+        return Err(BuildError::Option {
+            option: "max_sessions",
+            value: max_sessions.to_string(),
+            remedy: "it must be from 1 to 1000",
         });
     }
     let prefix = &policy.key_prefix;

@@ -31,6 +31,16 @@ pub enum SessionEvent {
         /// The session's name.
         session: &'static str,
     },
+    /// A session was deleted, since its owner, or a sign-in that needed its place, ended it.
+    Ended {
+        /// The session's name.
+        session: &'static str,
+    },
+    /// A sign-in was refused, since its owner has as many sessions as it may have.
+    SignInRefused {
+        /// The session's name.
+        session: &'static str,
+    },
     /// A client presented a secret that another has replaced a moment ago: a parallel request, a lost response, or one
     /// who has stolen it or planted it. Told once for each request.
     SupersededToken {
@@ -63,6 +73,8 @@ impl SessionEvent {
             | Self::SignedIn { session }
             | Self::Rotated { session }
             | Self::Destroyed { session }
+            | Self::Ended { session }
+            | Self::SignInRefused { session }
             | Self::SupersededToken { session }
             | Self::ForgedToken { session }
             | Self::Degraded { session }
@@ -77,6 +89,8 @@ impl SessionEvent {
             Self::SignedIn { .. } => "signed-in",
             Self::Rotated { .. } => "rotated",
             Self::Destroyed { .. } => "destroyed",
+            Self::Ended { .. } => "ended",
+            Self::SignInRefused { .. } => "sign-in-refused",
             Self::SupersededToken { .. } => "superseded-token",
             Self::ForgedToken { .. } => "forged-token",
             Self::Degraded { .. } => "degraded",

@@ -19,7 +19,7 @@ use super::queue::WriteQueues;
 use super::rejected::RejectedTokens;
 use crate::session::Session;
 use crate::session::meta::{Meta, Millis};
-use crate::tier::Tiers;
+use crate::tier::{TierError, Tiers};
 
 /// What the clones of a store share.
 pub struct StoreInner {
@@ -32,11 +32,21 @@ pub struct StoreInner {
     pub(super) invalidations: Arc<AtomicUsize>,
     pub(super) rejected: RejectedTokens,
     /// The types that have used the store: few, and each is added once.
-    pub(super) types: RwLock<Vec<SessionType>>,
+    pub(super) types: RwLock<Vec<KnownType>>,
+}
+
+/// What an attempt to create a session has come to.
+pub(crate) enum Created {
+    Done(Committed),
+    /// Under another key, perhaps without the cache: this one may be in use.
+    StartOver {
+        cache: bool,
+        source: Option<Arc<TierError>>,
+    },
 }
 
 /// A type of session that has used the store.
-pub(super) struct SessionType {
+pub(super) struct KnownType {
     id: TypeId,
     name: &'static str,
     cookie: &'static str,
@@ -58,7 +68,7 @@ impl StoreInner {
     pub(crate) fn register<T: Session>(&self) -> Result<(), &'static str> {
         let (id, name) = (TypeId::of::<T>(), T::SCHEMA.name);
         let cookie = T::SCHEMA.cookie.name.unwrap_or(name);
-        let check = |types: &[SessionType]| {
+        let check = |types: &[KnownType]| {
             let same = types
                 .iter()
                 .find(|known| known.id == id || known.name == name || known.cookie == cookie);
@@ -70,7 +80,7 @@ impl StoreInner {
         let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
         check(&types).unwrap_or_else(|| {
             let type_name = std::any::type_name::<T>();
-            types.push(SessionType {
+            types.push(KnownType {
                 id,
                 name,
                 cookie,
@@ -80,77 +90,61 @@ impl StoreInner {
         })
     }
 
-    /// Creates a session under the keys that `next` gives, the first one that nothing speaks against.
+    /// Creates a session under a key, in the cache too if `cache` is true.
     pub(crate) async fn create(
         self: &Arc<Self>,
         tiers: Tiers,
         patch: Patch,
-        meta: Meta,
-        mut next: impl FnMut() -> Option<String> + Send,
-    ) -> Result<Committed, CommitError> {
-        const TRIES: u32 = 3;
+        meta: &Meta,
+        key: String,
+        cache: bool,
+    ) -> Result<Created, CommitError> {
         let session = patch.schema.name;
-        let record = patch.create(&meta).map_err(|error| refused(session, error))?;
-        if !tiers.intersects(Tiers::DISTRIBUTED) {
-            return Ok(Committed {
-                commit: Commit::Clean,
-                stored: None,
-            });
-        }
+        let record = patch.create(meta).map_err(|error| refused(session, error))?;
         let batch = Batch::new(patch, Vec::new());
-        let mut source = None;
-        // A cache that has not answered once is left alone: each such key costs another insert.
-        let mut cache = tiers.contains(Tiers::MEMCACHE);
-        for _ in 0..TRIES {
-            let Some(key) = next() else { break };
-            let (end, diagnostics) = if tiers.contains(Tiers::DATASTORE) {
-                self.backend
-                    .run(&key, Create::new(record.clone(), batch.clone(), cache))
-                    .await
-            } else {
-                self.backend
-                    .run(&key, CacheCreate::new(record.clone(), batch.clone()))
-                    .await
-            };
-            match end {
-                CreateEnd::Done { version, degraded } => {
-                    let is_degraded = degraded || cache != tiers.contains(Tiers::MEMCACHE);
-                    if is_degraded {
-                        let event = SessionEvent::Degraded { session };
-                        self.backend.events.emit(event, || Some(key));
-                    }
-                    let commit = if is_degraded {
-                        Commit::Degraded
-                    } else {
-                        Commit::Coherent
-                    };
-                    let stored = VersionedRecord {
-                        version,
-                        cached: None,
-                        record,
-                    };
-                    return Ok(Committed {
-                        commit,
-                        stored: Some(stored),
-                    });
+        let (end, diagnostics) = if tiers.contains(Tiers::DATASTORE) {
+            self.backend.run(&key, Create::new(record.clone(), batch, cache)).await
+        } else {
+            self.backend.run(&key, CacheCreate::new(record.clone(), batch)).await
+        };
+        match end {
+            CreateEnd::Done { version, degraded } => {
+                let is_degraded = degraded || cache != tiers.contains(Tiers::MEMCACHE);
+                if is_degraded {
+                    let event = SessionEvent::Degraded { session };
+                    self.backend.events.emit(event, || Some(key));
                 }
-                CreateEnd::Unavailable => {
-                    return Err(CommitError::Unavailable {
-                        session,
-                        source: diagnostics.tier,
-                    });
+                let commit = if is_degraded {
+                    Commit::Degraded
+                } else {
+                    Commit::Coherent
+                };
+                let stored = VersionedRecord {
+                    version,
+                    cached: None,
+                    record,
+                };
+                Ok(Created::Done(Committed {
+                    commit,
+                    stored: Some(stored),
+                }))
+            }
+            CreateEnd::Unavailable => Err(CommitError::Unavailable {
+                session,
+                source: diagnostics.tier,
+            }),
+            CreateEnd::TooLarge => Err(too_large(session, &diagnostics)),
+            CreateEnd::StartOver { stored } => {
+                if let Some(version) = stored {
+                    self.spawn_delete(tiers, &key, version);
                 }
-                CreateEnd::TooLarge => return Err(too_large(session, &diagnostics)),
-                CreateEnd::StartOver { stored } => {
-                    source = diagnostics.tier;
-                    if let Some(version) = stored {
-                        cache = false;
-                        self.spawn_delete(tiers, &key, version);
-                    }
-                }
+                Ok(Created::StartOver {
+                    // A cache that has not answered once is left alone: each such key costs another insert.
+                    cache: cache && stored.is_none(),
+                    source: diagnostics.tier,
+                })
             }
         }
-        Err(CommitError::Unknown { session, source })
     }
 
     /// Runs a commit in a task of its own, which a client that hangs up cannot cancel. It has begun when this returns; an

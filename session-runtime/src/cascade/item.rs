@@ -4,10 +4,10 @@
 use bytes::Bytes;
 
 use super::protocol::Item;
+use super::stored::StoredRecord;
 use crate::cbor::Reader;
 use crate::cbor::head::{head_len, push_array, push_bytes, push_uint, string_len};
 use crate::session::meta::{Millis, Nonce};
-use crate::session::record::Record;
 use crate::tier::Version;
 
 const VALUE: u64 = 0;
@@ -16,7 +16,7 @@ const FENCE: u64 = 2;
 const TOMBSTONE: u64 = 3;
 
 /// The number of bytes that [`append`] writes.
-pub(super) fn encoded_len(item: &Item<Record>) -> usize {
+pub(super) fn encoded_len<R: StoredRecord>(item: &Item<R>) -> usize {
     match item {
         Item::Value {
             version,
@@ -44,7 +44,7 @@ pub(super) fn encoded_len(item: &Item<Record>) -> usize {
 }
 
 /// Appends the encoded item to `out`.
-pub fn append(item: &Item<Record>, out: &mut Vec<u8>) {
+pub fn append<R: StoredRecord>(item: &Item<R>, out: &mut Vec<u8>) {
     match item {
         Item::Value {
             version,
@@ -81,13 +81,13 @@ pub fn append(item: &Item<Record>, out: &mut Vec<u8>) {
 }
 
 /// Decodes an item; `None` if `bytes` are not one. A record shares the memory of `bytes`.
-pub fn decode(bytes: &Bytes) -> Option<Item<Record>> {
+pub fn decode<R: StoredRecord>(bytes: &Bytes) -> Option<Item<R>> {
     let mut reader = Reader::new(bytes);
     let item = match (reader.array().ok()?, reader.uint().ok()?) {
         (4, VALUE) => {
             let version = Version(reader.uint().ok()?);
             let asked_at = Millis(reader.uint().ok()?);
-            let record = Record::decode(&bytes.slice_ref(reader.bytes().ok()?)).ok()?;
+            let record = R::decode(&bytes.slice_ref(reader.bytes().ok()?)).ok()?;
             Item::Value {
                 version,
                 asked_at,

@@ -16,15 +16,18 @@ pub mod item;
 pub(crate) mod lookup;
 pub(crate) mod metrics;
 pub(crate) mod outcome;
+pub mod owner;
 pub mod patch;
 mod policy;
 pub mod protocol;
 mod queue;
 mod rejected;
 mod store;
+pub mod stored;
 
 pub use build_error::BuildError;
 pub use builder::Builder;
 pub use event::SessionEvent;
+pub use owner::{OwnerError, amendments::BeyondMax};
 pub use outcome::{Commit, CommitError, CommitReport, LoadError, LoadReport};
 pub use store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::diagnostics::{Diagnostics, UnreadableRecord};
+use super::owner::OwnerError;
 use super::patch::PatchError;
 use super::protocol::{Failure, VersionedRecord};
 use crate::session::changes::ChangeError;
@@ -28,6 +29,17 @@ pub enum Commit {
         /// When the old value stops being believed, at the latest.
         until: SystemTime,
     },
+}
+
+/// Of two commits that were done, what is to be told of both.
+pub(crate) fn gravest(one: Commit, other: Commit) -> Commit {
+    let rank = |commit: &Commit| match commit {
+        Commit::Clean => 0,
+        Commit::Coherent => 1,
+        Commit::Degraded => 2,
+        Commit::Unfenced { .. } => 3,
+    };
+    if rank(&other) > rank(&one) { other } else { one }
 }
 
 /// A commit that was done.
@@ -103,6 +115,29 @@ pub enum CommitError {
         /// The largest size that is kept.
         limit: usize,
     },
+    /// All sessions of the owner were ended while the client signed in. Nothing was written, or it was destroyed.
+    #[error("the sign-in to the session `{session}` has ended: meanwhile all sessions of its owner were")]
+    SignInEnded {
+        /// The session's name.
+        session: &'static str,
+    },
+    /// The owner has as many sessions as it may have, and the newest is refused. Nothing was written.
+    #[error("the owner of the session `{session}` is signed in {limit} times already")]
+    TooManySessions {
+        /// The session's name.
+        session: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// The owner's record, which lists its sessions, cannot be used. Nothing was written.
+    #[error("the session `{session}` could not be listed with those of its owner")]
+    Owner {
+        /// The session's name.
+        session: &'static str,
+        /// Why.
+        #[source]
+        source: Arc<OwnerError>,
+    },
     /// What another request has stored meanwhile does not decode, or a newer binary wrote it. It was not touched.
     #[error("the session `{session}` could not be written over what is stored")]
     Open {
@@ -130,9 +165,13 @@ impl CommitError {
         match self {
             Self::Unknown { .. } => 5,
             Self::Unavailable { .. } => 4,
-            Self::Open { .. } | Self::Field { .. } => 3,
+            Self::Open { .. } | Self::Field { .. } | Self::Owner { .. } => 3,
             Self::TooLarge { .. } => 2,
-            Self::Conflict { .. } | Self::Superseded { .. } | Self::Gone { .. } => 1,
+            Self::Conflict { .. }
+            | Self::Superseded { .. }
+            | Self::Gone { .. }
+            | Self::SignInEnded { .. }
+            | Self::TooManySessions { .. } => 1,
             Self::TooLate { .. } => 0,
         }
     }
@@ -220,7 +259,9 @@ impl CommitReport {
             Err(CommitError::Unavailable { .. }) => "unavailable",
             Err(CommitError::Unknown { .. }) => "unknown",
             Err(CommitError::TooLarge { .. }) => "too-large",
-            Err(CommitError::Field { .. } | CommitError::Open { .. }) => "refused",
+            Err(CommitError::SignInEnded { .. }) => "sign-in-ended",
+            Err(CommitError::TooManySessions { .. }) => "too-many-sessions",
+            Err(CommitError::Field { .. } | CommitError::Open { .. } | CommitError::Owner { .. }) => "refused",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::session::changes::{ChangeError, Changes};
-use crate::session::meta::{Meta, Millis, Nonce, SecretHash, SecretStatus};
+use crate::session::meta::{Meta, Millis, Nonce, OwnerHash, OwnerMark, SecretHash, SecretStatus};
 use crate::session::record::{Draft, Record};
 use crate::session::{FieldError, Migrate, OpenError, Schema};
 
@@ -19,6 +19,15 @@ pub struct Rotation {
     pub ends_at_once: bool,
 }
 
+/// By what right a record is written.
+#[derive(Clone, Copy, Debug)]
+pub enum Claim {
+    /// The client presented the session's secret.
+    Secret(SecretHash),
+    /// The session is this owner's, who ends it.
+    Owner(OwnerHash),
+}
+
 /// Everything that one commit does to a record.
 #[derive(Clone, Debug)]
 pub struct Patch {
@@ -28,8 +37,10 @@ pub struct Patch {
     pub migrate: Migrate,
     /// The changed fields.
     pub changes: Changes,
-    /// Of the secret that the request came with.
-    pub presented: SecretHash,
+    /// By what right.
+    pub claim: Claim,
+    /// The owner that the session gets, and the entry in that one's record.
+    pub owner: Option<OwnerMark>,
     /// The new secret, if there is to be one.
     pub rotation: Option<Rotation>,
     /// Names this commit.
@@ -91,6 +102,10 @@ impl Patch {
     /// The record with the patch made, and counted as a commit where a nonce is given.
     pub fn make(&self, to: &Record, nonce: Option<Nonce>) -> Result<Record, PatchError> {
         let status = self.check_secret(to.meta())?;
+        // A session never gets a second owner: whoever ends the first one's sessions would end it.
+        if self.owner.is_some_and(|mark| !to.meta().may_belong_to(mark.owner)) {
+            return Err(PatchError::Superseded);
+        }
         if to.meta().expires_at(self.default_idle) <= self.now {
             return Err(PatchError::Ended);
         }
@@ -113,7 +128,12 @@ impl Patch {
 
     /// The status of the presented secret, where it is valid.
     pub(super) fn check_secret(&self, meta: &Meta) -> Result<SecretStatus, PatchError> {
-        match meta.secret_status(&self.presented, self.now) {
+        let presented = match &self.claim {
+            Claim::Secret(presented) => presented,
+            Claim::Owner(owner) if meta.may_belong_to(*owner) => return Ok(SecretStatus::Current),
+            Claim::Owner(_) => return Err(PatchError::Ended),
+        };
+        match meta.secret_status(presented, self.now) {
             SecretStatus::Superseded(_) => Err(PatchError::Superseded),
             SecretStatus::Unknown => Err(PatchError::Ended),
             status => Ok(status),
@@ -147,6 +167,7 @@ impl Patch {
         }
         draft.meta.renewed = draft.meta.renewed.max(self.now);
         draft.meta.persistent = self.persistent.or(draft.meta.persistent);
+        draft.meta.owner = self.owner.or(draft.meta.owner);
         draft.meta.idle = self.idle_to_write(self.idle);
         let mut record = draft.write();
         if let Some(anonymous_idle) = self.anonymous_idle

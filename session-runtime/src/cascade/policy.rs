@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::owner::amendments::BeyondMax;
 use crate::session::Schema;
 use crate::session::meta::Meta;
 
@@ -17,6 +18,8 @@ pub(crate) struct Policy {
     pub(crate) rotation_grace: Duration,
     pub(crate) rotate_every: Option<Duration>,
     pub(crate) commit_timeout: Duration,
+    /// How many sessions an owner may have, and what becomes of a sign-in beyond that.
+    pub(crate) max_sessions: (usize, BeyondMax),
 }
 
 impl Default for Policy {
@@ -32,6 +35,7 @@ impl Default for Policy {
             rotation_grace: Duration::from_secs(30),
             rotate_every: None,
             commit_timeout: Duration::from_secs(30),
+            max_sessions: (32, BeyondMax::default()),
         }
     }
 }

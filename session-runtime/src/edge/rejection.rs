@@ -6,7 +6,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
 use super::cookie::CookieError;
-use crate::cascade::{CommitError, LoadError};
+use crate::cascade::{CommitError, LoadError, OwnerError};
 use crate::request::{self, CommitFailure, RequestSession, TypedSession};
 use crate::session::Session;
 use crate::tier::Tiers;
@@ -209,17 +209,23 @@ impl CommitError {
     ///
     /// | what | status |
     /// |---|---|
-    /// | [`Gone`](Self::Gone), [`Superseded`](Self::Superseded), [`Conflict`](Self::Conflict) | 409 |
+    /// | [`Gone`](Self::Gone), [`Superseded`](Self::Superseded), [`Conflict`](Self::Conflict), [`SignInEnded`](Self::SignInEnded), [`TooManySessions`](Self::TooManySessions) | 409 |
     /// | [`TooLarge`](Self::TooLarge) | 413 |
     /// | [`Unavailable`](Self::Unavailable), [`Unknown`](Self::Unknown), [`Open`](Self::Open) of a newer program's record | 503 with `Retry-After` |
-    /// | [`Field`](Self::Field), [`Open`](Self::Open), [`TooLate`](Self::TooLate) | 500 |
+    /// | [`Field`](Self::Field), [`Open`](Self::Open), [`TooLate`](Self::TooLate), [`Owner`](Self::Owner) | 500 |
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Gone { .. } | Self::Superseded { .. } | Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::Gone { .. }
+            | Self::Superseded { .. }
+            | Self::Conflict { .. }
+            | Self::SignInEnded { .. }
+            | Self::TooManySessions { .. } => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unavailable { .. } | Self::Unknown { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Open { source, .. } if source.is_newer() => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Field { .. } | Self::Open { .. } | Self::TooLate { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Field { .. } | Self::Open { .. } | Self::TooLate { .. } | Self::Owner { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 }
@@ -229,6 +235,19 @@ impl IntoResponse for CommitError {
     fn into_response(self) -> Response {
         log(self.status(), &self);
         plain(self.status())
+    }
+}
+
+/// 503 with `Retry-After` where another try may help, else 500; the cause is logged.
+impl IntoResponse for OwnerError {
+    fn into_response(self) -> Response {
+        let status = if self.is_outage() {
+            StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            StatusCode::INTERNAL_SERVER_ERROR
+        };
+        log(status, &self);
+        plain(status)
     }
 }
 

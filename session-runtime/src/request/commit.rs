@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::plan::Plan;
 use super::session::RequestSession;
 use super::state::{LastFailure, PendingActions, Phase, Staged, State, TokenAction};
-use crate::cascade::outcome::refused;
+use crate::cascade::outcome::{gravest, refused};
 use crate::cascade::{Commit, CommitError, CommitReport, metrics};
 use crate::session::Schema;
 use crate::session::changes::Changes;
@@ -201,17 +201,6 @@ impl Drop for CommitJob {
             self.session.end();
         }
     }
-}
-
-/// Of two commits that were done, what is to be told of both.
-pub(super) fn gravest(one: Commit, other: Commit) -> Commit {
-    let rank = |commit: &Commit| match commit {
-        Commit::Clean => 0,
-        Commit::Coherent => 1,
-        Commit::Degraded => 2,
-        Commit::Unfenced { .. } => 3,
-    };
-    if rank(&other) > rank(&one) { other } else { one }
 }
 
 impl RequestSession {

@@ -1,29 +1,32 @@
 //! Carries out what a commit is to do: creates, writes and deletes sessions, and takes over what is stored then.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use super::plan::NewSecret;
 use super::session::RequestSession;
+use super::sign_in::SignInOptions;
 use super::state::{Destroy, LoadState, TokenAction};
 use super::token::SessionToken;
 use crate::cascade::backend::nonce;
+use crate::cascade::inner::Created;
 use crate::cascade::lookup::Lookup;
 use crate::cascade::outcome::Committed;
-use crate::cascade::patch::{Patch, Rotation};
+use crate::cascade::owner::SignIn;
+use crate::cascade::patch::{Claim, Patch, Rotation};
 use crate::cascade::protocol::{Goal, VersionedRecord};
 use crate::cascade::{Commit, CommitError, LoadError, SessionEvent};
 use crate::session::changes::Changes;
 use crate::session::meta::{SecretHash, SecretStatus};
 use crate::session::record::Record;
+use crate::tier::Tiers;
 
 impl RequestSession {
-    fn patch(&self, changes: Changes, presented: SecretHash, rotation: Option<Rotation>) -> Patch {
+    pub(super) fn patch(&self, changes: Changes, presented: SecretHash, rotation: Option<Rotation>) -> Patch {
         let policy = &self.store.backend.policy;
         Patch {
             schema: self.schema,
             migrate: self.migrate,
             changes,
-            presented,
+            claim: Claim::Secret(presented),
+            owner: None,
             rotation,
             nonce: nonce(),
             now: self.store.backend.now(),
@@ -36,49 +39,69 @@ impl RequestSession {
     }
 
     pub(super) async fn create(&self, changes: Changes, generation: u32) -> Result<Commit, CommitError> {
+        const TRIES: u32 = 3;
+        let session = self.schema.name;
         // One secret, as the record holds its hash, and a sid for each attempt.
         let planned = self.lock().planned;
         let first = planned
             .map_or_else(SessionToken::random, Ok)
             .map_err(|_| self.no_random())?;
-        let tried = Arc::new(Mutex::new(None));
-        let (last, store) = (Arc::clone(&tried), Arc::clone(&self.store));
-        let next_key = move || {
-            let token = first.with_new_sid().ok()?;
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
-            Some(token.storage_key(&store.backend.policy.key_prefix))
-        };
         let is_privileged = changes.privileged().is_some();
-        let patch = self.patch(changes, SecretHash::NONE, None);
+        let owner = self.owner_to_enter(&changes, None)?;
         let meta = self.new_meta(first.hash());
-        let done = self.store.create(self.tiers, patch, meta, next_key).await?;
-        let token = *tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let patch = self.patch(changes, SecretHash::NONE, None);
+        let (mut cache, mut source) = (self.tiers.contains(Tiers::MEMCACHE), None);
+        for _ in 0..TRIES {
+            let Ok(token) = first.with_new_sid() else { break };
+            let key = self.storage_key(&token);
+            let sign_in = match owner {
+                Some(owner) => Some(self.enter(owner, &key, &meta).await?),
+                None => None,
+            };
+            let mut patch = patch.clone();
+            patch.owner = sign_in.as_ref().map(SignIn::mark);
+            let created = self.store.create(self.tiers, patch, &meta, key, cache).await;
+            match created {
+                Ok(Created::Done(done)) => {
+                    if let (Some(sign_in), Some(stored)) = (sign_in, &done.stored) {
+                        self.check_sign_in(sign_in, token, stored).await?;
+                    }
+                    return Ok(self.created(token, done, generation, is_privileged));
+                }
+                Ok(Created::StartOver { cache: again, source: error }) => (cache, source) = (again, error),
+                Err(error) => {
+                    self.undo(sign_in);
+                    return Err(error);
+                }
+            }
+            self.undo(sign_in);
+        }
+        Err(CommitError::Unknown { session, source })
+    }
+
+    /// Takes over a session that was created.
+    fn created(&self, token: SessionToken, done: Committed, generation: u32, is_privileged: bool) -> Commit {
         let mut state = self.lock();
-        let created = token.filter(|_| done.stored.is_some());
         if state.generation == generation {
-            state.token = token;
-            if let (Some(token), Some(stored)) = (token, &done.stored) {
+            state.token = Some(token);
+            if let Some(stored) = &done.stored {
                 state.token_action = Some(TokenAction::set(token, stored.record.meta()));
             }
             (state.planned, state.persistent) = (None, None);
+            state.sign_in = SignInOptions::default();
             state.loaded = done.stored.map(LoadState::Known);
         } else {
             // Destroyed while it was created.
             let loaded = done.stored;
-            state
-                .staged
-                .destroys
-                .extend(created.map(|token| Destroy { token, loaded }));
+            state.staged.destroys.push(Destroy { token, loaded });
         }
         drop(state);
-        if let Some(token) = created {
-            let session = self.schema.name;
-            self.emit(SessionEvent::Created { session }, &token);
-            if is_privileged {
-                self.emit(SessionEvent::SignedIn { session }, &token);
-            }
+        let session = self.schema.name;
+        self.emit(SessionEvent::Created { session }, &token);
+        if is_privileged {
+            self.emit(SessionEvent::SignedIn { session }, &token);
         }
-        Ok(done.commit)
+        done.commit
     }
 
     pub(super) async fn write(
@@ -100,12 +123,27 @@ impl RequestSession {
         } else {
             Changes::default()
         };
-        let patch = self.patch(changes, presented.hash(), rotation);
-        let was_persistent = loaded.record.meta().persistent;
         let key = self.storage_key(&presented);
+        let sign_in = match self.owner_to_enter(&changes, Some(&loaded.record))? {
+            Some(owner) => Some(self.enter(owner, &key, loaded.record.meta()).await?),
+            None => None,
+        };
+        let sets_owner = self.schema.owner.is_some_and(|owner| changes.value_of(owner).is_some());
+        let mut patch = self.patch(changes, presented.hash(), rotation);
+        patch.owner = sign_in.as_ref().map(SignIn::mark);
+        let was_persistent = loaded.record.meta().persistent;
         let (tiers, session) = (self.tiers, self.schema.name);
-        match self.store.commit(tiers, Goal::Change, &key, loaded, patch).await {
+        let done = self.store.commit(tiers, Goal::Change, &key, loaded, patch).await;
+        if let Err(error) = &done
+            && !matches!(error, CommitError::Unknown { .. })
+        {
+            self.undo(sign_in);
+        }
+        match done {
             Ok(done) => {
+                if let Some(stored) = done.stored.as_ref().filter(|_| sets_owner) {
+                    self.leave_if_signed_out(key, &stored.record);
+                }
                 let (commit, is_rotated) = self.accept(done, (presented, was_persistent), new_secret, generation);
                 if is_privileged {
                     self.emit(SessionEvent::SignedIn { session }, &presented);
@@ -158,6 +196,7 @@ impl RequestSession {
             if let Some(NewSecret { token, .. }) = rotated {
                 state.token = Some(token);
                 state.token_action = Some(TokenAction::set(token, meta));
+                state.sign_in = SignInOptions::default();
             }
             let status = meta.secret_status(&presented.hash(), self.store.backend.now());
             let persistent = state.persistent.take();
@@ -194,7 +233,11 @@ impl RequestSession {
             }
         };
         let patch = self.patch(Changes::default(), token.hash(), None);
+        let mark = loaded.record.meta().owner;
         let done = self.store.commit(tiers, Goal::Destroy, &key, loaded, patch).await?;
+        if let Some(mark) = mark {
+            self.store.take_out_later(self.session_type(), mark.owner, key);
+        }
         let mut state = self.lock();
         // It began in this unit of work, and the client need not know of it.
         if matches!(&state.token_action, Some(TokenAction::Set { token: set, .. }) if set.has_same_sid(&token)) {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::commit::{CommitJob, gravest};
+use super::commit::CommitJob;
 use super::session::RequestSession;
 use super::state::Disposition;
+use crate::cascade::outcome::gravest;
 use crate::cascade::{Commit, CommitError};
 
 /// Why the sessions of a unit of work were not all committed.

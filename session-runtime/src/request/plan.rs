@@ -1,7 +1,7 @@
 //! Decides what a commit is to do.
 
 use super::session::RequestSession;
-use super::state::{LoadState, PendingActions, Staged, State};
+use super::state::{Destroy, LoadState, PendingActions, Staged, State};
 use super::token::SessionToken;
 use crate::cascade::CommitError;
 use crate::cascade::protocol::VersionedRecord;
@@ -56,9 +56,21 @@ impl RequestSession {
                 Ok(Plan::Create)
             }
             Some(error) => Err(error),
-            None => self.plan(&state, &staged),
+            None => self.plan_or_begin_anew(&mut state, &mut staged),
         };
         (staged, state.generation, plan)
+    }
+
+    /// Ends a session that is to get another owner than it has or had, and begins a new one for that.
+    fn plan_or_begin_anew(&self, state: &mut State, staged: &mut Staged) -> Result<Plan, CommitError> {
+        if let (Some(LoadState::Known(known)), Some(token)) = (&state.loaded, state.token)
+            && self.names_another_owner(&staged.changes, &known.record)
+        {
+            let loaded = Some(known.clone());
+            staged.destroys.push(Destroy { token, loaded });
+            return Ok(Plan::Create);
+        }
+        self.plan(state, staged)
     }
 
     /// Whether the plan would be to do nothing. Takes nothing out of the state.

@@ -375,6 +375,7 @@ impl RequestSession {
             nonces: Nonces::default(),
             idle: None,
             persistent: None,
+            owner: None,
         }
     }
 }

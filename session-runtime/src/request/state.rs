@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use smallvec::SmallVec;
 
+use super::sign_in::SignInOptions;
 use super::token::SessionToken;
 use crate::cascade::lookup::Lookup;
 use crate::cascade::protocol::VersionedRecord;
@@ -35,6 +36,8 @@ pub(super) struct State {
     pub(super) is_late: bool,
     /// What the next commit is to write of the session's persistence.
     pub(super) persistent: Option<bool>,
+    /// What was said of the sign-in that is to be committed.
+    pub(super) sign_in: SignInOptions,
     /// Staged changes are not to be committed: `discard`, or a handler that panicked.
     pub(super) is_discarded: bool,
     pub(super) last_failure: LastFailure,

@@ -119,6 +119,10 @@ async fn open<T: Session>(session: &RequestSession) -> Result<(T::Fields, u32), 
 }
 
 impl<T: Session> TypedSession<T> {
+    pub(super) fn request_session(&self) -> &RequestSession {
+        &self.session
+    }
+
     /// Whether the client has no session: it presented no cookie, or none that is valid.
     pub fn is_new(&self) -> bool {
         self.session.is_new()

@@ -118,6 +118,12 @@ impl Changes {
         specs.find(|spec| spec.privileged).map(|spec| spec.name)
     }
 
+    /// The new value of a field, where it was changed or is privileged and was set.
+    pub fn value_of(&self, field: &str) -> Option<&[u8]> {
+        let change = self.list.iter().find(|change| change.spec.name == field)?;
+        Some(self.ours(change))
+    }
+
     /// Adds `later` changes of the same request, made after these or concurrently. A field that is back at its old value
     /// is no longer a change, unless it is privileged and was set as a whole. Leaves `self` unchanged on error.
     pub fn stage(&mut self, schema: &'static Schema, later: Self) -> Result<(), ChangeError> {

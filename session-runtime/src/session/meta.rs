@@ -85,6 +85,27 @@ impl fmt::Debug for SecretHash {
     }
 }
 
+/// SHA-256 of a session's name and an owner's encoding: by it the owner's record is found, under any key ring.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OwnerHash(pub [u8; 32]);
+
+/// It identifies a person.
+impl fmt::Debug for OwnerHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnerHash(..)")
+    }
+}
+
+
+/// What a record notes of the owner that its session has, or has had: never another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OwnerMark {
+    /// Who it is.
+    pub owner: OwnerHash,
+    /// The entry in the owner's record that was made for the latest sign-in.
+    pub entry: Nonce,
+}
+
 /// The metadata of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
@@ -107,6 +128,8 @@ pub struct Meta {
     pub idle: Option<Duration>,
     /// Whether its cookie outlives the browser ("remember me"); `None` for the layer's default.
     pub persistent: Option<bool>,
+    /// The owner that the session has or has had; `None` where it never had one.
+    pub owner: Option<OwnerMark>,
 }
 
 /// The nonces of the latest commits, newest last, at most [`NONCES`].
@@ -163,6 +186,11 @@ impl Meta {
     pub fn push(&mut self, nonce: Nonce) {
         self.nonces.push(nonce);
         self.commits = self.commits.saturating_add(1);
+    }
+
+    /// Whether the session has, had, or may yet get this owner.
+    pub fn may_belong_to(&self, owner: OwnerHash) -> bool {
+        self.owner.is_none_or(|mark| mark.owner == owner)
     }
 
     /// Whether the commit with this nonce was applied to the record. `base` is the number of commits in the record that

@@ -1,13 +1,14 @@
 //! A session as a value: the trait that the derive implements, the schema, the stored record, the fields of an open
 //! session, the changes to them, how concurrent changes are merged, and how old records are migrated.
 //!
-//! Imports go one way: error, meta, merge, schema, record, slot, the trait below, then migrate and changes.
+//! Imports go one way: error, meta, merge, schema, record, slot, the trait below, then owner, migrate and changes.
 
 pub mod changes;
 mod error;
 pub mod merge;
 pub mod meta;
 pub mod migrate;
+pub mod owner;
 pub mod record;
 mod schema;
 pub(crate) mod served_by;

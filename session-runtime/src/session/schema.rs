@@ -19,6 +19,8 @@ pub struct Schema {
     pub tiers: Tiers,
     /// The fields, in their order in a record: shorter names first.
     pub fields: &'static [FieldSpec],
+    /// The name of the field that says whose session it is.
+    pub owner: Option<&'static str>,
     /// Names of removed fields: a record drops them when it is next written.
     pub removed: &'static [&'static str],
     /// The struct of the version before, where `previous` names it.
@@ -40,12 +42,19 @@ impl Schema {
         fingerprint: 0,
         tiers: Tiers::empty(),
         fields: &[],
+        owner: None,
         removed: &[],
         previous: None,
         idle: None,
         max_age: None,
         cookie: CookieSpec::DEFAULT,
     };
+
+    /// The field that says whose session it is.
+    pub fn owner_field(&self) -> Option<&'static FieldSpec> {
+        let owner = self.owner?;
+        self.fields.iter().find(|field| field.name == owner)
+    }
 
     /// The structs of the versions before, newest first.
     pub(super) fn earlier(&self) -> impl Iterator<Item = &'static Schema> + use<> {

@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use session_runtime::__private::cascade::item;
-use session_runtime::__private::cascade::patch::Patch;
+use session_runtime::__private::cascade::patch::{Claim, Patch};
 use session_runtime::__private::cascade::protocol::Item;
 use session_runtime::__private::session::changes::Changes;
 use session_runtime::__private::session::meta::{Meta, Millis, Nonce, Nonces, SecretHash};
@@ -152,11 +152,13 @@ pub(crate) fn patch<T: Session>(changes: Changes) -> Patch {
         schema: T::SCHEMA,
         migrate: migrate::<T>,
         changes,
-        presented: SECRET,
+        claim: Claim::Secret(SECRET),
+        owner: None,
         rotation: None,
         nonce: Nonce(0x1234_5678_9abc_def0),
         now: Millis(1_790_000_000_000),
         persistent: None,
+        owner: None,
         default_idle: std::time::Duration::from_mins(20),
         idle: std::time::Duration::from_mins(20),
         anonymous_idle: None,
@@ -180,6 +182,7 @@ fn record<T: Session>(fields: &T::Fields) -> Record {
         nonces,
         idle: None,
         persistent: None,
+        owner: None,
     };
     patch::<T>(Changes::collect::<T>(fields).unwrap())
         .create(&meta)

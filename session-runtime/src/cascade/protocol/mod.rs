@@ -14,7 +14,9 @@
 //! | create a session | [`Create`] | [`CacheCreate`] |
 //! | change or destroy a session | [`DurableCommit`], which ends in a [`Settle`] | [`CacheCommit`] |
 //! | hide a cached value later | [`Settle::hide`] or [`Settle::tombstone`] | – |
+//! | change an owner's record | [`Amend`] | [`Amend`] |
 
+mod amend;
 mod cache_only;
 mod commit;
 mod commit_end;
@@ -25,6 +27,7 @@ mod settle;
 use crate::session::meta::{Millis, Nonce};
 use crate::tier::{Swap, Token, Version, Write};
 
+pub use amend::{Amend, AmendEnd, Amendment};
 pub use cache_only::{CacheCommit, CacheCreate, CacheLoad};
 pub use commit::{DurableCommit, Goal};
 pub use commit_end::{CommitEnd, Failure};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Contents, Entry, MetaTail, Record, Span, order};
 use crate::cbor::head::{push_array, push_bytes, push_map, push_text, push_uint, string_len};
 use crate::cbor::{DecodeError, Reader};
-use crate::session::meta::{Meta, Millis, NONCES, Nonce, SecretHash, millis};
+use crate::session::meta::{Meta, Millis, NONCES, Nonce, OwnerHash, OwnerMark, SecretHash, millis};
 
 const SELF_DESCRIBED: u64 = 55799;
 const EMBEDDED: u64 = 24;
@@ -18,8 +18,8 @@ const EMBEDDED_HEAD: [u8; 2] = [0xd8, 0x18];
 const FORMAT: u64 = 1;
 /// How many entries of `meta` are in every record.
 const META_LEN: usize = 7;
-/// How many more this crate knows: `idle` and `persistent`. A newer one may append further ones.
-const OPTIONAL_META: usize = 2;
+/// How many more this crate knows: `idle`, `persistent` and `owner`. A newer one may append further ones.
+const OPTIONAL_META: usize = 3;
 const FALSE: u8 = 0xf4;
 const TRUE: u8 = 0xf5;
 const NULL: u8 = 0xf6;
@@ -33,6 +33,13 @@ const BEGINNING: [u8; 5] = [0xd9, 0xd9, 0xf7, 0x86, 0x01];
 #[error(transparent)]
 pub struct RecordError(#[from] RecordErrorKind);
 
+impl RecordError {
+    /// Of an owner's record whose format is not known.
+    pub(crate) fn of_format(format: u64) -> Self {
+        RecordErrorKind::OwnerFormat(format).into()
+    }
+}
+
 impl From<DecodeError> for RecordError {
     fn from(error: DecodeError) -> Self {
         Self(error.into())
@@ -41,7 +48,7 @@ impl From<DecodeError> for RecordError {
 
 #[derive(Debug, thiserror::Error)]
 enum RecordErrorKind {
-    #[error("not a session record: its CBOR is malformed or not that of a record")]
+    #[error("not a record: its CBOR is malformed or not that of one")]
     Cbor(#[from] DecodeError),
     #[error("not a session record: it does not begin with the tag of self-described CBOR")]
     NotTagged,
@@ -50,6 +57,8 @@ enum RecordErrorKind {
          deploy the newer binary here too"
     )]
     Format(u64),
+    #[error("an owner's record has format {0}, written by a newer binary: deploy the newer binary here too")]
+    OwnerFormat(u64),
     #[error("not a session record: {0} is out of range")]
     Range(&'static str),
     #[error("not a session record: its fields are out of order, or one is duplicated")]
@@ -270,10 +279,11 @@ impl Meta {
 
     /// How many of the optional entries are written, where no others follow.
     fn optional_len(&self) -> usize {
-        match (self.idle, self.persistent) {
-            (None, None) => 0,
-            (Some(_), None) => 1,
-            (_, Some(_)) => 2,
+        match (self.idle, self.persistent, self.owner) {
+            (None, None, None) => 0,
+            (Some(_), None, None) => 1,
+            (_, Some(_), None) => 2,
+            (.., Some(_)) => 3,
         }
     }
 
@@ -291,6 +301,15 @@ impl Meta {
                 None => NULL,
             });
         }
+        match &self.owner {
+            _ if count <= 2 => {}
+            None => out.push(NULL),
+            Some(OwnerMark { owner, entry }) => {
+                push_array(out, 2);
+                push_bytes(out, &owner.0);
+                push_uint(out, entry.0);
+            }
+        }
     }
 
     /// Reads so many of the optional entries.
@@ -304,6 +323,13 @@ impl Meta {
             if self.persistent == Some(false) && !reader.skip_prefix(&[FALSE]) {
                 return Err(RecordErrorKind::Range("whether it is persistent").into());
             }
+        }
+        if count > 2 && !reader.skip_prefix(&[NULL]) {
+            reader.expect_array(2)?;
+            let owner = reader.bytes()?.try_into().map(OwnerHash);
+            let owner = owner.map_err(|_| RecordErrorKind::Range("the length of its owner's hash"))?;
+            let entry = Nonce(reader.uint()?);
+            self.owner = Some(OwnerMark { owner, entry });
         }
         Ok(())
     }
