@@ -180,7 +180,9 @@ impl<T: OwnedSession> Owner<T> {
             of: PhantomData,
         }
     }
+}
 
+impl<T: Session> Owner<T> {
     fn hash(&self) -> Result<OwnerHash, OwnerError> {
         self.owner.clone()
     }

@@ -48,15 +48,15 @@ owner_ids!(u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 String Box<str> [u8; 12] [u8;
     note = "for a type of your own whose encoding never changes: `impl session_runtime::OwnerId for {Self} {{}}`"
 )]
 pub trait OwnerField {
-    /// What names the owner.
-    type Id: OwnerId;
+    /// What names the owner: an [`OwnerId`].
+    type Id;
 }
 
 impl<T: OwnerId> OwnerField for T {
     type Id = T;
 }
 
-impl<T: OwnerId> OwnerField for Option<T> {
+impl<T> OwnerField for Option<T> {
     type Id = T;
 }
 
@@ -72,6 +72,11 @@ pub trait OwnedSession: Session {
 }
 
 /// What an owner is looked up by: a value of the field's type, or a `str` for a `String`.
+#[diagnostic::on_unimplemented(
+    message = "an owner is named by `{Id}` here, not by `{Self}`",
+    label = "this names no owner of this session",
+    note = "give a reference to a value of the type of the field that has `#[session(owner)]`, or of what is in its `Option`"
+)]
 pub trait OwnerRef<Id> {
     /// Appends the encoding that the field has.
     #[doc(hidden)]

@@ -1,7 +1,7 @@
 #[session(name = "shop", version = 3, removed("old"), crate = runtime)]
 #[session(idle = "15m", max_age = "12h")]
 #[session(cookie(name = "s", same_site = strict, path = "/shop", domain = "example.com", http_only = false, partitioned))]
-#[cascade(request)]
+#[cascade(request, memcache)]
 struct Shop {
     #[session(default = 3, merge = add, privileged, secret)]
     visits: u64,
@@ -9,6 +9,8 @@ struct Shop {
     r#type: Vec<String>,
     #[session(lazy, was = "before", upgrade(1, one), upgrade(2, two), on_invalid = default)]
     history: String,
+    #[session(owner)]
+    user: Option<u64>,
 }
 
 // Generated:
@@ -23,6 +25,8 @@ struct ShopFields {
     __type: runtime::__private::Slot<Vec<String>>,
     #[doc(hidden)]
     __history: runtime::__private::LazySlot<String>,
+    #[doc(hidden)]
+    __user: runtime::__private::Slot<Option<u64>>,
 }
 #[doc = "The fields of a [`Shop`] session that outlives its request.\n\nReached through `Detached<Shop>`, which dereferences to this struct. Fields are read as in [`ShopFields`]. Privileged fields are read-only here: there is no response to carry the new secret."]
 struct ShopDetached {
@@ -87,6 +91,22 @@ const _: () = {
         fn set_history(&mut self, __value: String) {
             self.__history.set(&self.record, __value)
         }
+        #[doc = "The field `user`."]
+        #[must_use]
+        #[inline]
+        fn user(&self) -> &Option<u64> {
+            self.__user.get()
+        }
+        #[doc = "Borrows `user` mutably, to change it in place; a change rotates the session's secret, since the field is privileged."]
+        #[inline]
+        fn user_mut(&mut self) -> &mut Option<u64> {
+            self.__user.get_mut()
+        }
+        #[doc = "Sets `user`; this rotates the session's secret even where the value stays the same, since the field is privileged."]
+        #[inline]
+        fn set_user(&mut self, __value: Option<u64>) {
+            self.__user.set(__value)
+        }
         #[doc = "Copies all fields, as they are now, into a `Shop`."]
         #[doc = ""]
         #[doc = "# Errors"]
@@ -98,6 +118,7 @@ const _: () = {
                 visits: (&self.__visits.copier(&self.record)).copy(),
                 r#type: (&self.__type.copier(&self.record)).copy(),
                 history: (&self.__history.copier(&self.record)?).copy(),
+                user: (&self.__user.copier(&self.record)).copy(),
             })
         }
     }
@@ -112,6 +133,10 @@ const _: () = {
                 (&runtime::__private::DebugProbe(self.__type.get())).debug_value(),
             );
             __debug.field("history", &self.__history);
+            __debug.field(
+                "user",
+                (&runtime::__private::DebugProbe(self.__user.get())).debug_value(),
+            );
             __debug.finish()
         }
     }
@@ -159,6 +184,24 @@ const _: () = {
         fn set_history(&mut self, __value: String) {
             self.__fields.set_history(__value)
         }
+        #[doc = "Borrows `user` mutably, to change it in place; a change rotates the session's secret, since the field is privileged."]
+        #[doc(hidden)]
+        #[inline]
+        fn user_mut(&mut self) -> &mut Option<u64>
+        where
+            for<'__a> Self: runtime::__private::CarriesSecret,
+        {
+            self.__fields.user_mut()
+        }
+        #[doc = "Sets `user`; this rotates the session's secret even where the value stays the same, since the field is privileged."]
+        #[doc(hidden)]
+        #[inline]
+        fn set_user(&mut self, __value: Option<u64>)
+        where
+            for<'__a> Self: runtime::__private::CarriesSecret,
+        {
+            self.__fields.set_user(__value)
+        }
     }
     #[automatically_derived]
     impl ::core::ops::Deref for ShopDetached {
@@ -177,7 +220,7 @@ const _: () = {
     static __SCHEMA: runtime::__private::Schema = runtime::__private::Schema {
         name: "shop",
         version: 3u32,
-        fingerprint: 1187599528575091879u64,
+        fingerprint: 10741592438670952197u64,
         tiers: Shop::TIERS,
         fields: &[
             runtime::__private::FieldSpec {
@@ -186,6 +229,15 @@ const _: () = {
                 default: |__out| __TYPE_1.append_default(__out),
                 merge: runtime::__private::merge::union::<Vec<String>>,
                 privileged: false,
+                secret: false,
+                default_on_invalid: false,
+            },
+            runtime::__private::FieldSpec {
+                name: "user",
+                was: &[],
+                default: |__out| __USER_3.append_default(__out),
+                merge: runtime::__private::merge::last_write,
+                privileged: true,
                 secret: false,
                 default_on_invalid: false,
             },
@@ -208,6 +260,7 @@ const _: () = {
                 default_on_invalid: true,
             },
         ],
+        owner: ::core::option::Option::Some("user"),
         removed: &["old"],
         previous: ::core::option::Option::None,
         idle: ::core::option::Option::Some(::core::time::Duration::from_secs(900u64)),
@@ -223,21 +276,35 @@ const _: () = {
     };
     impl Shop {
         #[doc = "The tiers named in `#[cascade(...)]`."]
-        const TIERS: runtime::__private::Tiers = runtime::__private::Tiers::REQUEST;
+        const TIERS: runtime::__private::Tiers =
+            runtime::__private::Tiers::REQUEST.union(runtime::__private::Tiers::MEMCACHE);
     }
     #[doc(hidden)]
     #[automatically_derived]
-    impl<__S> runtime::__private::ServedBy<__S> for Shop where
-        for<'__a> ShopFields: ::core::marker::Send + ::core::marker::Sync
+    impl<__S> runtime::__private::ServedBy<__S> for Shop
+    where
+        for<'__a> ShopFields: ::core::marker::Send + ::core::marker::Sync,
+        __S: runtime::__private::HasMemcache<Shop>,
     {
+    }
+    #[automatically_derived]
+    impl runtime::__private::OwnedSession for Shop
+    where
+        for<'__a> ShopFields: ::core::marker::Send + ::core::marker::Sync,
+    {
+        type OwnerId = <Option<u64> as runtime::__private::OwnerField>::Id;
     }
     static __TYPE_1: runtime::__private::Field<Vec<String>> =
         runtime::__private::field::<Vec<String>>(&__SCHEMA, 0usize, || {
             <Vec<String> as runtime::__private::FieldDefault>::field_default()
         });
-    static __VISITS_0: runtime::__private::Field<u64> = runtime::__private::field::<u64>(&__SCHEMA, 1usize, || 3);
+    static __USER_3: runtime::__private::Field<Option<u64>> =
+        runtime::__private::field::<Option<u64>>(&__SCHEMA, 1usize, || {
+            <Option<u64> as runtime::__private::FieldDefault>::field_default()
+        });
+    static __VISITS_0: runtime::__private::Field<u64> = runtime::__private::field::<u64>(&__SCHEMA, 2usize, || 3);
     static __HISTORY_2: runtime::__private::Field<String> =
-        runtime::__private::field::<String>(&__SCHEMA, 2usize, || {
+        runtime::__private::field::<String>(&__SCHEMA, 3usize, || {
             <String as runtime::__private::FieldDefault>::field_default()
         })
         .upgrade(|__version, __bytes| {
@@ -265,6 +332,7 @@ const _: () = {
             ShopFields {
                 record: ::core::default::Default::default(),
                 __type: runtime::__private::Slot::with_default(&__TYPE_1),
+                __user: runtime::__private::Slot::with_default(&__USER_3),
                 __visits: runtime::__private::Slot::with_default(&__VISITS_0),
                 __history: runtime::__private::LazySlot::with_default(&__HISTORY_2),
             }
@@ -276,6 +344,7 @@ const _: () = {
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::clone::Clone::clone(__record.bytes()),
                 __type: __TYPE_1.open(&mut __opening)?,
+                __user: __USER_3.open(&mut __opening)?,
                 __visits: __VISITS_0.open(&mut __opening)?,
                 __history: __HISTORY_2.open_lazy(&mut __opening)?,
             })
@@ -284,6 +353,7 @@ const _: () = {
             ::core::result::Result::Ok(ShopFields {
                 record: ::core::default::Default::default(),
                 __type: runtime::__private::Slot::migrated(&__TYPE_1, __value.r#type)?,
+                __user: runtime::__private::Slot::migrated(&__USER_3, __value.user)?,
                 __visits: runtime::__private::Slot::migrated(&__VISITS_0, __value.visits)?,
                 __history: runtime::__private::LazySlot::migrated(&__HISTORY_2, __value.history)?,
             })
@@ -291,6 +361,7 @@ const _: () = {
         fn into_value(__fields: ShopFields) -> ::core::result::Result<Self, runtime::__private::FieldError> {
             ::core::result::Result::Ok(Shop {
                 r#type: __fields.__type.into_value(),
+                user: __fields.__user.into_value(),
                 visits: __fields.__visits.into_value(),
                 history: __fields.__history.into_value(&__fields.record)?,
             })
@@ -307,8 +378,9 @@ const _: () = {
         fn slot(__fields: &ShopFields, __index: usize) -> ::core::option::Option<&dyn runtime::__private::AnySlot> {
             match __index {
                 0usize => ::core::option::Option::Some(&__fields.__type),
-                1usize => ::core::option::Option::Some(&__fields.__visits),
-                2usize => ::core::option::Option::Some(&__fields.__history),
+                1usize => ::core::option::Option::Some(&__fields.__user),
+                2usize => ::core::option::Option::Some(&__fields.__visits),
+                3usize => ::core::option::Option::Some(&__fields.__history),
                 _ => ::core::option::Option::None,
             }
         }

@@ -109,6 +109,7 @@ const _: () = {
             secret: false,
             default_on_invalid: false,
         }],
+        owner: ::core::option::Option::None,
         removed: &[],
         previous: ::core::option::Option::None,
         idle: ::core::option::Option::None,
