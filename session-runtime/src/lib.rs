@@ -111,8 +111,8 @@ pub use tier::memcache::Memcache;
 /// change in any release.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::session::owner::{OwnedSession, OwnerField};
     pub use crate::session::migrate::{Previous, upgrade_first, upgrade_then};
+    pub use crate::session::owner::{OwnedSession, OwnerField};
     pub use crate::session::record::Record;
     pub use crate::session::slot::{
         AnySlot, DebugProbe, Field, FieldCursor, FieldDefault, LazySlot, Redacted, Slot, field,

@@ -16,6 +16,7 @@ mod explore;
 mod holds;
 mod mutation;
 mod mutations;
+mod owners;
 mod queue;
 mod record;
 mod shared;

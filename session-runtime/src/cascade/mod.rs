@@ -28,6 +28,6 @@ pub mod stored;
 pub use build_error::BuildError;
 pub use builder::Builder;
 pub use event::SessionEvent;
-pub use owner::{OwnerError, amendments::BeyondMax};
 pub use outcome::{Commit, CommitError, CommitReport, LoadError, LoadReport};
+pub use owner::{OwnerError, amendments::BeyondMax};
 pub use store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};

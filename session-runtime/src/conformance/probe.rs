@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use super::{Options, Violation};
-use crate::cascade::{BuildError, CommitError, LoadError};
+use crate::cascade::{BuildError, CommitError, LoadError, OwnerError};
 use crate::keys::KeyError;
 use crate::session::{FieldError, OpenError};
 use crate::tier::{TierError, TierErrorKind};
@@ -68,7 +68,8 @@ unexpected!(
     BuildError,
     KeyError,
     OpenError,
-    FieldError
+    FieldError,
+    OwnerError
 );
 
 /// Runs a rule within its timeout, and adds its sentence to the failure.
@@ -96,7 +97,8 @@ pub(super) async fn check(
 }
 
 /// `what` must be `expected`.
-pub(super) fn expect<V: Copy + PartialEq + fmt::Debug>(what: &str, found: V, expected: V) -> Outcome {
+#[expect(clippy::needless_pass_by_value, reason = "most values are written in place")]
+pub(super) fn expect<V: PartialEq + fmt::Debug>(what: &str, found: V, expected: V) -> Outcome {
     if found == expected {
         return Ok(());
     }

@@ -68,7 +68,10 @@ impl RequestSession {
                     }
                     return Ok(self.created(token, done, generation, is_privileged));
                 }
-                Ok(Created::StartOver { cache: again, source: error }) => (cache, source) = (again, error),
+                Ok(Created::StartOver {
+                    cache: again,
+                    source: error,
+                }) => (cache, source) = (again, error),
                 Err(error) => {
                     self.undo(sign_in);
                     return Err(error);

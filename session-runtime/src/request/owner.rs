@@ -1,5 +1,6 @@
 //! An owner's sessions: listed and ended, in a request or anywhere else.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -28,7 +29,7 @@ use crate::session::{ServedBy, Session};
 pub struct DeviceId([u8; 16]);
 
 impl DeviceId {
-    fn of_key(key: &str) -> Self {
+    pub(crate) fn of_key(key: &str) -> Self {
         let hash: [u8; 32] = Sha256::digest(key).into();
         let mut id = [0; 16];
         id.copy_from_slice(&hash[..16]);
@@ -134,7 +135,7 @@ pub struct EndedSessions {
 pub struct Owner<T> {
     store: Arc<StoreInner>,
     kind: SessionType,
-    owner: Result<OwnerHash, OwnerError>,
+    hash: Result<OwnerHash, OwnerError>,
     of: PhantomData<fn() -> T>,
 }
 
@@ -162,10 +163,10 @@ impl<M, D> CascadeStore<M, D> {
 }
 
 impl<T: OwnedSession> Owner<T> {
-    fn new(store: Arc<StoreInner>, id: &(impl OwnerRef<T::OwnerId> + ?Sized)) -> Self {
+    pub(crate) fn new(store: Arc<StoreInner>, id: &(impl OwnerRef<T::OwnerId> + ?Sized)) -> Self {
         let (schema, mut value) = (T::SCHEMA, Vec::new());
         let session = schema.name;
-        let owner = id.append(&mut value).map(|()| OwnerHash::new(schema, &value));
+        let hash = id.append(&mut value).map(|()| OwnerHash::new(schema, &value));
         Self {
             kind: SessionType {
                 schema,
@@ -173,7 +174,7 @@ impl<T: OwnedSession> Owner<T> {
                 tiers: store.backend.tiers_for(T::TIERS),
             },
             store,
-            owner: owner.map_err(|error| OwnerError::Encode {
+            hash: hash.map_err(|error| OwnerError::Encode {
                 session,
                 source: Arc::new(error),
             }),
@@ -184,7 +185,7 @@ impl<T: OwnedSession> Owner<T> {
 
 impl<T: Session> Owner<T> {
     fn hash(&self) -> Result<OwnerHash, OwnerError> {
-        self.owner.clone()
+        self.hash.clone()
     }
 
     /// The sessions that the owner is signed in to, the latest sign-in first. Reads the owner's record, and each session,
@@ -216,7 +217,7 @@ impl<T: Session> Owner<T> {
             }
         }
         self.store.take_dead_out_later(kind, owner, dead);
-        devices.sort_by(|one, other| (other.signed_in, other.id.0).cmp(&(one.signed_in, one.id.0)));
+        devices.sort_by_key(|device| Reverse((device.signed_in, device.id.0)));
         Ok(devices)
     }
 
@@ -294,9 +295,7 @@ const MAX_LABEL: usize = 128;
 impl<T: OwnedSession> TypedSession<T> {
     /// Identifies this session among [those of its owner](Owner::sessions); `None` while it is new.
     pub fn device_id(&self) -> Option<DeviceId> {
-        self.request_session()
-            .current_key()
-            .map(|key| DeviceId::of_key(&key))
+        self.request_session().current_key().map(|key| DeviceId::of_key(&key))
     }
 
     /// What the device is to be called in the [list](Owner::sessions) of the owner's sessions, such as "Firefox on

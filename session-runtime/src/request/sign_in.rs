@@ -36,7 +36,9 @@ impl RequestSession {
         changes: &Changes,
         loaded: Option<&Record>,
     ) -> Result<Option<OwnerHash>, CommitError> {
-        let Some(field) = self.schema.owner else { return Ok(None) };
+        let Some(field) = self.schema.owner else {
+            return Ok(None);
+        };
         let owner = match (changes.value_of(field), loaded) {
             (Some(value), _) => self.schema.owner_named_by(value),
             (None, Some(record)) if record.meta().owner.is_none() => self.schema.owner_of(record),
@@ -99,7 +101,10 @@ impl RequestSession {
         };
         let patch = self.patch(Changes::default(), token.hash(), None);
         let (tiers, key) = (self.tiers, self.storage_key(&token));
-        let destroyed = self.store.commit(tiers, Goal::Destroy, &key, stored.clone(), patch).await;
+        let destroyed = self
+            .store
+            .commit(tiers, Goal::Destroy, &key, stored.clone(), patch)
+            .await;
         match destroyed {
             Ok(_) => self.undo(Some(sign_in)),
             // It is listed, where it still is, until it ends.

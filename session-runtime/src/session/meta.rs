@@ -96,7 +96,6 @@ impl fmt::Debug for OwnerHash {
     }
 }
 
-
 /// What a record notes of the owner that its session has, or has had: never another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OwnerMark {

@@ -111,7 +111,9 @@ impl OwnerHash {
 impl Schema {
     /// The owner that an encoded value of the owner's field names; `None` where it is the default, which names nobody.
     pub fn owner_named_by(&self, value: &[u8]) -> Result<Option<OwnerHash>, EncodeError> {
-        let Some(spec) = self.owner_field() else { return Ok(None) };
+        let Some(spec) = self.owner_field() else {
+            return Ok(None);
+        };
         let mut nobody = Vec::new();
         (spec.default)(&mut nobody)?;
         Ok((value != nobody).then(|| OwnerHash::new(self, value)))

@@ -7,7 +7,11 @@ use super::{accounts, device_id, devices, ids, node, owner, signed_in, who};
 async fn all_sessions_of_an_owner_end_on_every_node_and_no_other() {
     let one = accounts().await;
     let two = node(&one).await;
-    let (here, there, other) = (signed_in(&one, 7).await, signed_in(&two, 7).await, signed_in(&one, 8).await);
+    let (here, there, other) = (
+        signed_in(&one, 7).await,
+        signed_in(&two, 7).await,
+        signed_in(&one, 8).await,
+    );
     for site in [&one, &two] {
         assert_eq!(who(site, &here).await, "7");
         assert_eq!(who(site, &there).await, "7");
@@ -21,7 +25,11 @@ async fn all_sessions_of_an_owner_end_on_every_node_and_no_other() {
     }
     assert_eq!(devices(&one, 7).await, []);
     assert_eq!(owner(&one, 7).end_all().await.unwrap().count, 0, "to ask again is safe");
-    assert_eq!(who(&one, &signed_in(&one, 7).await).await, "7", "and they may sign in again");
+    assert_eq!(
+        who(&one, &signed_in(&one, 7).await).await,
+        "7",
+        "and they may sign in again"
+    );
 }
 
 #[tokio::test]
@@ -57,7 +65,10 @@ async fn one_session_ends_by_its_identifier() {
 async fn an_identifier_is_text_that_is_checked() {
     let site = accounts().await;
     let id = device_id(&site, &signed_in(&site, 7).await).await;
-    assert_eq!(serde_json::from_str::<DeviceId>(&serde_json::to_string(&id).unwrap()).unwrap(), id);
+    assert_eq!(
+        serde_json::from_str::<DeviceId>(&serde_json::to_string(&id).unwrap()).unwrap(),
+        id
+    );
     for text in ["", "short", &format!("{id}="), &"!".repeat(22)] {
         let error = text.parse::<DeviceId>().unwrap_err();
         assert!(error.to_string().contains("22 letters"), "{text}: {error}");

@@ -54,7 +54,11 @@ async fn beyond_the_limit_the_newest_sign_in_is_refused_where_that_was_chosen() 
     assert_eq!(reply.status, StatusCode::CONFLICT);
     reply.assert_no_cookie();
     assert_eq!(events.lock().unwrap().last(), Some(&"sign-in-refused"));
-    assert_eq!(site.post(&mut first, "/in/7").await.status, StatusCode::OK, "it is in already");
+    assert_eq!(
+        site.post(&mut first, "/in/7").await.status,
+        StatusCode::OK,
+        "it is in already"
+    );
     assert_eq!(who(&site, &second).await, "7");
     site.post(&mut first, "/out").await;
     site.settle().await;
@@ -71,7 +75,10 @@ async fn sessions_that_have_ended_by_themselves_make_room() {
     let third = signed_in(&site, 7).await;
     site.settle().await;
     let listed = ids(&site, 7).await;
-    assert_eq!(listed, [device_id(&site, &third).await, device_id(&site, &second).await]);
+    assert_eq!(
+        listed,
+        [device_id(&site, &third).await, device_id(&site, &second).await]
+    );
     assert_eq!(site.records.keys().len(), 3, "the owner's record and two sessions");
 }
 

@@ -35,8 +35,14 @@ fn routes() -> Router<CascadeStore> {
         .route("/user", get(user))
         .route("/in/{user}", post(sign_in))
         .route("/in/{user}/{label}", post(sign_in_labelled))
-        .route("/out", post(|mut account: AccountSession| async move { account.destroy() }))
-        .route("/clear", post(|mut account: AccountSession| async move { account.set_user(None) }))
+        .route(
+            "/out",
+            post(|mut account: AccountSession| async move { account.destroy() }),
+        )
+        .route(
+            "/clear",
+            post(|mut account: AccountSession| async move { account.set_user(None) }),
+        )
         .route(
             "/note/{text}",
             post(|mut account: AccountSession, Path(text): Path<String>| async move { account.set_note(Some(text)) }),

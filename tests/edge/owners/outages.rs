@@ -55,8 +55,14 @@ async fn without_the_owners_record_nobody_signs_in_and_nothing_is_written() {
     let reply = site.post(&mut visitor, "/in/7").await;
     assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
     reply.assert_no_cookie();
-    assert!(matches!(owner(&site, 7).end_all().await, Err(OwnerError::Unavailable { .. })));
-    assert!(matches!(owner(&site, 7).sessions().await, Err(OwnerError::Unavailable { .. })));
+    assert!(matches!(
+        owner(&site, 7).end_all().await,
+        Err(OwnerError::Unavailable { .. })
+    ));
+    assert!(matches!(
+        owner(&site, 7).sessions().await,
+        Err(OwnerError::Unavailable { .. })
+    ));
     site.durable.up();
     assert_eq!(who(&site, &visitor).await, "");
     assert_eq!(site.post(&mut visitor, "/in/7").await.status, StatusCode::OK);
@@ -79,8 +85,16 @@ async fn a_sign_in_that_is_not_committed_is_taken_out_again() {
         site.settle().await;
     }
     assert_eq!(who(&site, &kept).await, "7");
-    assert_eq!(devices(&site, 7).await.len(), 1, "who was signed in before stays listed");
-    assert_eq!(owner(&site, 7).end_all().await.unwrap().count, 1, "and the visitor was taken out");
+    assert_eq!(
+        devices(&site, 7).await.len(),
+        1,
+        "who was signed in before stays listed"
+    );
+    assert_eq!(
+        owner(&site, 7).end_all().await.unwrap().count,
+        1,
+        "and the visitor was taken out"
+    );
 }
 
 #[tokio::test]

@@ -54,7 +54,10 @@ async fn a_sign_in_whose_password_was_looked_at_before_the_end_is_refused() {
     reply.assert_no_cookie();
     let now = owner(&site, 7).epoch().await.unwrap();
     assert_ne!(now, before);
-    assert_eq!(signing_in_within(&site, now).post(&mut browser, "/in/7").await.status, StatusCode::OK);
+    assert_eq!(
+        signing_in_within(&site, now).post(&mut browser, "/in/7").await.status,
+        StatusCode::OK
+    );
     assert_eq!(who(&site, &browser).await, "7");
 }
 
@@ -65,11 +68,20 @@ async fn an_epoch_is_that_of_one_owner_and_holds_for_23_hours() {
     let kept: session_runtime::OwnerEpoch = serde_json::from_str(&serde_json::to_string(&epoch).unwrap()).unwrap();
     assert_eq!(kept, epoch);
     let within = signing_in_within(&site, kept);
-    assert_eq!(within.post(&mut Browser::default(), "/in/8").await.status, StatusCode::CONFLICT);
+    assert_eq!(
+        within.post(&mut Browser::default(), "/in/8").await.status,
+        StatusCode::CONFLICT
+    );
     site.clock.advance(std::time::Duration::from_secs(23 * 3600 - 1));
-    assert_eq!(within.post(&mut Browser::default(), "/in/7").await.status, StatusCode::OK);
+    assert_eq!(
+        within.post(&mut Browser::default(), "/in/7").await.status,
+        StatusCode::OK
+    );
     site.clock.advance(std::time::Duration::from_secs(1));
-    assert_eq!(within.post(&mut Browser::default(), "/in/7").await.status, StatusCode::CONFLICT);
+    assert_eq!(
+        within.post(&mut Browser::default(), "/in/7").await.status,
+        StatusCode::CONFLICT
+    );
 }
 
 #[tokio::test]
@@ -104,6 +116,10 @@ async fn a_session_that_two_owners_sign_in_to_belongs_to_one() {
     assert_eq!(who(&site, &browsers[0]).await, "7");
     assert_eq!(who(&site, &browsers[1]).await, "8");
     owner(&site, 8).end_all().await.unwrap();
-    assert_eq!(who(&site, &browsers[0]).await, "7", "it is not theirs, though they were about to get it");
+    assert_eq!(
+        who(&site, &browsers[0]).await,
+        "7",
+        "it is not theirs, though they were about to get it"
+    );
     assert_eq!(who(&site, &browsers[1]).await, "");
 }

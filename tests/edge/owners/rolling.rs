@@ -34,9 +34,11 @@ mod before {
             )
             .route(
                 "/note/{text}",
-                post(|mut account: TypedSession<Account>, Path(text): Path<String>| async move {
-                    account.set_note(Some(text));
-                }),
+                post(
+                    |mut account: TypedSession<Account>, Path(text): Path<String>| async move {
+                        account.set_note(Some(text));
+                    },
+                ),
             )
     }
 }
@@ -72,15 +74,20 @@ async fn sessions_of_the_cache_alone_are_listed_and_ended_too() {
     let routes = Router::new()
         .route(
             "/in/{user}",
-            post(|mut fleeting: TypedSession<Fleeting>, Path(user): Path<String>| async move {
-                fleeting.set_user(user);
-            }),
+            post(
+                |mut fleeting: TypedSession<Fleeting>, Path(user): Path<String>| async move {
+                    fleeting.set_user(user);
+                },
+            ),
         )
         .route(
             "/user",
             get(|fleeting: TypedSession<Fleeting>| async move { fleeting.user().clone() }),
         )
-        .route("/out", post(|mut fleeting: TypedSession<Fleeting>| async move { fleeting.destroy() }));
+        .route(
+            "/out",
+            post(|mut fleeting: TypedSession<Fleeting>| async move { fleeting.destroy() }),
+        );
     let site = Site::new().await.serving(routes);
     let (mut one, mut two) = (Browser::default(), Browser::default());
     site.post(&mut one, "/in/ada").await;
@@ -140,7 +147,11 @@ async fn a_record_of_a_dropped_key_keeps_nobody_out_once_its_sessions_have_ended
     };
     let mut browser = Browser::default();
     let refused = site.post(&mut browser, "/in/7").await;
-    assert_eq!(refused.status, StatusCode::INTERNAL_SERVER_ERROR, "a session that it lists may yet live");
+    assert_eq!(
+        refused.status,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "a session that it lists may yet live"
+    );
     site.clock.advance(Duration::from_secs(30 * 24 * 3600));
     assert_eq!(site.post(&mut browser, "/in/7").await.status, StatusCode::OK);
     assert_eq!(who(&site, &browser).await, "7");

@@ -26,7 +26,7 @@ pub enum BeyondMax {
 pub struct Enter {
     /// The session.
     pub entry: Entry,
-    /// The epoch that the sign-in began in, where that was handed in.
+    /// The epoch that the sign-in began in: that of the first attempt, where none was handed in.
     pub epoch: Option<u64>,
     /// How many sessions an owner may have, this one included.
     pub max: usize,
@@ -106,7 +106,10 @@ impl Amendment<OwnerRecord> for Enter {
             return Ok(None);
         }
         let is_ending = list.ending.iter().any(|entry| entry.key == *key);
-        if self.epoch.is_some_and(|epoch| epoch != list.epoch) || is_ending {
+        // That of the first attempt, which may have been applied: were it not compared, a later one would enter what was
+        // ended in between.
+        let epoch = *self.epoch.get_or_insert(list.epoch);
+        if epoch != list.epoch || is_ending {
             return Err(EnterError::Ended);
         }
         let LookedUp { ended, expired } = self.looked_up.clone().unwrap_or_default();
@@ -201,9 +204,9 @@ impl Amendment<OwnerRecord> for End {
             Which::AllExcept(key) => entry.key != *key,
             Which::One(key) => entry.key == *key,
         };
-        let moved: Vec<_> = list.live.extract_if(.., moves).collect();
-        let is_changed = !moved.is_empty() || (ends_all && !is_made);
-        list.ending.extend(moved);
+        let taken: Vec<_> = list.live.extract_if(.., moves).collect();
+        let is_changed = !taken.is_empty() || (ends_all && !is_made);
+        list.ending.extend(taken);
         self.ending.clone_from(&list.ending);
         if !is_changed {
             return Ok(None);

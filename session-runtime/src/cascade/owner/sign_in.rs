@@ -139,7 +139,11 @@ impl StoreInner {
         // What had to make room, and what others have left. It stays listed where it cannot be ended now.
         if let Err(error) = self.finish(kind, owner, enter.ending).await {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(session, error, "sessions that were to make room, or to end, are left for the next sign-in");
+            tracing::warn!(
+                session,
+                error,
+                "sessions that were to make room, or to end, are left for the next sign-in"
+            );
         }
         Ok(SignIn {
             owner,

@@ -67,6 +67,11 @@ impl<A> Amend<A> {
         }
     }
 
+    /// The amendment, with what its last attempt has found.
+    pub fn amendment(&self) -> &A {
+        &self.amendment
+    }
+
     fn read<R, E>(&mut self) -> Step<R, AmendEnd<E>> {
         if self.attempts == MAX_ATTEMPTS {
             return self.end(AmendEnd::Contended);
@@ -80,7 +85,7 @@ impl<A> Amend<A> {
         }
     }
 
-    fn write<R>(&mut self, current: Option<&R>, base: Base, now: Millis) -> Step<R, AmendEnd<A::Error>>
+    fn write<R>(&mut self, current: Option<&R>, base: &Base, now: Millis) -> Step<R, AmendEnd<A::Error>>
     where
         A: Amendment<R>,
     {
@@ -98,9 +103,9 @@ impl<A> Amend<A> {
             record,
         };
         Step::Do(match base {
-            Base::Cached(Some(token)) => Action::Swap(token, item(record)),
+            Base::Cached(Some(token)) => Action::Swap(*token, item(record)),
             Base::Cached(None) => Action::Add(item(record)),
-            Base::Durable(Some(version)) => Action::Update(version, record),
+            Base::Durable(Some(version)) => Action::Update(*version, record),
             Base::Durable(None) => Action::Insert(record),
         })
     }
@@ -126,13 +131,13 @@ impl<R, A: Amendment<R>> Machine<R> for Amend<A> {
     fn on(&mut self, event: Event<R>, now: Millis) -> Step<R, AmendEnd<A::Error>> {
         match (self.is_writing, event) {
             (false, Event::Found(Some((version, record)))) => {
-                self.write(Some(&record), Base::Durable(Some(version)), now)
+                self.write(Some(&record), &Base::Durable(Some(version)), now)
             }
-            (false, Event::Found(None)) => self.write(None, Base::Durable(None), now),
+            (false, Event::Found(None)) => self.write(None, &Base::Durable(None), now),
             (false, Event::Got(Some((Item::Value { record, .. }, token)))) => {
-                self.write(Some(&record), Base::Cached(Some(token)), now)
+                self.write(Some(&record), &Base::Cached(Some(token)), now)
             }
-            (false, Event::Got(None)) => self.write(None, Base::Cached(None), now),
+            (false, Event::Got(None)) => self.write(None, &Base::Cached(None), now),
             (true, Event::Wrote(Write::Done(_)) | Event::Added(true) | Event::Swapped(Swap::Done)) => {
                 Step::End(AmendEnd::Done)
             }

@@ -7,14 +7,16 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 
 use super::counting::{CallLog, Counting};
-use super::sample::Sample;
+use super::sample::{OwnedSample, Sample};
 use crate::TypedSession;
-use crate::cascade::{CascadeStore, Commit, CommitError, LoadError, LoadReport};
+use crate::cascade::{BeyondMax, CascadeStore, Commit, CommitError, LoadError, LoadReport};
 use crate::clock::{Clock, ManualClock};
 use crate::conformance::Options;
 use crate::conformance::probe::{LONG, Outcome, RuleFailure};
 use crate::keys::KeyRing;
-use crate::request::{self, Disposition, Presented, RequestSession, RequestSessions, SessionToken, TokenAction};
+use crate::request::{
+    self, Disposition, Owner, OwnerEpoch, Presented, RequestSession, RequestSessions, SessionToken, TokenAction,
+};
 use crate::session::Session;
 use crate::tier::erased::AnyCache;
 use crate::tier::{CacheTier, DurableTier, Tiers};
@@ -24,6 +26,7 @@ pub(super) const MAX_AGE: Duration = Duration::from_mins(45);
 pub(super) const GRACE: Duration = Duration::from_secs(30);
 pub(super) const MAX_STALENESS: Duration = Duration::from_mins(5);
 pub(super) const MAX_LEN: usize = 4096;
+pub(super) const MAX_SESSIONS: usize = 8;
 
 /// Two nodes of one service: their stores share the tiers, the keys and the clock, and nothing else.
 pub(super) struct Cluster<'a> {
@@ -70,6 +73,7 @@ impl<'a> Cluster<'a> {
                 .max_len(MAX_LEN)
                 .max_staleness(MAX_STALENESS)
                 .rotation_grace(GRACE)
+                .max_sessions(MAX_SESSIONS, BeyondMax::EndOldest)
                 .key_prefix("conformance.")
                 .build()
                 .await
@@ -146,7 +150,7 @@ impl<'a> Cluster<'a> {
         Ok(self.raw_cache.get(&self.key(token)).await?.map(|cached| cached.value))
     }
 
-    fn key(&self, token: &SessionToken) -> String {
+    pub(super) fn key(&self, token: &SessionToken) -> String {
         let [Node(store), _] = &self.nodes;
         token.storage_key(&store.inner.backend.policy.key_prefix)
     }
@@ -210,6 +214,28 @@ impl Node {
         let mut request = self.found::<S>(token).await?;
         S::visit(&mut request);
         Ok(request.commit().await?)
+    }
+
+    /// The sessions of one owner.
+    pub(super) fn owner<S: OwnedSample>(&self, user: u64) -> Owner<S> {
+        Owner::new(Arc::clone(&self.0.inner), &user)
+    }
+
+    /// Signs in within an epoch, to a visitor's session or to a new one; returns the token that the client gets.
+    pub(super) async fn sign_in<S: OwnedSample>(
+        &self,
+        visitor: Option<&SessionToken>,
+        user: u64,
+        epoch: OwnerEpoch,
+    ) -> Result<Option<SessionToken>, CommitError> {
+        let request = self.request::<S>(visitor.copied()).await;
+        let mut request = request.map_err(|_| CommitError::Unavailable {
+            session: S::SCHEMA.name,
+            source: None,
+        })?;
+        S::set_user(&mut request, user);
+        request.typed.sign_in_within(epoch);
+        request.end().await.map(|(_, token)| token)
     }
 
     /// A request that presents this token, as the edge does for a cookie.

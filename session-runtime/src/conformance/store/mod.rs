@@ -6,13 +6,15 @@ mod counting;
 mod life;
 mod loss;
 mod nodes;
+mod owners;
 mod sample;
 
 use std::sync::Arc;
 
 use self::cluster::Cluster;
 use self::sample::{
-    InAll, InDatastore, InMemcache, InMemcacheDatastore, InRequest, InRequestDatastore, InRequestMemcache, Sample,
+    InAll, InDatastore, InMemcache, InMemcacheDatastore, InRequest, InRequestDatastore, InRequestMemcache, OwnedSample,
+    Sample,
 };
 use super::probe::check;
 use super::{Options, Violation};
@@ -69,7 +71,7 @@ async fn of_request<C: CacheTier, D: DurableTier>(
     Ok(())
 }
 
-async fn of_set<S: Sample, C: CacheTier, D: DurableTier>(
+async fn of_set<S: OwnedSample, C: CacheTier, D: DurableTier>(
     cache: &Arc<C>,
     durable: &Arc<D>,
     options: &Options,
@@ -89,6 +91,11 @@ async fn of_set<S: Sample, C: CacheTier, D: DurableTier>(
         "a reader never sees less than was acknowledged, nor less than it saw before" => nodes::readers_never_go_back;
         "a destroy wins over concurrent commits" => nodes::destroy_wins;
         "a cancelled request loses no commit that has begun, and does not affect later requests" => nodes::cancelled_requests_do_no_harm;
+        "the sessions of an owner are listed on every node" => owners::sign_ins_are_listed;
+        "after all sessions of an owner have ended, none of them is found on any node" => owners::ended_sessions_stay_ended;
+        "one of an owner's sessions ends, and the others stay" => owners::one_session_ends;
+        "an owner has no more sessions than it may have" => owners::the_limit_holds;
+        "no sign-in escapes the end of all sessions of its owner" => owners::no_sign_in_escapes_an_end;
         "an unchanged session is not written" => cost::clean_sessions_are_not_written;
         "a tier that the session does not name is never called" => cost::other_tiers_are_not_called;
         "an outage of the authoritative tier is an error, never an empty session" => loss::an_outage_is_no_logout;

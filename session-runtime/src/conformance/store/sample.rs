@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::Session;
+use crate::session::owner::OwnedSession;
 
 /// What the rules do with a session of any set of tiers.
 pub(super) trait Sample: Session {
@@ -17,8 +18,13 @@ pub(super) trait Sample: Session {
     fn touch(fields: &mut Self::Fields);
 }
 
+/// What the rules do with a session that outlives its request.
+pub(super) trait OwnedSample: Sample + OwnedSession<OwnerId = u64> {}
+
+impl<S: Sample + OwnedSession<OwnerId = u64>> OwnedSample for S {}
+
 macro_rules! samples {
-    ($($name:ident: $($tier:ident),+;)+) => { $(
+    ($($name:ident($user:ident): $($tier:ident),+;)+) => { $(
         #[derive(Session)]
         #[session(name = "conformance", version = 1, crate = crate)]
         #[cascade($($tier),+)]
@@ -28,7 +34,7 @@ macro_rules! samples {
             note: String,
             #[session(merge = union)]
             tags: BTreeSet<u64>,
-            #[session(privileged)]
+            #[session($user)]
             user: Option<u64>,
         }
 
@@ -70,11 +76,11 @@ macro_rules! samples {
 }
 
 samples! {
-    InRequest: request;
-    InMemcache: memcache;
-    InDatastore: datastore;
-    InRequestMemcache: request, memcache;
-    InRequestDatastore: request, datastore;
-    InMemcacheDatastore: memcache, datastore;
-    InAll: request, memcache, datastore;
+    InRequest(privileged): request;
+    InMemcache(owner): memcache;
+    InDatastore(owner): datastore;
+    InRequestMemcache(owner): request, memcache;
+    InRequestDatastore(owner): request, datastore;
+    InMemcacheDatastore(owner): memcache, datastore;
+    InAll(owner): request, memcache, datastore;
 }
