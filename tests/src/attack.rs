@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use session_runtime::{Builder, CascadeStore, Clock, Commit, CommitError, RouterExt, Session, TypedSession};
 use session_runtime::{WithDatastore, WithMemcache};
 
+use crate::attack_owners;
+
 /// How old a cached record may be, in the attack.
 pub const MAX_STALENESS: Duration = Duration::from_millis(1500);
 
@@ -113,6 +115,7 @@ pub fn app(store: &CascadeStore) -> Router {
         .route("/sign-in", post(sign_in))
         .route("/rotate", post(rotate))
         .route("/destroy", post(destroy))
+        .merge(attack_owners::routes())
         .sessions(store.layer().with_server_timing(true))
 }
 

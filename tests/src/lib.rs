@@ -8,6 +8,7 @@
 )]
 
 pub mod attack;
+pub mod attack_owners;
 pub mod http;
 pub mod instrumented;
 pub mod memory;

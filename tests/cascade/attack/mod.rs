@@ -23,6 +23,7 @@ mod cluster;
 mod eviction;
 mod history;
 mod nemesis;
+mod owners;
 #[cfg(feature = "datastore")]
 mod process;
 mod staleness;
@@ -44,6 +45,7 @@ use self::checker::check;
 use self::cluster::Cluster;
 use self::history::History;
 use self::nemesis::{FaultCounts, spawn_injectors};
+use self::owners::Owners;
 use self::workload::Workload;
 
 /// The length of a round in a test run, and in a long attack.
@@ -82,11 +84,15 @@ struct Counts {
     rounds: u64,
     histories: u64,
     ops: BTreeMap<(history::Kind, &'static str), u64>,
+    owners: BTreeMap<String, u64>,
     faults: FaultCounts,
 }
 
 impl Counts {
-    fn add(&mut self, histories: &[History]) {
+    fn add(&mut self, histories: &[History], owners: &Owners) {
+        for (what, count) in owners.counts() {
+            *self.owners.entry(what).or_default() += count;
+        }
         self.rounds += 1;
         self.histories += histories.len() as u64;
         for op in histories.iter().flat_map(|history| &history.ops) {
@@ -101,11 +107,12 @@ impl Counts {
             total.to_string() + &lines.collect::<String>()
         }
         eprintln!(
-            "{} rounds in {:.0?}; histories checked: {}\noperations: {}\nfaults: {}",
+            "{} rounds in {:.0?}; histories checked: {}\noperations: {}\nof owners: {}\nfaults: {}",
             self.rounds,
             started.elapsed(),
             self.histories,
             list(&self.ops),
+            list(&self.owners),
             list(&self.faults.lock().unwrap())
         );
     }
@@ -125,11 +132,13 @@ async fn attack(cluster: Cluster, name: &str) {
             break;
         }
         let seed = first.wrapping_add(round);
-        let histories = run_round(&cluster, seed, length, &counts.faults).await;
-        counts.add(&histories);
-        if !report(&histories, seed, name) {
+        let owners = Owners::new(&cluster, seed);
+        let (histories, violations) = run_round(&cluster, &owners, seed, length, &counts.faults).await;
+        counts.add(&histories, &owners);
+        if !report(&histories, &violations, seed, name) {
             failed.push(seed);
         }
+        drop(owners);
         if seconds.is_some() && (round % 20 == 19 || !failed.is_empty()) {
             counts.print(started);
         }
@@ -143,7 +152,13 @@ async fn attack(cluster: Cluster, name: &str) {
 }
 
 /// Runs one round: clients and faults together, then, with all faults healed, a last read of every session.
-async fn run_round(cluster: &Arc<Cluster>, seed: u64, length: Duration, counts: &FaultCounts) -> Vec<History> {
+async fn run_round(
+    cluster: &Arc<Cluster>,
+    owners: &Owners,
+    seed: u64,
+    length: Duration,
+    counts: &FaultCounts,
+) -> (Vec<History>, Vec<String>) {
     let (clients, injectors) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let workload = Workload::new(cluster, &clients);
     let nemesis = spawn_injectors(cluster, seed, &injectors, counts);
@@ -152,15 +167,20 @@ async fn run_round(cluster: &Arc<Cluster>, seed: u64, length: Duration, counts: 
         clients.store(true, Ordering::SeqCst);
         injectors.store(true, Ordering::SeqCst);
     };
-    let (sessions, _, ()) = tokio::join!(workload.run(seed), nemesis.join_all(), timer);
+    let owned = owners.run(seed, &clients);
+    let (sessions, (), _, ()) = tokio::join!(workload.run(seed), owned, nemesis.join_all(), timer);
     sleep(QUIET.max(MAX_STALENESS)).await;
     workload.read_all(&sessions).await;
-    sessions.iter().map(|session| session.history()).collect()
+    let violations = owners.finish().await;
+    (sessions.iter().map(|session| session.history()).collect(), violations)
 }
 
 /// Prints the violations; returns whether there are none.
-fn report(histories: &[History], seed: u64, name: &str) -> bool {
-    let mut is_valid = true;
+fn report(histories: &[History], of_owners: &[String], seed: u64, name: &str) -> bool {
+    let mut is_valid = of_owners.is_empty();
+    for violation in of_owners.iter().take(5) {
+        eprintln!("{violation}");
+    }
     for history in histories {
         let found = check(history, MAX_STALENESS);
         if found.is_empty() {
