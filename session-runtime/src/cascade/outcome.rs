@@ -177,6 +177,30 @@ impl CommitError {
     }
 }
 
+/// Of a sign-in whose session was not written.
+impl From<OwnerError> for CommitError {
+    fn from(error: OwnerError) -> Self {
+        match error {
+            OwnerError::Unavailable { session, source } | OwnerError::Unknown { session, source } => {
+                Self::Unavailable { session, source }
+            }
+            OwnerError::Contended { session } => Self::Conflict {
+                session,
+                field: None,
+                source: None,
+            },
+            OwnerError::TooLarge { session, size, limit } => Self::TooLarge { session, size, limit },
+            OwnerError::NotAuthentic { session }
+            | OwnerError::Unreadable { session, .. }
+            | OwnerError::Unfinished { session, .. }
+            | OwnerError::Encode { session, .. } => Self::Owner {
+                session,
+                source: Arc::new(error),
+            },
+        }
+    }
+}
+
 /// Why a session could not be loaded. A session that there is not is no error, but a new one.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -1,8 +1,8 @@
 //! Carries out what a commit is to do: creates, writes and deletes sessions, and takes over what is stored then.
 
+use super::epoch::SignInOptions;
 use super::plan::NewSecret;
 use super::session::RequestSession;
-use super::sign_in::SignInOptions;
 use super::state::{Destroy, LoadState, TokenAction};
 use super::token::SessionToken;
 use crate::cascade::backend::nonce;

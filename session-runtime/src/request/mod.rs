@@ -5,6 +5,7 @@ mod actions;
 mod commit;
 mod csrf;
 mod detached;
+mod epoch;
 mod execute;
 mod fields;
 mod finish;
@@ -20,8 +21,9 @@ mod typed;
 
 pub use csrf::{CsrfError, CsrfTokens, load_csrf};
 pub use detached::Detached;
+pub use epoch::OwnerEpoch;
 pub use finish::{CommitFailure, finish};
-pub use owner::{Device, DeviceId, DeviceIdError, EndedSessions, Owner, OwnerEpoch};
+pub use owner::{Device, DeviceId, DeviceIdError, EndedSessions, Owner};
 pub use reference::SessionRef;
 pub use session::RequestSession;
 pub use sessions::RequestSessions;

@@ -5,17 +5,18 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::epoch::OwnerEpoch;
 use super::session::RequestSession;
 use super::typed::TypedSession;
 use crate::cascade::inner::StoreInner;
-use crate::cascade::owner::amendments::{EPOCH_KEPT, Which};
+use crate::cascade::owner::amendments::Which;
 use crate::cascade::owner::{Ended, Found, SessionType};
 use crate::cascade::{CascadeStore, Commit, OwnerError};
 use crate::session::meta::{Millis, OwnerHash};
@@ -97,27 +98,6 @@ pub struct Device {
     pub expires_at: SystemTime,
     /// What the application [called](TypedSession::set_device_label) the device.
     pub label: Option<String>,
-}
-
-/// The number of an owner's epoch, which changes whenever all sessions of the owner are ended.
-///
-/// Read it before the password is looked at, and hand it in with the sign-in:
-/// [`sign_in_within`](TypedSession::sign_in_within). It may be kept in a session between the two, for 23 hours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnerEpoch {
-    owner: [u8; 32],
-    number: u64,
-    read_at: u64,
-}
-
-impl OwnerEpoch {
-    /// The number, where it is this owner's and still holds.
-    pub(super) fn number_for(&self, owner: OwnerHash, now: Millis) -> Option<u64> {
-        /// For clocks that differ.
-        const MARGIN: Duration = Duration::from_hours(1);
-        let age = now.since(Millis(self.read_at));
-        (self.owner == owner.0 && age < EPOCH_KEPT.saturating_sub(MARGIN)).then_some(self.number)
-    }
 }
 
 /// How many sessions were ended, and whether every cache has forgotten them.
@@ -227,13 +207,9 @@ impl<T: Session> Owner<T> {
     /// See [`OwnerError`].
     pub async fn epoch(&self) -> Result<OwnerEpoch, OwnerError> {
         let owner = self.hash()?;
-        let read_at = self.store.backend.now().0;
+        let read_at = self.store.backend.now();
         let list = self.store.look(self.kind, owner).await?;
-        Ok(OwnerEpoch {
-            owner: owner.0,
-            number: list.epoch,
-            read_at,
-        })
+        Ok(OwnerEpoch::new(owner, list.epoch, read_at))
     }
 
     /// Ends all sessions of the owner. Once it has returned, no request that presents the cookie of one of them finds it,

@@ -1,6 +1,6 @@
 //! Signing in to a session that has an owner: the session is entered into its owner's record first.
 
-use super::owner::OwnerEpoch;
+use super::epoch::SignInOptions;
 use super::session::RequestSession;
 use super::token::SessionToken;
 use crate::cascade::CommitError;
@@ -10,15 +10,6 @@ use crate::cascade::protocol::{Goal, VersionedRecord};
 use crate::session::changes::Changes;
 use crate::session::meta::{Meta, OwnerHash};
 use crate::session::record::Record;
-
-/// What a handler says of the sign-in that it makes.
-#[derive(Clone, Default)]
-pub(super) struct SignInOptions {
-    /// What the device is called.
-    pub(super) label: Option<String>,
-    /// The epoch that the sign-in began in.
-    pub(super) epoch: Option<OwnerEpoch>,
-}
 
 impl RequestSession {
     pub(super) fn session_type(&self) -> SessionType {

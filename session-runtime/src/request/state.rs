@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use smallvec::SmallVec;
 
-use super::sign_in::SignInOptions;
+use super::epoch::SignInOptions;
 use super::token::SessionToken;
 use crate::cascade::lookup::Lookup;
 use crate::cascade::protocol::VersionedRecord;

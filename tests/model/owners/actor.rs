@@ -389,7 +389,7 @@ impl Setting {
                     actor.all_done(state, self);
                 }
             }
-            stage => actor.stage = stage,
+            other => actor.stage = other,
         }
     }
 
@@ -424,12 +424,12 @@ impl Setting {
                 Step::End(CommitEnd::Destroyed { .. }) => actor.undo(self),
                 Step::End(_) => actor.finish(),
             },
-            Stage::LoadToEnd => self.loaded_to_end(actor, event, state),
+            Stage::LoadToEnd => self.loaded_to_end(actor, &event, state),
             Stage::Destroy(mut commit) => {
                 let step = commit.on(event, NOW);
                 self.destroyed(actor, commit, step, state);
             }
-            stage => actor.stage = stage,
+            other => actor.stage = other,
         }
     }
 
@@ -476,7 +476,7 @@ impl Setting {
         }
     }
 
-    fn loaded_to_end(&self, actor: &mut Actor, event: Event<Session>, state: &mut State) {
+    fn loaded_to_end(&self, actor: &mut Actor, event: &Event<Session>, state: &mut State) {
         let Event::Found(found) = event else {
             // It stays listed.
             actor.all_ended = false;

@@ -56,7 +56,7 @@ impl Edit {
         }
     }
 
-    fn is_allowed(self, session: &Session) -> bool {
+    fn is_allowed(self, session: Session) -> bool {
         (self.what == What::End && !self.mutation) || self.secret == session.secret
     }
 }
@@ -65,7 +65,7 @@ impl Change<Session> for Edit {
     type Error = Refused;
 
     fn apply(&mut self, to: &Session) -> Result<Session, Refused> {
-        if !self.is_allowed(to) {
+        if !self.is_allowed(*to) {
             return Err(Refused);
         }
         let mut session = *to;
@@ -86,7 +86,7 @@ impl Change<Session> for Edit {
     }
 
     fn may_destroy(&self, session: &Session) -> bool {
-        self.is_allowed(session)
+        self.is_allowed(*session)
     }
 
     fn was_applied(&self, session: &Session) -> Option<bool> {

@@ -108,13 +108,11 @@ impl StoreInner {
         if left == 0 {
             return Ok(commit);
         }
-        // Without an error: the runtime is shutting down.
-        let source = failure.unwrap_or(CommitError::Unknown { session, source: None });
-        Err(OwnerError::Unfinished {
-            session,
-            left,
-            source: Box::new(source),
-        })
+        let source = match failure {
+            Some(CommitError::Unavailable { source, .. } | CommitError::Unknown { source, .. }) => source,
+            _ => None,
+        };
+        Err(OwnerError::Unfinished { session, left, source })
     }
 
     /// The same beside the request.

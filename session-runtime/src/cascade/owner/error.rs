@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use crate::cascade::outcome::CommitError;
 use crate::cbor::EncodeError;
 use crate::session::record::RecordError;
 use crate::tier::TierError;
@@ -68,9 +67,9 @@ pub enum OwnerError {
         session: &'static str,
         /// How many are left.
         left: usize,
-        /// Why the first of them could not be ended.
+        /// What the tier said of the first of them.
         #[source]
-        source: Box<CommitError>,
+        source: Option<Arc<TierError>>,
     },
     /// What names the owner cannot be encoded.
     #[error("what names the owner of a session `{session}` cannot be encoded")]
@@ -90,29 +89,5 @@ impl OwnerError {
             self,
             Self::Unavailable { .. } | Self::Unknown { .. } | Self::Contended { .. } | Self::Unfinished { .. }
         )
-    }
-}
-
-impl From<OwnerError> for CommitError {
-    fn from(error: OwnerError) -> Self {
-        match error {
-            // The session was not written: another try is safe.
-            OwnerError::Unavailable { session, source } | OwnerError::Unknown { session, source } => {
-                Self::Unavailable { session, source }
-            }
-            OwnerError::Contended { session } => Self::Conflict {
-                session,
-                field: None,
-                source: None,
-            },
-            OwnerError::TooLarge { session, size, limit } => Self::TooLarge { session, size, limit },
-            OwnerError::NotAuthentic { session }
-            | OwnerError::Unreadable { session, .. }
-            | OwnerError::Unfinished { session, .. }
-            | OwnerError::Encode { session, .. } => Self::Owner {
-                session,
-                source: Arc::new(error),
-            },
-        }
     }
 }
