@@ -48,7 +48,7 @@ pub fn finish(
     let task = match sessions.first() {
         Some(first) if !sessions.iter().all(|session| session.is_clean()) => {
             let begin = |session: &Arc<RequestSession>| session.try_begin(true).ok_or_else(|| Arc::clone(session));
-            Some(first.spawn(run(sessions.iter().map(begin).collect())))
+            Some(first.store.spawn_commit(run(sessions.iter().map(begin).collect())))
         }
         // Most requests have nothing to commit, and pay for no task.
         _ => {
@@ -61,7 +61,7 @@ pub fn finish(
     let session = sessions.first().map_or("", |session| session.name());
     async move {
         let Some(task) = task else { return Ok(()) };
-        task.await.unwrap_or_else(|_| {
+        task.await.unwrap_or_else(|| {
             Err(CommitFailure {
                 error: CommitError::Unknown { session, source: None },
                 committed: Vec::new(),
