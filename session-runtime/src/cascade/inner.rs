@@ -95,7 +95,7 @@ impl StoreInner {
     pub(crate) async fn create(
         self: &Arc<Self>,
         tiers: Tiers,
-        patch: Patch,
+        patch: Box<Patch>,
         meta: &Meta,
         key: String,
         cache: bool,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::commit::CommitJob;
 use super::session::RequestSession;
 use super::state::Disposition;
@@ -84,7 +86,8 @@ async fn run(jobs: Vec<Result<CommitJob, Arc<RequestSession>>>) -> Result<(), Co
     for (job, outcome) in &mut begun {
         *outcome = job.destroy().await;
     }
-    let (mut committed, mut not_begun) = (Vec::new(), Vec::new());
+    let mut committed = SmallVec::<[_; 1]>::new();
+    let mut not_begun = Vec::new();
     let mut errors: Vec<CommitError> = begun.iter().filter_map(|(_, outcome)| outcome.clone().err()).collect();
     for (mut job, destroyed) in begun {
         let writes = job.writes();
@@ -109,7 +112,7 @@ async fn run(jobs: Vec<Result<CommitJob, Arc<RequestSession>>>) -> Result<(), Co
         None => Ok(()),
         Some(error) => Err(CommitFailure {
             error,
-            committed,
+            committed: committed.into_vec(),
             not_begun,
         }),
     }
