@@ -53,7 +53,7 @@ impl Drop for RunningCommit<'_> {
 }
 
 impl StoreInner {
-    /// Commits a patch to a session, or destroys it. To be run [in a task of its own](Self::spawn_commit).
+    /// Commits a patch to a session, or destroys it. To be run so that [nobody cancels it](Self::spawn_commit).
     pub(crate) async fn commit(
         self: &Arc<Self>,
         tiers: Tiers,
