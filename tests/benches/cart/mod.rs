@@ -158,7 +158,6 @@ pub(crate) fn patch<T: Session>(changes: Changes) -> Patch {
         nonce: Nonce(0x1234_5678_9abc_def0),
         now: Millis(1_790_000_000_000),
         persistent: None,
-        owner: None,
         default_idle: std::time::Duration::from_mins(20),
         idle: std::time::Duration::from_mins(20),
         anonymous_idle: None,
