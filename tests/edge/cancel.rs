@@ -1,17 +1,21 @@
 //! Clients that disconnect, and handlers that do not await their commits.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::post;
-use session_runtime::{Commit, CommitError, TypedSession};
+use session_runtime::testing::MemoryTier;
+use session_runtime::tier::embedded::LocalCache;
+use session_runtime::{CascadeStore, Clock, Commit, CommitError, RouterExt, TypedSession};
 use session_tests::instrumented::{Control, Gate};
 use tower::ServiceExt;
 
-use crate::site::{Browser, Other, ShopSession, Site, request};
+use crate::site::{Browser, Other, ShopSession, Site, keys, request, routes};
 
 #[tokio::test]
 async fn the_commit_ends_before_the_first_byte_of_the_response() {
@@ -196,4 +200,34 @@ async fn a_session_kept_after_the_response_changes_nothing() {
     assert!(matches!(outcome, Err(CommitError::TooLate { .. })), "{outcome:?}");
     let reply = site.get(&mut browser, "/read").await;
     assert_eq!((reply.visits(), reply.json()["user"].as_u64()), (1, None));
+}
+
+/// A clock of a tier that panics when it is armed.
+#[derive(Clone, Debug, Default)]
+struct Fuse(Arc<AtomicBool>);
+
+impl Clock for Fuse {
+    fn now(&self) -> SystemTime {
+        assert!(!self.0.load(Ordering::Relaxed), "the fuse has blown");
+        SystemTime::now()
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_panics_fails_alone() {
+    let fuse = Fuse::default();
+    let builder = CascadeStore::builder(keys(&[1])).memcache(LocalCache::new().with_clock(fuse.clone()));
+    let store = builder.datastore(MemoryTier::new()).build().await.unwrap();
+    let arm = fuse.clone();
+    let handler = move |mut shop: ShopSession| async move {
+        *shop.visits_mut() += 1;
+        arm.0.store(true, Ordering::Relaxed);
+    };
+    let app: Router = routes().route("/", post(handler)).sessions(store);
+    let mut browser = Browser::default();
+    browser.send(&app, Method::POST, "/visit").await;
+    let reply = browser.send(&app, Method::POST, "/").await;
+    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+    fuse.0.store(false, Ordering::Relaxed);
+    assert_eq!(browser.send(&app, Method::POST, "/visit").await.status, StatusCode::OK);
 }

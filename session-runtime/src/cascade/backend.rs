@@ -1,6 +1,7 @@
 //! The tiers of a store, and the driver that runs the protocol's machines against them: it encodes, authenticates, calls a
 //! tier, and hands its answer back to the machine.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -296,9 +297,15 @@ impl Backend {
     }
 }
 
-/// A number that names a commit, a fence or a lease.
+/// A random number that names a commit, a fence or a lease. Whoever could guess it could do nothing with it: what it is in
+/// is signed.
 pub(crate) fn nonce() -> Nonce {
-    Nonce(getrandom::u64().unwrap_or_else(|_| fastrand::u64(..)))
+    thread_local! {
+        /// Seeded by the system. A request takes up to three numbers, and a system call for each would cost more than it.
+        static RANDOM: RefCell<fastrand::Rng> =
+            RefCell::new(getrandom::u64().map_or_else(|_| fastrand::Rng::new(), fastrand::Rng::with_seed));
+    }
+    Nonce(RANDOM.with_borrow_mut(|random| random.u64(..)))
 }
 
 /// Cannot happen to a store whose type says which tiers it has.

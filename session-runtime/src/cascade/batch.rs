@@ -10,7 +10,7 @@ use crate::tier::Version;
 /// record, under the first patch's nonce.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    first: Patch,
+    first: Box<Patch>,
     others: Vec<Patch>,
     nonce: Nonce,
     /// How many commits the record had seen that the next write is based on; `None` before there is one.
@@ -23,7 +23,7 @@ pub struct Batch {
 
 impl Batch {
     /// One patch, and those of others that wait behind it.
-    pub fn new(first: Patch, others: Vec<Patch>) -> Self {
+    pub fn new(first: Box<Patch>, others: Vec<Patch>) -> Self {
         Self {
             nonce: first.nonce,
             base_commits: None,
@@ -73,7 +73,7 @@ impl Change<Record> for Batch {
         self.base_commits = Some(commits);
         self.refused.clear();
         let mut record = None;
-        for (place, patch) in std::iter::once(&self.first).chain(&self.others).enumerate() {
+        for (place, patch) in std::iter::once(&*self.first).chain(&self.others).enumerate() {
             let nonce = record.is_none().then_some(self.nonce);
             match patch.make(record.as_ref().unwrap_or(to), nonce) {
                 Ok(made) => record = Some(made),

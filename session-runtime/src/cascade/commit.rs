@@ -22,7 +22,6 @@ const MAX_FOLLOWERS: usize = 255;
 struct SessionWrite {
     tiers: Tiers,
     goal: Goal,
-    key: String,
     loaded: VersionedRecord<Record>,
     batch: Batch,
     followers: Vec<Follower>,
@@ -54,14 +53,14 @@ impl Drop for RunningCommit<'_> {
 }
 
 impl StoreInner {
-    /// Commits a patch to a session, or destroys it. To be run [in a task of its own](Self::spawn_commit).
+    /// Commits a patch to a session, or destroys it. To be run so that [nobody cancels it](Self::spawn_commit).
     pub(crate) async fn commit(
         self: &Arc<Self>,
         tiers: Tiers,
         goal: Goal,
         key: &str,
         loaded: VersionedRecord<Record>,
-        patch: Patch,
+        patch: Box<Patch>,
     ) -> Result<Committed, CommitError> {
         let session = patch.schema.name;
         // The other half is for the write itself: who has only waited is never told that the outcome is unknown.
@@ -97,7 +96,6 @@ impl StoreInner {
         let write = SessionWrite {
             tiers,
             goal,
-            key: key.to_owned(),
             loaded,
             batch: Batch::new(patch, patches),
             followers,
@@ -118,26 +116,24 @@ impl StoreInner {
     }
 
     /// Writes, and tells the followers how that ended.
-    async fn write(self: &Arc<Self>, write: SessionWrite) -> Result<Committed, CommitError> {
+    async fn write(self: &Arc<Self>, mut write: SessionWrite) -> Result<Committed, CommitError> {
+        let session = write.batch.session();
+        let loaded = &write.loaded.record;
+        let applied = match write.goal {
+            Goal::Change => write.batch.apply(loaded),
+            Goal::Destroy => write.batch.check_secret(loaded).map(|()| loaded.clone()),
+        };
+        let written = match applied {
+            Ok(record) => self.run_commit(&mut write, record).await,
+            Err(error) => Err(refused(session, error)),
+        };
         let SessionWrite {
-            tiers,
-            goal,
-            key,
-            loaded,
-            mut batch,
+            batch,
             followers,
             mut guard,
             begins_with_latest,
+            ..
         } = write;
-        let session = batch.session();
-        let applied = match goal {
-            Goal::Change => batch.apply(&loaded.record),
-            Goal::Destroy => batch.check_secret(&loaded.record).map(|()| loaded.record.clone()),
-        };
-        let written = match applied {
-            Ok(record) => self.run_commit(tiers, goal, &key, loaded, record, &mut batch).await,
-            Err(error) => Err(refused(session, error)),
-        };
         let stored = written.as_ref().ok().and_then(|done| done.stored.clone());
         // What it has loaded by itself may have been replaced in this process, before its turn. Nothing is during its turn.
         let by_this_process = u32::from(!begins_with_latest);
@@ -153,21 +149,10 @@ impl StoreInner {
         outcome(0)
     }
 
-    async fn run_commit(
-        self: &Arc<Self>,
-        tiers: Tiers,
-        goal: Goal,
-        key: &str,
-        loaded: VersionedRecord<Record>,
-        record: Record,
-        batch: &mut Batch,
-    ) -> Result<Committed, CommitError> {
+    async fn run_commit(self: &Arc<Self>, write: &mut SessionWrite, record: Record) -> Result<Committed, CommitError> {
+        let (tiers, goal, key, batch) = (write.tiers, write.goal, write.guard.key(), &mut write.batch);
         let session = batch.session();
-        let VersionedRecord {
-            version,
-            cached,
-            record: base,
-        } = loaded;
+        let VersionedRecord { version, cached, .. } = write.loaded;
         // What must not be shown any more once it is written: a destroyed session, a superseded secret.
         let must_fence = goal == Goal::Destroy || batch.rotates();
         let (end, diagnostics) = if tiers.contains(Tiers::DATASTORE) {
@@ -175,7 +160,7 @@ impl StoreInner {
             let mut commit = DurableCommit::new(goal, batch, version, record, cache, nonce());
             if let Some(cached) = cached.filter(|_| cache) {
                 commit = if must_fence {
-                    commit.replacing(cached, base)
+                    commit.replacing(cached, write.loaded.record.clone())
                 } else {
                     commit.without_fence(cached.token)
                 };

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use crate::cbor::Reader;
-use crate::cbor::head::{Major, push_array, push_bytes, push_head, push_tag, push_text, push_uint};
+use crate::cbor::head::{Major, head_len, push_array, push_bytes, push_head, push_tag, push_text, push_uint};
 use crate::keys::{KeyId, KeyRing, SignedBy, Use};
 
 /// `COSE_Mac0` (RFC 9052, section 2).
@@ -16,12 +16,13 @@ const TAG: u64 = 17;
 const PROTECTED: &[u8] = &[0xa1, 0x01, 0x05];
 /// The unprotected header's key identifier (RFC 9052, section 3.1).
 const KID: u64 = 4;
-/// The most bytes that an envelope adds to its payload.
-const OVERHEAD: usize = 64;
+/// How many bytes an envelope adds to its payload, the head of the payload apart: tag, array, protected and unprotected
+/// header, MAC.
+const OVERHEAD: usize = 1 + 1 + 4 + (1 + 1 + 5) + 34;
 
 /// Wraps a payload to be stored under `key`: the `len` bytes that `write` appends.
 pub(crate) fn wrap(keys: &KeyRing, key: &str, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    let mut out = Vec::with_capacity(len + OVERHEAD);
+    let mut out = Vec::with_capacity(OVERHEAD + head_len(len as u64) + len);
     push_tag(&mut out, TAG);
     push_array(&mut out, 4);
     push_bytes(&mut out, PROTECTED);
@@ -34,6 +35,11 @@ pub(crate) fn wrap(keys: &KeyRing, key: &str, len: usize, write: impl FnOnce(&mu
     debug_assert_eq!(out.len() - start, len, "the payload has the length that was passed in");
     let tag = keys.sign(Use::Record, &[&mac_structure(key, len), &out[start..]]);
     push_bytes(&mut out, &tag);
+    debug_assert_eq!(
+        out.len(),
+        out.capacity(),
+        "no byte is left over, which `Bytes` would allocate for"
+    );
     out.into()
 }
 

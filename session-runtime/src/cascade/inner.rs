@@ -1,11 +1,12 @@
 //! What the clones of a store share; it creates and commits sessions.
 
 use std::any::TypeId;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::{Context, Poll, Waker};
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use super::backend::Backend;
@@ -94,7 +95,7 @@ impl StoreInner {
     pub(crate) async fn create(
         self: &Arc<Self>,
         tiers: Tiers,
-        patch: Patch,
+        patch: Box<Patch>,
         meta: &Meta,
         key: String,
         cache: bool,
@@ -147,13 +148,27 @@ impl StoreInner {
         }
     }
 
-    /// Runs a commit in a task of its own, which a client that hangs up cannot cancel. It has begun when this returns; an
-    /// error means that the runtime is shutting down.
-    pub(crate) fn spawn_commit<W>(&self, work: W) -> JoinHandle<W::Output>
+    /// Runs a commit that a client which hangs up cannot cancel: as far as it gets without waiting now, and the rest in a
+    /// task of its own. `None` means that it has panicked, or that the runtime is shutting down.
+    pub(crate) fn spawn_commit<W>(&self, work: W) -> impl Future<Output = Option<W::Output>> + Send + use<W>
     where
         W: Future<Output: Send> + Send + 'static,
     {
-        self.tasks.spawn(work)
+        let mut work = Box::pin(self.tasks.track_future(work));
+        // No wake-up is lost: the task polls it again.
+        let mut context = Context::from_waker(Waker::noop());
+        let begun = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut context)));
+        let task = match begun {
+            Ok(Poll::Pending) => Err(tokio::spawn(work)),
+            Ok(Poll::Ready(done)) => Ok(Some(done)),
+            Err(_panic) => Ok(None),
+        };
+        async move {
+            match task {
+                Ok(done) => done,
+                Err(task) => task.await.ok(),
+            }
+        }
     }
 
     /// Runs a commit within its time.

@@ -28,13 +28,13 @@ pub(crate) struct WriteQueues(Mutex<Queues>);
 
 #[derive(Default)]
 struct Queues {
-    by_key: HashMap<String, VecDeque<Waiting>>,
+    by_key: HashMap<Arc<str>, VecDeque<Waiting>>,
     last_id: u64,
 }
 
 struct Waiting {
     id: u64,
-    patch: Patch,
+    patch: Box<Patch>,
     loaded: Loaded,
     /// Whether another writer may write the patch with its own.
     may_share: bool,
@@ -42,10 +42,9 @@ struct Waiting {
 }
 
 /// What a writer has waited for.
-#[expect(clippy::large_enum_variant, reason = "most writers write by themselves")]
 pub(crate) enum Turn {
     /// To write its patch to the record that it has loaded.
-    Write(WriteGuard, Patch, Loaded),
+    Write(WriteGuard, Box<Patch>, Loaded),
     /// Another writer has written the patch, or failed to.
     Written(Outcome),
 }
@@ -67,7 +66,7 @@ impl Follower {
 /// Held by the one writer of a session. The next one has its turn when it is dropped.
 pub(crate) struct WriteGuard {
     queues: Arc<WriteQueues>,
-    key: String,
+    key: Arc<str>,
     latest: Latest,
     /// Whether other processes are known to write the session.
     has_rivals: bool,
@@ -83,7 +82,7 @@ impl WriteQueues {
     pub(crate) async fn enter(
         self: &Arc<Self>,
         key: &str,
-        patch: Patch,
+        patch: Box<Patch>,
         loaded: Loaded,
         may_share: bool,
         patience: Duration,
@@ -94,9 +93,10 @@ impl WriteQueues {
             queues.last_id += 1;
             let id = queues.last_id;
             let Some(queue) = queues.by_key.get_mut(key) else {
-                queues.by_key.insert(key.to_owned(), VecDeque::new());
+                let key: Arc<str> = key.into();
+                queues.by_key.insert(Arc::clone(&key), VecDeque::new());
                 drop(queues);
-                return Some(Turn::Write(self.guard(key.to_owned(), None, false), patch, loaded));
+                return Some(Turn::Write(self.guard(key, None, false), patch, loaded));
             };
             let (turn, receiver) = oneshot::channel();
             queue.push_back(Waiting {
@@ -129,7 +129,7 @@ impl WriteQueues {
         place.is_some_and(|place| queue.remove(place).is_some())
     }
 
-    fn guard(self: &Arc<Self>, key: String, latest: Latest, has_rivals: bool) -> WriteGuard {
+    fn guard(self: &Arc<Self>, key: Arc<str>, latest: Latest, has_rivals: bool) -> WriteGuard {
         WriteGuard {
             queues: Arc::clone(self),
             key,
@@ -140,6 +140,11 @@ impl WriteQueues {
 }
 
 impl WriteGuard {
+    /// Of the session.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// What the writer before has just stored.
     pub(crate) fn latest(&self) -> Option<&VersionedRecord<Record>> {
         self.latest.as_ref()
@@ -183,7 +188,7 @@ impl WriteGuard {
         {
             // Whoever waits no longer has sent nothing.
             if !turn.is_closed() {
-                patches.push(patch);
+                patches.push(*patch);
                 followers.push(Follower { loaded, turn });
             }
         }
@@ -205,7 +210,7 @@ impl Drop for WriteGuard {
             patch, loaded, turn, ..
         }) = next
         {
-            let (key, latest) = (std::mem::take(&mut self.key), self.latest.take());
+            let (key, latest) = (Arc::clone(&self.key), self.latest.take());
             let guard = self.queues.guard(key, latest, self.has_rivals);
             // Where it waits no longer, the guard comes back, and goes on to the next as it is dropped.
             drop(turn.send(Turn::Write(guard, patch, loaded)));
@@ -222,7 +227,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_turn_waits_only_where_another_process_has_written() {
         let queues = Arc::new(WriteQueues::default());
-        let mut guard = queues.guard("key".to_owned(), None, false);
+        let mut guard = queues.guard("key".into(), None, false);
         let began = Instant::now();
         guard.hand_over(None, false);
         guard.yield_to_rivals().await;

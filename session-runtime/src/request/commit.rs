@@ -46,7 +46,7 @@ impl RequestSession {
                     Some(job) => job,
                     None => session.begin(false).await,
                 };
-                Box::pin(job.run()).await
+                job.run().await
             })
         });
         async move {

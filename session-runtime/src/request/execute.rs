@@ -19,9 +19,10 @@ use crate::session::record::Record;
 use crate::tier::Tiers;
 
 impl RequestSession {
-    pub(super) fn patch(&self, changes: Changes, presented: SecretHash, rotation: Option<Rotation>) -> Patch {
+    pub(super) fn patch(&self, changes: Changes, presented: SecretHash, rotation: Option<Rotation>) -> Box<Patch> {
         let policy = &self.store.backend.policy;
-        Patch {
+        // On the heap: it goes through many hands, and futures.
+        Box::new(Patch {
             schema: self.schema,
             migrate: self.migrate,
             changes,
@@ -35,7 +36,7 @@ impl RequestSession {
             idle: policy.idle_of(self.schema),
             anonymous_idle: policy.anonymous_idle,
             max_len: policy.max_len,
-        }
+        })
     }
 
     pub(super) async fn create(&self, changes: Changes, generation: u32) -> Result<Commit, CommitError> {

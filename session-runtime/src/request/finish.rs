@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::commit::CommitJob;
 use super::session::RequestSession;
 use super::state::Disposition;
@@ -48,7 +50,7 @@ pub fn finish(
     let task = match sessions.first() {
         Some(first) if !sessions.iter().all(|session| session.is_clean()) => {
             let begin = |session: &Arc<RequestSession>| session.try_begin(true).ok_or_else(|| Arc::clone(session));
-            Some(first.spawn(run(sessions.iter().map(begin).collect())))
+            Some(first.store.spawn_commit(run(sessions.iter().map(begin).collect())))
         }
         // Most requests have nothing to commit, and pay for no task.
         _ => {
@@ -61,7 +63,7 @@ pub fn finish(
     let session = sessions.first().map_or("", |session| session.name());
     async move {
         let Some(task) = task else { return Ok(()) };
-        task.await.unwrap_or_else(|_| {
+        task.await.unwrap_or_else(|| {
             Err(CommitFailure {
                 error: CommitError::Unknown { session, source: None },
                 committed: Vec::new(),
@@ -84,7 +86,8 @@ async fn run(jobs: Vec<Result<CommitJob, Arc<RequestSession>>>) -> Result<(), Co
     for (job, outcome) in &mut begun {
         *outcome = job.destroy().await;
     }
-    let (mut committed, mut not_begun) = (Vec::new(), Vec::new());
+    let mut committed = SmallVec::<[_; 1]>::new();
+    let mut not_begun = Vec::new();
     let mut errors: Vec<CommitError> = begun.iter().filter_map(|(_, outcome)| outcome.clone().err()).collect();
     for (mut job, destroyed) in begun {
         let writes = job.writes();
@@ -109,7 +112,7 @@ async fn run(jobs: Vec<Result<CommitJob, Arc<RequestSession>>>) -> Result<(), Co
         None => Ok(()),
         Some(error) => Err(CommitFailure {
             error,
-            committed,
+            committed: committed.into_vec(),
             not_begun,
         }),
     }

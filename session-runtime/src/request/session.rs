@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 
 use smallvec::SmallVec;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
 use super::state::{Disposition, LastFailure, LoadState, PendingActions, Phase, ResponseState, Staged, State};
 use super::token::{Presented, SessionToken};
@@ -81,14 +80,6 @@ impl RequestSession {
     /// The session's name.
     pub fn name(&self) -> &'static str {
         self.schema.name
-    }
-
-    /// Runs work that a client which hangs up cannot cancel.
-    pub(super) fn spawn<W>(&self, work: W) -> JoinHandle<W::Output>
-    where
-        W: Future<Output: Send> + Send + 'static,
-    {
-        self.store.spawn_commit(work)
     }
 
     /// What the session's type says of its cookie.

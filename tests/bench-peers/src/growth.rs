@@ -21,6 +21,8 @@ pub(crate) const STACK: &str = "growth";
 const REPEATS: usize = 3;
 /// For what does not ask about them.
 const CONNECTIONS: usize = 16;
+/// To make many sessions: as many as share a commit of the file.
+const FILLING: usize = 256;
 const SESSIONS: usize = 64;
 /// Of each number of sessions: how many are read after the server was started again.
 const SAMPLE: usize = 2_000;
@@ -127,13 +129,10 @@ async fn sessions(text: &mut String, folder: &Path, counts: &[usize], time: Dura
             Visitors::New((count - stored).div_ceil(SAMPLE)),
             Until::Count(count - stored),
         );
-        match load::run(server.port, "/seed/17", 100, new, until).await {
+        match load::run(server.port, "/seed/17", FILLING, new, until).await {
             Ok(ran) => sample.extend(ran.kept),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                _ = writeln!(
-                    text,
-                    "| stored sessions | {count} | not filled within two minutes | | | | |"
-                );
+                _ = writeln!(text, "| stored sessions | {count} | not filled in time | | | | |");
                 return Ok(());
             }
             Err(error) => return Err(error),

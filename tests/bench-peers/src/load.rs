@@ -10,6 +10,8 @@ use tokio::time::timeout;
 
 /// How much longer than planned a run may take: a server that answers slower than that does not work.
 const GRACE: Duration = Duration::from_secs(120);
+/// The same for each request of a run that ends with a number of them.
+const GRACE_EACH: Duration = Duration::from_micros(500);
 
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
@@ -66,7 +68,10 @@ pub(crate) async fn run(
     let begin = Instant::now();
     let (end, count, limit) = match until {
         Until::Time(time) => (Some(begin + time), usize::MAX, time + GRACE),
-        Until::Count(count) => (None, count.div_ceil(connections), GRACE),
+        Until::Count(count) => {
+            let each = GRACE_EACH * u32::try_from(count).unwrap_or(u32::MAX);
+            (None, count.div_ceil(connections), GRACE + each)
+        }
     };
     let mut running = JoinSet::new();
     for connection in 0..connections {

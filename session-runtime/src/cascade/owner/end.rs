@@ -188,7 +188,7 @@ impl StoreInner {
             anonymous_idle: policy.anonymous_idle,
             max_len: policy.max_len,
         };
-        match self.commit(tiers, Goal::Destroy, &key, loaded, patch).await {
+        match self.commit(tiers, Goal::Destroy, &key, loaded, Box::new(patch)).await {
             Ok(done) => {
                 let event = SessionEvent::Ended { session };
                 self.backend.events.emit(event, || Some(key));

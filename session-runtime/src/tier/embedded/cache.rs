@@ -132,16 +132,20 @@ impl LocalCache {
     fn replace(&self, key: &str, token: Token, new: Option<Entry>) -> Swap {
         let now = self.clock.now();
         let mut shard = self.shard(key);
-        match shard.get(key, now) {
-            None => return Swap::Missing,
-            Some(found) if found.token != token => return Swap::Changed,
-            Some(_) => {}
+        match (shard.get(key, now), new) {
+            (None, _) => Swap::Missing,
+            (Some(found), _) if found.token != token => Swap::Changed,
+            (Some(found), Some(new)) => {
+                let grown = (found.value.len(), new.value.len());
+                *found = new;
+                shard.resize(grown);
+                Swap::Done
+            }
+            (Some(_), None) => {
+                shard.remove(key);
+                Swap::Done
+            }
         }
-        match new {
-            Some(new) => shard.insert(key, new),
-            None => shard.remove(key),
-        }
-        Swap::Done
     }
 }
 
@@ -163,19 +167,29 @@ fn size(key: &str, entry: &Entry) -> u64 {
 
 impl Shard {
     /// The entry of `key`, which is now the one used last. One that has expired is removed.
-    fn get(&mut self, key: &str, now: SystemTime) -> Option<&Entry> {
+    fn get(&mut self, key: &str, now: SystemTime) -> Option<&mut Entry> {
         let is_expired = |entry: &Entry| entry.expires_at.is_some_and(|expires_at| expires_at <= now);
         if self.entries.peek(key).is_some_and(is_expired) {
             self.remove(key);
         }
-        self.entries.get(key)
+        self.entries.get_mut(key)
     }
 
-    /// Evicts the least recently used as long as there is no room.
     fn insert(&mut self, key: &str, entry: Entry) {
         self.remove(key);
         self.size += size(key, &entry);
         self.entries.insert(key.into(), entry);
+        self.evict();
+    }
+
+    /// After the value of an entry was replaced: its lengths before and now.
+    fn resize(&mut self, (old, new): (usize, usize)) {
+        self.size = self.size - old as u64 + new as u64;
+        self.evict();
+    }
+
+    /// Evicts the least recently used as long as there is no room.
+    fn evict(&mut self) {
         while self.size > self.capacity
             && let Some((key, entry)) = self.entries.remove_lru()
         {

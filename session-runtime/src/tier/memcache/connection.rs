@@ -67,8 +67,12 @@ impl Connection {
     }
 
     async fn salt(&self, deadline: Instant) -> io::Result<u64> {
+        if let Some(salt) = self.salt.get() {
+            return Ok(*salt);
+        }
         let ask = || async { Ok(self.salts.of_life(&self.life(deadline).await?)) };
-        self.salt.get_or_try_init(ask).await.copied()
+        // On the heap: it is large, and the future of each exchange would hold it.
+        Box::pin(self.salt.get_or_try_init(ask)).await.copied()
     }
 
     /// Whether it can be used: it is open, and leads to the life of the server that was met last.

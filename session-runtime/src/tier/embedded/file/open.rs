@@ -36,6 +36,8 @@ pub(super) struct Store {
     storage: OpenStorage,
     /// Whether a sync has failed, and the pages were not written again since.
     is_unsynced: Arc<AtomicBool>,
+    /// Whether a call has failed since [`is_healthy`](Self::is_healthy) was asked last.
+    has_failed: AtomicBool,
     /// Locked for writing only to replace the database, never during I/O. A poisoned lock is usable, since the value is only
     /// ever replaced as a whole.
     database: RwLock<Option<Database>>,
@@ -47,6 +49,7 @@ impl Store {
             path: path.to_owned(),
             storage,
             is_unsynced: Arc::default(),
+            has_failed: AtomicBool::new(false),
             database: RwLock::default(),
         };
         store.open_with(Access::Create)?;
@@ -66,6 +69,14 @@ impl Store {
     }
 
     pub(super) fn with<T>(&self, f: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
+        let result = self.call(f);
+        if result.is_err() {
+            self.has_failed.store(true, Ordering::SeqCst);
+        }
+        result
+    }
+
+    fn call<T>(&self, f: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = database.as_ref().ok_or(StoreError::Closed)?;
         // A file that is damaged while it is open must not end the writer's thread by a panic of redb.
@@ -81,6 +92,10 @@ impl Store {
 
     /// Whether the file can be used: after an I/O error redb rejects every call until it is reopened.
     pub(super) fn is_healthy(&self) -> bool {
+        // To find out takes two transactions, which is not for every write.
+        if !self.has_failed.swap(false, Ordering::SeqCst) {
+            return true;
+        }
         let result = self.with(|database| {
             table::counter(database)?;
             database.begin_write()?.abort()?;

@@ -173,6 +173,11 @@ impl Changes {
         self.outcomes.clone()
     }
 
+    /// Ends the transaction without a change.
+    pub(super) fn abort(self) -> Result<(), Error> {
+        Ok(self.txn.abort()?)
+    }
+
     /// Returns when the changes are on the disk.
     pub(super) fn commit(self) -> Result<(), Error> {
         // The default durability of a transaction is `Immediate`.

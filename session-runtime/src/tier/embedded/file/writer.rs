@@ -149,12 +149,13 @@ fn apply(store: &Store, batch: &[Request]) -> Result<Changes, StoreError> {
 fn commit(store: &Store, batch: &mut Vec<Request>, changes: Changes) -> bool {
     let (outcomes, counter) = (changes.outcomes(), changes.counter());
     // Without a change there is nothing to sync: what was read is committed already.
-    let committed = if changes.is_empty() {
-        drop(changes);
-        Ok(())
-    } else {
-        store.with(|_| changes.commit())
-    };
+    let committed = store.with(|_| {
+        if changes.is_empty() {
+            changes.abort()
+        } else {
+            changes.commit()
+        }
+    });
     let Err(cause) = committed else {
         for (request, outcome) in batch.drain(..).zip(outcomes) {
             request.reply(Ok(outcome));
