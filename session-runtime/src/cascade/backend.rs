@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
@@ -305,7 +305,13 @@ pub(crate) fn nonce() -> Nonce {
         static RANDOM: RefCell<fastrand::Rng> =
             RefCell::new(getrandom::u64().map_or_else(|_| fastrand::Rng::new(), fastrand::Rng::with_seed));
     }
-    Nonce(RANDOM.with_borrow_mut(|random| random.u64(..)))
+    // The time tells apart what a machine that was copied while it ran would draw twice.
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Nonce(
+        RANDOM.with_borrow_mut(|random| random.u64(..))
+            ^ u64::from(time.subsec_nanos()).rotate_left(32)
+            ^ time.as_secs(),
+    )
 }
 
 /// Cannot happen to a store whose type says which tiers it has.
