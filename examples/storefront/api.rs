@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use axum::body::HttpBody;
-use axum::extract::{Query, Request};
-use axum::http::StatusCode;
+use axum::extract::{Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use session_runtime::{CascadeStore, TypedSession};
+use session_runtime::{CascadeStore, DeviceId, OwnerError, TypedSession};
 
 use super::actions::{self, TooMany};
+use super::devices::Moment;
 use super::session::Shop;
+use super::user_agent;
 
 /// The longest wait that a request may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -28,6 +30,10 @@ pub(crate) fn routes() -> Router<CascadeStore> {
         .route("/lines", post(add_line))
         .route("/login", post(login))
         .route("/logout", post(logout))
+        .route("/devices", get(devices))
+        .route("/devices/end", post(end_device))
+        .route("/devices/end-others", post(end_others))
+        .route("/devices/end-all", post(end_all))
         .route("/fail", post(fail))
         .route("/notices", get(notices))
         .route_layer(from_fn(refuse_forms))
@@ -120,14 +126,87 @@ struct Login {
     remember: bool,
 }
 
-async fn login(mut shop: TypedSession<Shop>, Json(login): Json<Login>) -> Json<Value> {
-    actions::sign_in(&mut shop, login.user, login.remember);
+async fn login(headers: HeaderMap, mut shop: TypedSession<Shop>, Json(login): Json<Login>) -> Json<Value> {
+    actions::sign_in(&mut shop, login.user, login.remember, user_agent::label(&headers));
     Json(json!({ "user": login.user }))
 }
 
 async fn logout(mut shop: TypedSession<Shop>) -> StatusCode {
     shop.destroy();
     StatusCode::NO_CONTENT
+}
+
+/// Why the customer's devices are not told, or not ended.
+#[derive(Debug, thiserror::Error)]
+enum DevicesError {
+    #[error("sign in first")]
+    SignedOut,
+    #[error("there is no such device")]
+    NoSuchDevice,
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+}
+
+impl IntoResponse for DevicesError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::SignedOut => (StatusCode::FORBIDDEN, self.to_string()).into_response(),
+            Self::NoSuchDevice => (StatusCode::NOT_FOUND, self.to_string()).into_response(),
+            Self::Owner(error) => error.into_response(),
+        }
+    }
+}
+
+fn customer(shop: &TypedSession<Shop>) -> Result<u64, DevicesError> {
+    shop.user().ok_or(DevicesError::SignedOut)
+}
+
+async fn devices(State(store): State<CascadeStore>, shop: TypedSession<Shop>) -> Result<Json<Value>, DevicesError> {
+    let (devices, this) = (
+        store.owner::<Shop>(&customer(&shop)?).sessions().await?,
+        shop.device_id(),
+    );
+    let devices = devices.into_iter().map(|device| {
+        json!({
+            "id": device.id,
+            "label": device.label,
+            "is_this": this == Some(device.id),
+            "created": Moment::of(device.created).machine,
+            "signed_in": Moment::of(device.signed_in).machine,
+            "last_used": Moment::of(device.last_used).machine,
+            "expires_at": Moment::of(device.expires_at).machine,
+        })
+    });
+    Ok(Json(json!({ "devices": devices.collect::<Vec<_>>() })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EndDevice {
+    id: DeviceId,
+}
+
+async fn end_device(
+    State(store): State<CascadeStore>,
+    mut shop: TypedSession<Shop>,
+    Json(EndDevice { id }): Json<EndDevice>,
+) -> Result<Json<Value>, DevicesError> {
+    let user = customer(&shop)?;
+    if !actions::end_device(&store, &mut shop, user, id).await? {
+        return Err(DevicesError::NoSuchDevice);
+    }
+    Ok(Json(json!({ "ended": 1 })))
+}
+
+async fn end_others(State(store): State<CascadeStore>, shop: TypedSession<Shop>) -> Result<Json<Value>, DevicesError> {
+    let ended = actions::end_others(&store, &shop, customer(&shop)?).await?;
+    Ok(Json(json!({ "ended": ended })))
+}
+
+async fn end_all(State(store): State<CascadeStore>, mut shop: TypedSession<Shop>) -> Result<Json<Value>, DevicesError> {
+    let user = customer(&shop)?;
+    let ended = actions::end_all(&store, &mut shop, user).await?;
+    Ok(Json(json!({ "ended": ended })))
 }
 
 /// What a handler that fails has changed is not kept.

@@ -4,12 +4,13 @@ use axum::Router;
 use axum::middleware::{from_fn, map_response};
 use session_runtime::{CascadeStore, RouterExt};
 
-use super::{api, forms, page, problem, steps};
+use super::{api, devices, forms, page, problem, steps};
 
 pub(crate) fn app(store: &CascadeStore) -> Router {
     let sessions = store.layer().with_server_timing(true);
     let people = Router::new()
         .merge(page::routes())
+        .merge(devices::routes())
         .merge(forms::routes())
         .fallback(problem::no_such_page)
         .sessions(sessions.clone())

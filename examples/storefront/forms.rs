@@ -5,7 +5,7 @@ use axum::Router;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::handler::Handler;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, get};
 use serde::Deserialize;
@@ -16,32 +16,33 @@ use super::actions;
 use super::input::{self, Input};
 use super::page::Page;
 use super::session::Shop;
+use super::user_agent;
 
 pub(crate) fn routes() -> Router<CascadeStore> {
     Router::new()
-        .route("/cart/add", form(add))
-        .route("/cart/change", form(change))
-        .route("/cart/remove", form(remove))
-        .route("/note", form(write_note))
-        .route("/visit", form(visit))
-        .route("/fail", form(fail))
-        .route("/sign-in", form(sign_in))
-        .route("/sign-out", form(sign_out))
+        .route("/cart/add", form("/", add))
+        .route("/cart/change", form("/", change))
+        .route("/cart/remove", form("/", remove))
+        .route("/note", form("/", write_note))
+        .route("/visit", form("/", visit))
+        .route("/fail", form("/", fail))
+        .route("/sign-in", form("/", sign_in))
+        .route("/sign-out", form("/", sign_out))
 }
 
-/// A page that a form has answered with has the form's address: who loads it anew gets the shop.
-fn form<H: Handler<T, CascadeStore>, T: 'static>(post: H) -> MethodRouter<CascadeStore> {
-    get(|| async { home() }).post(post)
+/// A page that a form has answered with has the form's address: who loads it anew gets the page that has the form.
+pub(crate) fn form<H: Handler<T, CascadeStore>, T: 'static>(page: &'static str, post: H) -> MethodRouter<CascadeStore> {
+    get(move || async move { Redirect::to(page) }).post(post)
 }
 
 /// 303: the browser gets the page, and a reload posts nothing again.
-fn home() -> Redirect {
+pub(crate) fn home() -> Redirect {
     Redirect::to("/")
 }
 
 /// A form that was posted with a CSRF token of the session.
-struct Posted<F> {
-    form: F,
+pub(crate) struct Posted<F> {
+    pub(crate) form: F,
     csrf: Csrf<Shop>,
 }
 
@@ -68,7 +69,7 @@ impl<F: DeserializeOwned> FromRequest<CascadeStore> for Posted<F> {
 
 /// Why a form was not looked at.
 #[derive(Debug, thiserror::Error)]
-enum Refused {
+pub(crate) enum Refused {
     #[error(transparent)]
     Session(#[from] SessionRejection),
     #[error(transparent)]
@@ -89,7 +90,7 @@ impl IntoResponse for Refused {
 
 /// A form without fields of its own.
 #[derive(Deserialize)]
-struct Nothing {}
+pub(crate) struct Nothing {}
 
 #[derive(Deserialize)]
 struct Line {
@@ -184,7 +185,11 @@ struct SignIn {
     remember: Option<String>,
 }
 
-async fn sign_in(mut shop: TypedSession<Shop>, Posted { form, csrf }: Posted<SignIn>) -> Result<Redirect, Page> {
+async fn sign_in(
+    mut shop: TypedSession<Shop>,
+    headers: HeaderMap,
+    Posted { form, csrf }: Posted<SignIn>,
+) -> Result<Redirect, Page> {
     let (mut customer, remember) = (Input::new(form.user), form.remember.is_some());
     let Some(user) = customer.check(input::customer) else {
         return Err(Page {
@@ -193,7 +198,7 @@ async fn sign_in(mut shop: TypedSession<Shop>, Posted { form, csrf }: Posted<Sig
             ..Page::of(&shop, &csrf)
         });
     };
-    actions::sign_in(&mut shop, user, remember);
+    actions::sign_in(&mut shop, user, remember, user_agent::label(&headers));
     Ok(home())
 }
 

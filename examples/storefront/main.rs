@@ -3,12 +3,14 @@
 mod actions;
 mod api;
 pub(crate) mod app;
+mod devices;
 mod forms;
 mod input;
 mod page;
 mod problem;
 mod session;
 mod steps;
+mod user_agent;
 
 use std::error::Error;
 use std::io::IsTerminal;

@@ -30,7 +30,7 @@ async function send(form, button) {
   }
   const trouble = `${answer.page.getElementById("problem-title").textContent}. ${problem.textContent}`;
   // What was typed stays; the rest, and the forms' tokens with it, is as the server has it now.
-  const now = await load("/");
+  const now = await load(location.pathname);
   if (now.page.getElementById("main")) show(now, null);
   complain(trouble);
 }
@@ -38,19 +38,20 @@ async function send(form, button) {
 async function load(address, options) {
   const response = await fetch(address, { ...options, headers: { accept: "text/html" } });
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  return { page, timing: response.headers.get("server-timing") ?? "" };
+  return { page, address: response.redirected ? response.url : null, timing: response.headers.get("server-timing") ?? "" };
 }
 
 /** Puts the server's page in place of this one. What was typed into forms other than `sent` stays. */
-function show({ page, timing }, sent) {
+function show({ page, address, timing }, sent) {
   const focused = document.activeElement;
   const section = focused?.closest("section")?.id;
   const typed = [...document.querySelectorAll("main input:not([type=hidden])")]
     .filter((input) => input.form !== sent && isChanged(input))
     .map(({ id, value, checked }) => ({ id, value, checked }));
-  for (const id of ["who", "main"]) at(id).replaceChildren(...page.getElementById(id).childNodes);
+  for (const id of ["skip", "who", "main"]) at(id).replaceChildren(...page.getElementById(id).childNodes);
   for (const { id, value, checked } of typed) if (at(id)) Object.assign(at(id), { value, checked });
   document.title = page.title;
+  if (address) history.replaceState(null, "", address);
   tellCommit(steps(timing));
   at("trouble").textContent = "";
   const summary = at("summary");

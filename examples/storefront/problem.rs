@@ -61,7 +61,7 @@ fn words(status: StatusCode) -> (&'static str, &'static str) {
         ),
         StatusCode::SERVICE_UNAVAILABLE => (
             "The shop cannot reach its sessions",
-            "Nothing of this request was saved. Try again in a moment.",
+            "What you asked for was not done, or in part. Try again in a moment.",
         ),
         _ if status.is_server_error() => (
             "The request failed",

@@ -15,8 +15,9 @@ pub(crate) struct Shop {
     #[session(merge = add)]
     pub(crate) visits: u64,
     pub(crate) note: Option<String>,
-    /// Who is signed in. Writing it gives the session a new secret; logs and people who look at records do not see it.
-    #[session(privileged, secret)]
+    /// Who is signed in. Writing it gives the session a new secret, and lists it with the customer's other sessions; logs
+    /// and people who look at records do not see it.
+    #[session(owner, secret)]
     pub(crate) user: Option<u64>,
     /// Told once, and then forgotten.
     #[session(flash)]

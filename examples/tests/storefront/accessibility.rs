@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Shop;
+use super::client::Client;
 use crate::browser::axe::Axe;
 use crate::browser::{Browser, Script};
 
@@ -68,6 +69,22 @@ async fn axe_finds_nothing() {
     browser.see("#who", "Customer 7").await;
     look(&browser, &axe, "signed in").await;
 
+    browser.click("#who a").await;
+    browser.see("#this-device", "Chrome on").await;
+    look(&browser, &axe, "one device").await;
+    let mut client = Client::of(&shop);
+    for _ in 0..2 {
+        client.cookie = None;
+        client.post_json("/api/login", &json!({ "user": 7 })).await;
+    }
+    browser.open(&shop.at("/devices")).await;
+    browser.see("#devices", "Unknown browser").await;
+    look(&browser, &axe, "three devices").await;
+    browser.click("#devices li:not(#this-device) button").await;
+    browser.see("#notices", "Signed out that device").await;
+    look(&browser, &axe, "a device that was signed out").await;
+
+    browser.open(&shop.at("/")).await;
     browser.click("#fail").await;
     browser.see("#trouble", "The request failed").await;
     look(&browser, &axe, "trouble").await;
@@ -76,6 +93,11 @@ async fn axe_finds_nothing() {
     browser.see("#notices", "You are signed out").await;
     look(&browser, &axe, "signed out").await;
 
+    browser.open(&shop.at("/devices")).await;
+    browser.see("#devices", "You are not signed in").await;
+    look(&browser, &axe, "the devices of a visitor").await;
+
+    browser.open(&shop.at("/")).await;
     // As without the script: the form's own answer is a page.
     browser
         .ask("document.querySelector('[action=\"/fail\"]').submit()")

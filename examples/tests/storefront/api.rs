@@ -1,101 +1,11 @@
 //! The shop over HTTP: the API's table of requests, and what is refused.
 
-use reqwest::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, SET_COOKIE};
-use reqwest::{Method, RequestBuilder, StatusCode};
-use serde_json::{Value, json};
+use reqwest::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
 
 use super::Shop;
-
-/// A client with a session of its own.
-struct Client<'a> {
-    shop: &'a Shop,
-    http: reqwest::Client,
-    cookie: Option<String>,
-}
-
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
-}
-
-impl Reply {
-    /// The `Set-Cookie` line of the session.
-    fn cookie(&self) -> Option<&str> {
-        let mut lines = self
-            .headers
-            .get_all(SET_COOKIE)
-            .iter()
-            .map(|line| line.to_str().unwrap());
-        lines.find(|line| line.starts_with("__Host-shop="))
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{} {}", self.status, self.body))
-    }
-
-    /// The CSRF token of the forms of this page.
-    fn token(&self) -> String {
-        let (_, rest) = self.body.split_once("name=\"csrf_token\" value=\"").expect("a form");
-        rest.split('"').next().unwrap().to_owned()
-    }
-}
-
-impl<'a> Client<'a> {
-    fn of(shop: &'a Shop) -> Self {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        Self {
-            shop,
-            http: http.build().unwrap(),
-            cookie: None,
-        }
-    }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, self.shop.at(path));
-        match &self.cookie {
-            Some(cookie) => request.header(COOKIE, cookie),
-            None => request,
-        }
-    }
-
-    async fn send(&mut self, request: RequestBuilder) -> Reply {
-        let response = request.send().await.unwrap();
-        let reply = Reply {
-            status: response.status(),
-            headers: response.headers().clone(),
-            body: response.text().await.unwrap(),
-        };
-        if let Some(line) = reply.cookie() {
-            let value = line.split(';').next().unwrap();
-            self.cookie = (!value.ends_with('=')).then(|| value.to_owned());
-        }
-        reply
-    }
-
-    async fn get(&mut self, path: &str) -> Reply {
-        self.send(self.request(Method::GET, path)).await
-    }
-
-    async fn post(&mut self, path: &str) -> Reply {
-        self.send(self.request(Method::POST, path)).await
-    }
-
-    async fn post_json(&mut self, path: &str, body: &Value) -> Reply {
-        self.send(self.request(Method::POST, path).json(body)).await
-    }
-
-    /// Posts these fields, percent-encoded already.
-    async fn post_form(&mut self, path: &str, fields: &str) -> Reply {
-        let request = self.request(Method::POST, path);
-        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        self.send(request.body(fields.to_owned())).await
-    }
-
-    async fn visits(&mut self) -> Value {
-        self.get("/api/session").await.json()["visits"].clone()
-    }
-}
+use super::client::Client;
 
 #[tokio::test]
 async fn each_request_answers_as_the_table_says() {
@@ -239,6 +149,9 @@ async fn a_form_without_the_token_of_its_session_is_refused_with_a_page() {
             "/fail",
             "/sign-in",
             "/sign-out",
+            "/devices/end",
+            "/devices/end-others",
+            "/devices/end-all",
         ] {
             let reply = client.post_form(path, &fields).await;
             assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path}");
@@ -261,7 +174,7 @@ async fn a_form_without_the_token_of_its_session_is_refused_with_a_page() {
 async fn the_page_is_kept_nowhere_and_runs_nothing_foreign() {
     let shop = Shop::open().await;
     let mut client = Client::of(&shop);
-    for path in ["/", "/no-such-page"] {
+    for path in ["/", "/devices", "/no-such-page"] {
         let reply = client.get(path).await;
         assert_eq!(reply.headers[CACHE_CONTROL], "no-store", "{path}");
         let policy = reply.headers[CONTENT_SECURITY_POLICY].to_str().unwrap();

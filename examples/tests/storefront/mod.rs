@@ -2,6 +2,8 @@
 
 mod accessibility;
 mod api;
+mod client;
+mod devices;
 mod no_script;
 mod people;
 mod screenshots;
