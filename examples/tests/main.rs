@@ -6,6 +6,7 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod backchannel_logout;
 mod browser;
 mod storefront;
 mod streams;
