@@ -189,6 +189,15 @@ impl Backend {
         if let Some(item) = item {
             return Ok(Event::Got(Some((item, cached.token))));
         }
+        if let Some(record) = self.in_place_of(&cached.value) {
+            let (version, asked_at) = (Version(0), self.now());
+            let item = Item::Value {
+                version,
+                asked_at,
+                record,
+            };
+            return Ok(Event::Got(Some((item, cached.token))));
+        }
         if envelope::is_of_unknown_key(&self.keys, &cached.value) {
             // Written by a node that has a newer key, or by another application: left to it, as another's lease is.
             tracing::debug!(
@@ -244,7 +253,9 @@ impl Backend {
             return None;
         }
         let unverified = envelope.slice_ref(envelope::payload(envelope)?);
-        R::in_place_of(&unverified, self.now())
+        // In a cache it is an item.
+        let unverified = item::value_bytes(&unverified).unwrap_or(unverified);
+        R::in_place_of(&unverified, self.now(), self.policy.forgets_owners)
     }
 
     fn item<R: StoredRecord>(&self, key: &str, item: &Item<R>, is_cache_only: bool) -> (Bytes, Duration) {
@@ -252,7 +263,7 @@ impl Backend {
         let ttl = match item {
             Item::Value { record, asked_at, .. } => {
                 let until_expiry = record.expires_at(self.policy.idle).since(now);
-                let ttl = if is_cache_only {
+                let ttl = if is_cache_only || R::IS_NEVER_A_COPY {
                     until_expiry
                 } else {
                     // By the cache's own clock, so that the bound holds also for a reader whose clock is wrong.

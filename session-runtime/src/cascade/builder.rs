@@ -227,6 +227,16 @@ impl<M, D> Builder<M, D> {
         self
     }
 
+    /// Forgets which sessions an owner has where no key of this store has signed that, rather than refuse the owner's sign-ins.
+    ///
+    /// For the case that a key had to be dropped at once, before the sessions of its time had ended: their cookies are void,
+    /// and their owners could not sign in until the list of their sessions expires. Not while nodes with other keys serve the
+    /// same sessions: what those list would be forgotten too.
+    pub fn forget_owners_of_unknown_keys(mut self) -> Self {
+        self.policy.forgets_owners = true;
+        self
+    }
+
     /// Deletes expired sessions from the durable tier this often, in the background (default: what the tier asks for,
     /// every 10 minutes for an embedded file; Google Cloud Datastore has TTL policies, and asks for nothing).
     pub fn purge_every(mut self, every: Duration) -> Self {

@@ -113,3 +113,13 @@ pub fn decode<R: StoredRecord>(bytes: &Bytes) -> Option<Item<R>> {
     reader.end().ok()?;
     Some(item)
 }
+
+/// The encoded record of an item that is a value.
+pub(super) fn value_bytes(bytes: &Bytes) -> Option<Bytes> {
+    let mut reader = Reader::new(bytes);
+    if (reader.array().ok()?, reader.uint().ok()?) != (4, VALUE) {
+        return None;
+    }
+    let (_version, _asked_at) = (reader.uint().ok()?, reader.uint().ok()?);
+    Some(bytes.slice_ref(reader.bytes().ok()?))
+}

@@ -31,6 +31,13 @@ pub enum Commit {
     },
 }
 
+impl Commit {
+    /// Whether a cache may show the value from before to some for a while.
+    pub(crate) fn is_unfenced(self) -> bool {
+        matches!(self, Self::Unfenced { .. })
+    }
+}
+
 /// Of two commits that were done, what is to be told of both.
 pub(crate) fn gravest(one: Commit, other: Commit) -> Commit {
     let rank = |commit: &Commit| match commit {

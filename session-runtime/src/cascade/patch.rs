@@ -39,7 +39,7 @@ pub struct Patch {
     pub changes: Changes,
     /// By what right.
     pub claim: Claim,
-    /// The owner that the session gets, and the entry in that one's record.
+    /// The owner that the session gets, and the entry in that one's record; after a sign-out, the owner that it had.
     pub owner: Option<OwnerMark>,
     /// The new secret, if there is to be one.
     pub rotation: Option<Rotation>,
@@ -88,7 +88,8 @@ impl From<ChangeError> for PatchError {
 impl Patch {
     /// Whether all that it does is to note that the session was used.
     pub fn only_renews(&self) -> bool {
-        self.changes.is_empty() && self.rotation.is_none() && self.persistent.is_none()
+        let asks_more = self.rotation.is_some() || self.persistent.is_some() || self.owner.is_some();
+        self.changes.is_empty() && !asks_more
     }
 
     /// A record that has never been stored, with the patch made.

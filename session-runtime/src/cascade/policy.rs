@@ -20,6 +20,8 @@ pub(crate) struct Policy {
     pub(crate) commit_timeout: Duration,
     /// How many sessions an owner may have, and what becomes of a sign-in beyond that.
     pub(crate) max_sessions: (usize, BeyondMax),
+    /// Whether owners' records that no key of the ring has signed are forgotten.
+    pub(crate) forgets_owners: bool,
 }
 
 impl Default for Policy {
@@ -36,6 +38,7 @@ impl Default for Policy {
             rotate_every: None,
             commit_timeout: Duration::from_secs(30),
             max_sessions: (32, BeyondMax::default()),
+            forgets_owners: false,
         }
     }
 }

@@ -18,8 +18,12 @@ pub trait StoredRecord: Clone {
     /// From when on a tier may delete it. `default_idle` is the store's idle time.
     fn expires_at(&self, default_idle: Duration) -> Millis;
 
-    /// The record to go on with where what is stored was signed by a key that is not in the ring. Default: none.
-    fn in_place_of(_unverified: &Bytes, _now: Millis) -> Option<Self> {
+    /// Whether what a cache has of it is never a copy of what another tier has, so that it does not become too old.
+    const IS_NEVER_A_COPY: bool = false;
+
+    /// The record to go on with where what is stored was signed by a key that is not in the ring, and whether the store is
+    /// told to forget such records. Default: none.
+    fn in_place_of(_unverified: &Bytes, _now: Millis, _forgets: bool) -> Option<Self> {
         None
     }
 }

@@ -48,15 +48,15 @@ impl RequestSession {
             .map_or_else(SessionToken::random, Ok)
             .map_err(|_| self.no_random())?;
         let is_privileged = changes.privileged().is_some();
-        let owner = self.owner_to_enter(&changes, None)?;
+        let entering = self.owner_to_enter(&changes, None)?;
         let meta = self.new_meta(first.hash());
         let patch = self.patch(changes, SecretHash::NONE, None);
         let (mut cache, mut source) = (self.tiers.contains(Tiers::MEMCACHE), None);
         for _ in 0..TRIES {
             let Ok(token) = first.with_new_sid() else { break };
             let key = self.storage_key(&token);
-            let sign_in = match owner {
-                Some(owner) => Some(self.enter(owner, &key, &meta).await?),
+            let sign_in = match entering {
+                Some(entering) => Some(self.enter(entering, &key, &meta).await?),
                 None => None,
             };
             let mut patch = patch.clone();
@@ -67,24 +67,32 @@ impl RequestSession {
                     if let (Some(sign_in), Some(stored)) = (sign_in, &done.stored) {
                         self.check_sign_in(sign_in, token, stored).await?;
                     }
-                    return Ok(self.created(token, done, generation, is_privileged));
+                    let told = (is_privileged, entering.is_some());
+                    return Ok(self.created(token, done, generation, told));
                 }
                 Ok(Created::StartOver {
                     cache: again,
                     source: error,
                 }) => (cache, source) = (again, error),
                 Err(error) => {
-                    self.undo(sign_in);
+                    self.undo(sign_in).await;
                     return Err(error);
                 }
             }
-            self.undo(sign_in);
+            // Before the next one is entered, or it would take up a place.
+            self.undo(sign_in).await;
         }
         Err(CommitError::Unknown { session, source })
     }
 
     /// Takes over a session that was created.
-    fn created(&self, token: SessionToken, done: Committed, generation: u32, is_privileged: bool) -> Commit {
+    fn created(
+        &self,
+        token: SessionToken,
+        done: Committed,
+        generation: u32,
+        (is_privileged, entering): (bool, bool),
+    ) -> Commit {
         let mut state = self.lock();
         if state.generation == generation {
             state.token = Some(token);
@@ -92,7 +100,9 @@ impl RequestSession {
                 state.token_action = Some(TokenAction::set(token, stored.record.meta()));
             }
             (state.planned, state.persistent) = (None, None);
-            state.sign_in = SignInOptions::default();
+            if entering {
+                state.sign_in = SignInOptions::default();
+            }
             state.loaded = done.stored.map(LoadState::Known);
         } else {
             // Destroyed while it was created.
@@ -129,26 +139,43 @@ impl RequestSession {
         };
         let key = self.storage_key(&presented);
         let sign_in = match self.owner_to_enter(&changes, Some(&loaded.record))? {
-            Some(owner) => Some(self.enter(owner, &key, loaded.record.meta()).await?),
             None => None,
+            Some(entering) => match self.enter(entering, &key, loaded.record.meta()).await {
+                Ok(sign_in) => Some(sign_in),
+                Err(CommitError::SignInEnded { session }) if entering.is_late => {
+                    let loaded = Some(loaded);
+                    let token = presented;
+                    self.destroy_one(Destroy { token, loaded }).await?;
+                    return Err(CommitError::Gone { session });
+                }
+                // It stays unlisted for now, as it was.
+                Err(_) if entering.is_late => None,
+                Err(error) => return Err(error),
+            },
         };
+        let mark = sign_in.as_ref().map(SignIn::mark);
+        let mark = mark.or_else(|| self.mark_of_sign_out(&changes, &loaded.record));
         let sets_owner = self.schema.owner.is_some_and(|owner| changes.value_of(owner).is_some());
         let mut patch = self.patch(changes, presented.hash(), rotation);
-        patch.owner = sign_in.as_ref().map(SignIn::mark);
+        patch.owner = mark;
         let was_persistent = loaded.record.meta().persistent;
         let (tiers, session) = (self.tiers, self.schema.name);
         let done = self.store.commit(tiers, Goal::Change, &key, loaded, patch).await;
         if let Err(error) = &done
             && !matches!(error, CommitError::Unknown { .. })
         {
-            self.undo(sign_in);
+            self.undo(sign_in.clone()).await;
         }
         match done {
             Ok(done) => {
-                if let Some(stored) = done.stored.as_ref().filter(|_| sets_owner) {
+                let may_leave = sets_owner && !done.commit.is_unfenced();
+                if let Some(stored) = done.stored.as_ref().filter(|_| may_leave) {
                     self.leave_if_signed_out(key, &stored.record);
                 }
                 let (commit, is_rotated) = self.accept(done, (presented, was_persistent), new_secret, generation);
+                if sign_in.is_some() {
+                    self.lock().sign_in = SignInOptions::default();
+                }
                 if is_privileged {
                     self.emit(SessionEvent::SignedIn { session }, &presented);
                 } else if is_rotated {
@@ -200,7 +227,6 @@ impl RequestSession {
             if let Some(NewSecret { token, .. }) = rotated {
                 state.token = Some(token);
                 state.token_action = Some(TokenAction::set(token, meta));
-                state.sign_in = SignInOptions::default();
             }
             let status = meta.secret_status(&presented.hash(), self.store.backend.now());
             let persistent = state.persistent.take();
@@ -239,7 +265,8 @@ impl RequestSession {
         let patch = self.patch(Changes::default(), token.hash(), None);
         let mark = loaded.record.meta().owner;
         let done = self.store.commit(tiers, Goal::Destroy, &key, loaded, patch).await?;
-        if let Some(mark) = mark {
+        // What a cache may still show stays listed: who ends all of the owner's sessions has it hidden too.
+        if let Some(mark) = mark.filter(|_| !done.commit.is_unfenced()) {
             self.store.take_out_later(self.session_type(), mark.owner, key);
         }
         let mut state = self.lock();

@@ -14,11 +14,12 @@ use sha2::{Digest, Sha256};
 
 use super::epoch::OwnerEpoch;
 use super::session::RequestSession;
+use super::state::LoadState;
 use super::typed::TypedSession;
 use crate::cascade::inner::StoreInner;
 use crate::cascade::owner::amendments::Which;
 use crate::cascade::owner::{Ended, Found, SessionType};
-use crate::cascade::{CascadeStore, Commit, OwnerError};
+use crate::cascade::{CascadeStore, Commit, CommitError, OwnerError};
 use crate::session::meta::{Millis, OwnerHash};
 use crate::session::migrate::migrate;
 use crate::session::owner::{OwnedSession, OwnerRef};
@@ -176,16 +177,26 @@ impl<T: Session> Owner<T> {
     pub async fn sessions(&self) -> Result<Vec<Device>, OwnerError> {
         let (kind, owner) = (self.kind, self.hash()?);
         let list = self.store.look(kind, owner).await?;
-        if !list.ending.is_empty() {
-            // Left by one who crashed: they must not be there by the time that the owner reads the list.
-            self.store.end_owned(kind, owner, Which::LeftOver).await?;
+        let mut entries = list.live;
+        if !list.ending.is_empty()
+            && let Err(error) = self.store.end_owned(kind, owner, Which::LeftOver).await
+        {
+            // Left by one who crashed, and still there: the owner is to see them.
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                session = kind.schema.name,
+                error,
+                "sessions whose end has begun are still there"
+            );
+            entries.extend(list.ending);
         }
-        let found = self.store.look_up_owned(kind, owner, list.live).await;
-        let (mut devices, mut dead) = (Vec::new(), Vec::new());
+        let found = self.store.look_up_owned(kind, owner, entries).await;
+        let (mut devices, mut left, mut over) = (Vec::new(), Vec::new(), Vec::new());
         for (entry, found) in found {
-            match found {
-                Found::Ended => dead.push(entry),
-                Found::Expired | Found::Other => {}
+            match found.map_err(|error| unavailable(kind, error))? {
+                Found::Left => left.push(entry),
+                Found::Over => over.push(entry),
+                Found::Other => {}
                 Found::SignedIn { used, expires } => devices.push(Device {
                     id: DeviceId::of_key(&entry.key),
                     created: Millis(entry.created).into(),
@@ -196,7 +207,7 @@ impl<T: Session> Owner<T> {
                 }),
             }
         }
-        self.store.take_dead_out_later(kind, owner, dead);
+        self.store.tidy_up_later(kind, owner, left, over);
         devices.sort_by_key(|device| Reverse((device.signed_in, device.id.0)));
         Ok(devices)
     }
@@ -212,8 +223,9 @@ impl<T: Session> Owner<T> {
         Ok(OwnerEpoch::new(owner, list.epoch, read_at))
     }
 
-    /// Ends all sessions of the owner. Once it has returned, no request that presents the cookie of one of them finds it,
-    /// and no sign-in that was under way succeeds.
+    /// Ends all sessions of the owner. Once it has returned, no request that presents the cookie of one of them finds it.
+    /// Of the sign-ins that are under way, those fail whose commit had begun, and those that [hand
+    /// in](TypedSession::sign_in_within) the epoch that they began in.
     ///
     /// It goes on to its end where the caller does not wait for it. After an error it may be called again.
     ///
@@ -265,6 +277,15 @@ impl<T: Session> fmt::Debug for Owner<T> {
     }
 }
 
+fn unavailable(kind: SessionType, error: CommitError) -> OwnerError {
+    let session = kind.schema.name;
+    let source = match error {
+        CommitError::Unavailable { source, .. } => source,
+        _ => None,
+    };
+    OwnerError::Unavailable { session, source }
+}
+
 /// How long a device's label may be, in bytes. A longer one is cut.
 const MAX_LABEL: usize = 128;
 
@@ -294,7 +315,13 @@ impl<T: OwnedSession> TypedSession<T> {
 impl RequestSession {
     /// The storage key of the session that the client has, where it has one.
     fn current_key(&self) -> Option<String> {
-        let token = self.lock().token?;
-        Some(self.storage_key(&token))
+        let token = {
+            let state = self.lock();
+            // A token whose session is not there, or has another secret now, may be somebody else's.
+            state
+                .token
+                .filter(|_| matches!(state.loaded, Some(LoadState::Known(_))))
+        };
+        token.map(|token| self.storage_key(&token))
     }
 }

@@ -126,7 +126,11 @@ impl RequestSession {
         let is_due = || !self.is_detached && self.store.is_due_for_rotation(known.record.meta());
         let rotates = is_privileged || is_asked || (!state.is_unreadable && is_due());
         let is_touched = actions.contains(PendingActions::TOUCH);
-        let renews = || !state.is_unreadable && self.store.is_due_for_renewal(known.record.meta());
+        let renews = || {
+            !state.is_unreadable
+                && (self.store.is_due_for_renewal(known.record.meta())
+                    || self.owner_to_enter_late(&known.record).is_some())
+        };
         let kept = known.record.meta().persistent;
         let persists = state.persistent.is_some_and(|persistent| kept != Some(persistent));
         if changes.is_empty() && !rotates && !is_touched && !persists && !renews() {

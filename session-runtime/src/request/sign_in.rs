@@ -1,5 +1,7 @@
 //! Signing in to a session that has an owner: the session is entered into its owner's record first.
 
+use std::sync::Arc;
+
 use super::epoch::SignInOptions;
 use super::session::RequestSession;
 use super::token::SessionToken;
@@ -7,9 +9,18 @@ use crate::cascade::CommitError;
 use crate::cascade::owner::record::Entry;
 use crate::cascade::owner::{OwnerError, SessionType, SignIn, entry_nonce};
 use crate::cascade::protocol::{Goal, VersionedRecord};
+use crate::cbor::EncodeError;
 use crate::session::changes::Changes;
-use crate::session::meta::{Meta, OwnerHash};
+use crate::session::meta::{Meta, OwnerHash, OwnerMark};
 use crate::session::record::Record;
+
+/// A session that is to be entered into its owner's record.
+#[derive(Clone, Copy)]
+pub(super) struct Entering {
+    pub(super) owner: OwnerHash,
+    /// Whether it was signed in to before, by an earlier program.
+    pub(super) is_late: bool,
+}
 
 impl RequestSession {
     pub(super) fn session_type(&self) -> SessionType {
@@ -20,25 +31,40 @@ impl RequestSession {
         }
     }
 
-    /// The owner in whose record the session is to be entered before these changes are committed: the one that they name,
-    /// or the one that an earlier program has signed in, which entered nothing.
+    /// The owner in whose record the session is to be entered before these changes are committed.
     pub(super) fn owner_to_enter(
         &self,
         changes: &Changes,
         loaded: Option<&Record>,
-    ) -> Result<Option<OwnerHash>, CommitError> {
+    ) -> Result<Option<Entering>, CommitError> {
         let Some(field) = self.schema.owner else {
             return Ok(None);
         };
-        let owner = match (changes.value_of(field), loaded) {
-            (Some(value), _) => self.schema.owner_named_by(value),
-            (None, Some(record)) if record.meta().owner.is_none() => self.schema.owner_of(record),
-            (None, _) => Ok(None),
-        };
-        owner.map_err(|error| {
-            let (session, source) = (self.schema.name, std::sync::Arc::new(error));
-            OwnerError::Encode { session, source }.into()
-        })
+        if let Some(value) = changes.value_of(field) {
+            let owner = self
+                .schema
+                .owner_named_by(value)
+                .map_err(|error| self.cannot_encode(error))?;
+            return Ok(owner.map(|owner| Entering { owner, is_late: false }));
+        }
+        let late = loaded.and_then(|record| self.owner_to_enter_late(record));
+        Ok(late.map(|owner| Entering { owner, is_late: true }))
+    }
+
+    /// The owner that an earlier program has signed in, which entered nothing.
+    pub(super) fn owner_to_enter_late(&self, record: &Record) -> Option<OwnerHash> {
+        self.schema.owner?;
+        if record.meta().owner.is_some_and(|mark| !mark.has_left) {
+            return None;
+        }
+        // As this program reads it: the field may have had another name.
+        let record = (self.migrate)(record).ok()?;
+        self.schema.owner_of(&record).ok().flatten()
+    }
+
+    fn cannot_encode(&self, error: EncodeError) -> CommitError {
+        let (session, source) = (self.schema.name, Arc::new(error));
+        OwnerError::Encode { session, source }.into()
     }
 
     /// Whether the changes name another owner than the one that the session has or had.
@@ -49,11 +75,18 @@ impl RequestSession {
     }
 
     /// Enters the session under this key.
-    pub(super) async fn enter(&self, owner: OwnerHash, key: &str, meta: &Meta) -> Result<SignIn, CommitError> {
+    pub(super) async fn enter(&self, entering: Entering, key: &str, meta: &Meta) -> Result<SignIn, CommitError> {
         let session = self.schema.name;
-        let SignInOptions { label, epoch } = self.lock().sign_in.clone();
+        let Entering { owner, is_late } = entering;
+        let SignInOptions { label, epoch } = if is_late {
+            SignInOptions::default()
+        } else {
+            self.lock().sign_in.clone()
+        };
         let now = self.store.backend.now();
         let epoch = match epoch.map(|epoch| epoch.number_for(owner, now)) {
+            // It was signed in to before any end that the record knows of.
+            None if is_late => Some(0),
             None => None,
             Some(Some(number)) => Some(number),
             Some(None) => return Err(CommitError::SignInEnded { session }),
@@ -70,9 +103,9 @@ impl RequestSession {
     }
 
     /// Takes an entry back where its sign-in was certainly not committed.
-    pub(super) fn undo(&self, sign_in: Option<SignIn>) {
+    pub(super) async fn undo(&self, sign_in: Option<SignIn>) {
         if let Some(sign_in) = sign_in {
-            self.store.undo_later(self.session_type(), sign_in);
+            self.store.undo(self.session_type(), sign_in).await;
         }
     }
 
@@ -97,7 +130,7 @@ impl RequestSession {
             .commit(tiers, Goal::Destroy, &key, stored.clone(), patch)
             .await;
         match destroyed {
-            Ok(_) => self.undo(Some(sign_in)),
+            Ok(_) => self.undo(Some(sign_in)).await,
             // It is listed, where it still is, until it ends.
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -105,6 +138,14 @@ impl RequestSession {
             }
         }
         Err(error)
+    }
+
+    /// What the record is to note of its owner where these changes sign out.
+    pub(super) fn mark_of_sign_out(&self, changes: &Changes, record: &Record) -> Option<OwnerMark> {
+        let value = changes.value_of(self.schema.owner?)?;
+        let is_sign_out = matches!(self.schema.owner_named_by(value), Ok(None));
+        let mark = record.meta().owner.filter(|_| is_sign_out)?;
+        Some(OwnerMark { has_left: true, ..mark })
     }
 
     /// Takes the session out of its owner's record where it shows no owner any more.

@@ -235,6 +235,7 @@ fn reconcile<'a>(
     ours: &'a [u8],
 ) -> Result<Cow<'a, [u8]>, ChangeError> {
     let mut default = Vec::new();
+    let is_absent = theirs.is_none();
     if base.is_none() || theirs.is_none() {
         (spec.default)(&mut default).map_err(|error| FieldError::new(schema.name, spec.name, "encode", error))?;
     }
@@ -244,6 +245,10 @@ fn reconcile<'a>(
         return Ok(ours.into());
     }
     let merged = (spec.merge)(&ThreeWay { base, theirs, ours });
+    if is_absent && merged.as_ref().is_err_and(MergeError::is_rejected) {
+        // Nobody else has written the field of a session that is begun anew.
+        return Ok(ours.into());
+    }
     merged.map(Cow::Owned).map_err(|error: MergeError| ChangeError {
         is_rejected: error.is_rejected(),
         source: Arc::new(FieldError::new(schema.name, spec.name, "merge", error)),

@@ -103,6 +103,8 @@ pub struct OwnerMark {
     pub owner: OwnerHash,
     /// The entry in the owner's record that was made for the latest sign-in.
     pub entry: Nonce,
+    /// Whether the owner has signed out since. A program that knows no owners may have signed them in again.
+    pub has_left: bool,
 }
 
 /// The metadata of a record.

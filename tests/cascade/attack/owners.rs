@@ -260,13 +260,21 @@ impl Client {
             let told = self.until_done("GET", "who", Some(&sign_in.cookie)).await;
             if told.user.is_some() {
                 self.owner.lock().unwrap().check(sign_in, began);
-                living.extend(told.device);
+                living.extend(told.device.map(|device| (device, sign_in)));
             }
         }
         let listed = self.until_done("GET", "list", None).await.devices;
-        for device in living.iter().filter(|device| !listed.contains(device)) {
-            let violation = format!("owner {}: the session {device} is not listed", self.user());
-            self.owner.lock().unwrap().violations.push(violation);
+        for (device, sign_in) in living.iter().filter(|(device, _)| !listed.contains(device)) {
+            // An end whose client waits no longer may have come in between.
+            if self
+                .until_done("GET", "who", Some(&sign_in.cookie))
+                .await
+                .user
+                .is_some()
+            {
+                let violation = format!("owner {}: the session {device} is not listed", self.user());
+                self.owner.lock().unwrap().violations.push(violation);
+            }
         }
         self.until_done("POST", "end-all", None).await;
         for sign_in in &sign_ins {

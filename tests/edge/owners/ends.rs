@@ -108,3 +108,16 @@ async fn a_hot_session_ends_while_it_is_written() {
     }
     assert_eq!(who(&site, &browser).await, "", "no write has brought it back");
 }
+
+/// The cookie names a session that somebody else may have by now.
+#[tokio::test]
+async fn who_presents_a_secret_that_was_replaced_keeps_no_session() {
+    let site = accounts().await;
+    let mut thief = signed_in(&site, 7).await;
+    let mut victim = thief.clone();
+    site.post(&mut thief, "/in/7").await;
+    assert_eq!(site.get(&mut victim, "/device").await.body, "");
+    let reply = site.post(&mut victim, "/others/7").await;
+    assert_eq!((reply.status, &*reply.body), (StatusCode::OK, "1"));
+    assert_eq!(who(&site, &thief).await, "");
+}

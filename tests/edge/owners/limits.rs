@@ -114,3 +114,26 @@ async fn many_sign_ins_at_once_keep_the_limit() {
     assert_eq!(devices(&site, 7).await.len(), living);
     assert!((1..=5).contains(&living), "{living}");
 }
+
+/// Another tab has signed in first, so that this one gets a session of its own: one place, and not two.
+#[tokio::test]
+async fn a_sign_in_that_takes_two_tries_ends_one_session() {
+    let (site, _) = limited(2, BeyondMax::EndOldest).await;
+    let first = signed_in(&site, 7).await;
+    site.clock.advance(Duration::from_secs(1));
+    let mut visitor = Browser::default();
+    site.post(&mut visitor, "/note/visitor").await;
+    let stale = visitor.clone();
+    let gate = site.durable.block("update");
+    let sign_in = site.spawn_post(&stale, "/in/7");
+    gate.reached().await;
+    let other = super::node(&site).await;
+    other.post(&mut visitor, "/in/8").await;
+    gate.release();
+    let mut second = Browser::default();
+    let reply = sign_in.await.unwrap();
+    assert_eq!(reply.status, StatusCode::OK);
+    second.take(&reply);
+    assert_eq!(who(&site, &second).await, "7");
+    assert_eq!(who(&site, &first).await, "7", "there was room for two");
+}

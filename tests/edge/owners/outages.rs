@@ -148,3 +148,44 @@ async fn a_write_of_the_owners_record_without_an_answer_is_made_once() {
         assert_eq!(devices(&site, 7).await, []);
     }
 }
+
+#[tokio::test]
+async fn a_list_that_could_not_be_looked_up_is_an_error_and_not_shorter() {
+    let site = accounts().await;
+    signed_in(&site, 7).await;
+    let reading = site.durable.block_after("read");
+    let owner = owner(&site, 7);
+    let list = tokio::spawn(async move { owner.sessions().await });
+    reading.reached().await;
+    site.durable.fail("read", TierErrorKind::Unavailable);
+    reading.release();
+    assert!(matches!(list.await.unwrap(), Err(OwnerError::Unavailable { .. })));
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_is_ended_too() {
+    let site = accounts().await;
+    let (first, second) = (signed_in(&site, 7).await, signed_in(&site, 7).await);
+    let sessions = site.records.keys();
+    let key = sessions.iter().find(|key| !key.contains("owner.")).unwrap();
+    site.records.overwrite(key, "no record");
+    assert_eq!(owner(&site, 7).end_all().await.unwrap().count, 2);
+    assert_eq!(site.records.keys().len(), 1);
+    for browser in [&first, &second] {
+        assert_eq!(who(&site, browser).await, "");
+    }
+}
+
+/// A logout that the cache has not heard of may be shown a while longer. Who then ends all is told that none is.
+#[tokio::test(start_paused = true)]
+async fn an_end_hides_what_a_logout_could_not() {
+    let site = accounts().await;
+    let mut browser = signed_in(&site, 7).await;
+    let before = browser.clone();
+    site.cache.down();
+    site.post(&mut browser, "/out").await;
+    site.cache.up();
+    assert_eq!(who(&site, &before).await, "7", "as was reported");
+    assert_eq!(owner(&site, 7).end_all().await.unwrap().commit, Commit::Clean);
+    assert_eq!(who(&site, &before).await, "");
+}

@@ -123,3 +123,41 @@ async fn a_session_that_two_owners_sign_in_to_belongs_to_one() {
     );
     assert_eq!(who(&site, &browsers[1]).await, "");
 }
+
+/// By a clock that is fast, or after a commit that takes long, a sign-in that is under way looks like one that came to nothing.
+#[tokio::test]
+async fn a_session_that_is_created_after_the_list_was_tidied_up_is_not_given_out() {
+    let site = accounts().await;
+    signed_in(&site, 7).await;
+    let gate = site.durable.block("insert");
+    let sign_in = site.spawn_post(&Browser::default(), "/in/7");
+    gate.reached().await;
+    site.clock.advance(std::time::Duration::from_secs(121));
+    assert_eq!(devices(&site, 7).await.len(), 1);
+    let other = node(&site).await;
+    assert_eq!(devices(&other, 7).await.len(), 1);
+    other.settle().await;
+    gate.release();
+    let reply = sign_in.await.unwrap();
+    assert_eq!(reply.status, StatusCode::CONFLICT);
+    site.settle().await;
+    assert_eq!(site.records.keys().len(), 2, "the owner's record and the first session");
+}
+
+/// The epoch is that of the sign-in, whatever was committed before it.
+#[tokio::test]
+async fn an_epoch_outlasts_an_earlier_commit_of_the_request() {
+    let site = accounts().await;
+    let before = owner(&site, 7).epoch().await.unwrap();
+    owner(&site, 7).end_all().await.unwrap();
+    let sign_in = move |mut account: super::AccountSession| async move {
+        account.sign_in_within(before);
+        account.set_note(Some("before".to_owned()));
+        account.commit().await.unwrap();
+        account.set_user(Some(7));
+    };
+    let signing_in = site.serving(axum::Router::new().route("/", axum::routing::post(sign_in)));
+    let reply = signing_in.post(&mut Browser::default(), "/").await;
+    assert_eq!(reply.status, StatusCode::CONFLICT);
+    assert_eq!(devices(&site, 7).await, []);
+}

@@ -45,10 +45,10 @@ pub struct Enter {
 /// What sessions were found to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LookedUp {
-    /// Those that there are no more, or that belong to nobody.
-    pub ended: Vec<Entry>,
-    /// Those that have expired.
-    pub expired: Vec<Entry>,
+    /// Those that the owner has left, or that belong to somebody else.
+    pub left: Vec<Entry>,
+    /// Those that there are no more, or that have expired.
+    pub over: Vec<Entry>,
 }
 
 /// Why a session cannot be entered.
@@ -112,12 +112,14 @@ impl Amendment<OwnerRecord> for Enter {
         if epoch != list.epoch || is_ending {
             return Err(EnterError::Ended);
         }
-        let LookedUp { ended, expired } = self.looked_up.clone().unwrap_or_default();
-        list.live.retain(|entry| !ended.contains(entry));
-        // To be destroyed, not only taken out: a node whose clock is slow may serve them yet.
-        let has_expired = |entry: &mut Entry| entry.ends <= self.now.0 || expired.contains(entry);
-        let expired: Vec<_> = list.live.extract_if(.., has_expired).collect();
-        list.ending.extend(expired);
+        let LookedUp { left, over } = self.looked_up.clone().unwrap_or_default();
+        list.live.retain(|entry| !left.contains(entry));
+        // To be destroyed, not only taken out: a node whose clock is slow may serve them yet, or a sign-in be about to create
+        // them.
+        let is_over = |entry: &mut Entry| entry.ends <= self.now.0 || over.contains(entry);
+        let over: Vec<_> = list.live.extract_if(.., is_over).collect();
+        list.ending.extend(over);
+        list.forget_old(self.now);
         let before = list.live.iter().position(|entry| entry.key == *key);
         self.previous = before.map(|before| list.live.remove(before));
         self.make_room(&mut list)?;
@@ -163,6 +165,8 @@ pub enum Which {
     AllExcept(String),
     /// The one that has this key.
     One(String),
+    /// These entries.
+    These(Vec<Entry>),
     /// None but those that others have left to be destroyed.
     LeftOver,
 }
@@ -203,7 +207,9 @@ impl Amendment<OwnerRecord> for End {
             Which::All => true,
             Which::AllExcept(key) => entry.key != *key,
             Which::One(key) => entry.key == *key,
+            Which::These(entries) => entries.contains(entry),
         };
+        list.forget_old(self.now);
         let taken: Vec<_> = list.live.extract_if(.., moves).collect();
         let is_changed = !taken.is_empty() || (ends_all && !is_made);
         list.ending.extend(taken);

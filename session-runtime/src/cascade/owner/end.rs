@@ -22,7 +22,7 @@ use crate::tier::Tiers;
 
 /// How many sessions of an owner are looked up or destroyed at a time.
 const AT_A_TIME: usize = 8;
-/// How long an entry is kept though there is no session: its sign-in may be about to create one. Longer than a commit takes.
+/// How long an entry is left alone though there is no session: its sign-in may be about to create one, and would fail.
 const SIGNING_IN: Duration = Duration::from_mins(2);
 
 /// What ending an owner's sessions has come to.
@@ -34,15 +34,23 @@ pub(crate) struct Ended {
     pub(crate) commit: Commit,
 }
 
+/// What the tier that orders writers has.
+enum Authority {
+    Found(VersionedRecord<Record>),
+    Missing,
+    Unreadable,
+}
+
 /// What was found of a session that its owner's record lists.
 pub(crate) enum Found {
-    /// There is no session, or the owner has signed out of it: the entry does not count.
-    Ended,
-    /// It has expired, but a node whose clock is slow may serve it yet.
-    Expired,
+    /// It belongs to somebody else, or the owner has signed out of it: the entry does not count.
+    Left,
+    /// There is none, or it has expired. It is to be destroyed rather than only taken out: a sign-in may be about to create
+    /// it, and a node whose clock is slow may serve it yet.
+    Over,
     /// The owner is signed in. Last used then, and kept until then at most.
     SignedIn { used: Millis, expires: Millis },
-    /// It is being signed in to, or cannot be read: the entry counts.
+    /// It is being signed in to, or cannot be decoded: the entry counts.
     Other,
 }
 
@@ -86,16 +94,22 @@ impl StoreInner {
         };
         let count = ending.len();
         let (mut ended, mut commit, mut failure) = (Vec::new(), Commit::Clean, None);
+        // What a cache may still show stays listed: who ends all again has it hidden too.
+        let mut unfenced = 0;
         for (entry, done) in self.side_by_side(ending, destroy).await {
             match done {
                 Ok(done) => {
                     commit = gravest(commit, done);
-                    ended.push(entry);
+                    if done.is_unfenced() {
+                        unfenced += 1;
+                    } else {
+                        ended.push(entry);
+                    }
                 }
                 Err(error) => drop(failure.get_or_insert(error)),
             }
         }
-        let left = count - ended.len();
+        let left = count - ended.len() - unfenced;
         let mut take_out = TakeOut {
             ended,
             ..TakeOut::default()
@@ -166,8 +180,10 @@ impl StoreInner {
     ) -> Result<Commit, CommitError> {
         let SessionType { schema, migrate, tiers } = kind;
         let session = schema.name;
-        let Some(loaded) = self.load_authority(kind, &key).await? else {
-            return Ok(self.hide_destroyed(kind, key).await);
+        let loaded = match self.load_authority(kind, &key).await? {
+            Authority::Found(loaded) => loaded,
+            Authority::Missing => return Ok(self.hide_destroyed(kind, key).await),
+            Authority::Unreadable => return self.delete_unreadable(kind, key).await,
         };
         if !loaded.record.meta().may_belong_to(owner) {
             return Ok(Commit::Clean);
@@ -216,12 +232,28 @@ impl StoreInner {
         }
     }
 
+    /// Deletes a session whose record cannot be read, whosever it is: nobody can use it, until the key or the program that
+    /// can is put back.
+    async fn delete_unreadable(self: &Arc<Self>, kind: SessionType, key: String) -> Result<Commit, CommitError> {
+        const TRIES: u32 = 8;
+        let session = kind.schema.name;
+        let failed = |error| CommitError::Unavailable {
+            session,
+            source: Some(Arc::new(error)),
+        };
+        for _ in 0..TRIES {
+            let Some(durable) = &self.backend.durable else { break };
+            let Some(stored) = durable.read(&key).await.map_err(failed)? else {
+                return Ok(self.hide_destroyed(kind, key).await);
+            };
+            // Another version, or none: it is read again.
+            durable.delete(&key, stored.version).await.map_err(failed)?;
+        }
+        Err(CommitError::Unavailable { session, source: None })
+    }
+
     /// The session in the tier that orders writers.
-    async fn load_authority(
-        &self,
-        kind: SessionType,
-        key: &str,
-    ) -> Result<Option<VersionedRecord<Record>>, CommitError> {
+    async fn load_authority(&self, kind: SessionType, key: &str) -> Result<Authority, CommitError> {
         let session = kind.schema.name;
         let (end, diagnostics) = if kind.tiers.contains(Tiers::DATASTORE) {
             self.backend.run(key, Load::new(false, nonce(), Duration::ZERO)).await
@@ -229,11 +261,15 @@ impl StoreInner {
             self.backend.run(key, CacheLoad).await
         };
         match end {
-            LoadEnd::Known { found, .. } => Ok(found),
-            LoadEnd::Unavailable => {
-                let source = diagnostics.tier.clone();
+            LoadEnd::Known { found: Some(found), .. } => Ok(Authority::Found(found)),
+            LoadEnd::Known { found: None, .. } => Ok(Authority::Missing),
+            LoadEnd::Unavailable if diagnostics.unreadable.is_some() => {
                 let error = &load_error(session, diagnostics) as &dyn std::error::Error;
-                tracing::warn!(session, error, "a session could not be looked up for its owner");
+                tracing::warn!(session, error, "a session of an owner cannot be read");
+                Ok(Authority::Unreadable)
+            }
+            LoadEnd::Unavailable => {
+                let source = diagnostics.tier;
                 Err(CommitError::Unavailable { session, source })
             }
         }
@@ -245,32 +281,36 @@ impl StoreInner {
         kind: SessionType,
         owner: OwnerHash,
         entries: Vec<Entry>,
-    ) -> Vec<(Entry, Found)> {
+    ) -> Vec<(Entry, Result<Found, CommitError>)> {
         let look_up = move |inner: Arc<Self>, entry: Entry| async move {
             let found = inner.load_authority(kind, &entry.key).await;
             let now = inner.backend.now();
-            let found = match found {
-                Err(_) => Found::Other,
-                Ok(None) if now.since(Millis(entry.signed_in)) < SIGNING_IN => Found::Other,
-                Ok(None) => Found::Ended,
-                Ok(Some(found)) => inner.judge_owned(kind, owner, &entry, &found.record, now),
-            };
+            let found = found.map(|found| match found {
+                Authority::Missing if now.since(Millis(entry.signed_in)) < SIGNING_IN => Found::Other,
+                Authority::Missing => Found::Over,
+                Authority::Found(found) => inner.judge_owned(kind, owner, &entry, &found.record, now),
+                Authority::Unreadable => Found::Other,
+            });
             (entry, found)
         };
         self.side_by_side(entries, look_up).await
     }
 
     fn judge_owned(&self, kind: SessionType, owner: OwnerHash, entry: &Entry, record: &Record, now: Millis) -> Found {
+        // As this program reads it: the field may have had another name.
+        let Ok(record) = (kind.migrate)(record) else {
+            return Found::Other;
+        };
         let meta = record.meta();
-        let is_theirs = matches!(kind.schema.owner_of(record), Ok(Some(named)) if named == owner);
+        let is_theirs = matches!(kind.schema.owner_of(&record), Ok(Some(named)) if named == owner);
         let is_entry = meta
             .owner
             .is_some_and(|mark| mark.owner == owner && mark.entry == Nonce(entry.nonce));
         if !meta.may_belong_to(owner) || (is_entry && !is_theirs) {
-            return Found::Ended;
+            return Found::Left;
         }
         if self.has_expired(meta, now) {
-            return Found::Expired;
+            return Found::Over;
         }
         if !is_theirs {
             return Found::Other;
@@ -281,32 +321,48 @@ impl StoreInner {
         }
     }
 
-    /// The entries that do not count, and those whose sessions have expired.
-    pub(super) async fn find_dead(
+    /// The entries that do not count, and those whose sessions are over; the first error beside them.
+    pub(super) async fn find_ended(
         self: &Arc<Self>,
         kind: SessionType,
         owner: OwnerHash,
         entries: Vec<Entry>,
-    ) -> LookedUp {
-        let mut looked_up = LookedUp::default();
+    ) -> (LookedUp, Option<CommitError>) {
+        let (mut looked_up, mut failure) = (LookedUp::default(), None);
         for (entry, found) in self.look_up_owned(kind, owner, entries).await {
             match found {
-                Found::Ended => looked_up.ended.push(entry),
-                Found::Expired => looked_up.expired.push(entry),
-                Found::SignedIn { .. } | Found::Other => {}
+                Ok(Found::Left) => looked_up.left.push(entry),
+                Ok(Found::Over) => looked_up.over.push(entry),
+                Ok(Found::SignedIn { .. } | Found::Other) => {}
+                Err(error) => drop(failure.get_or_insert(error)),
             }
         }
-        looked_up
+        (looked_up, failure)
     }
 
-    /// Takes entries whose sessions have ended out of the record, beside the request.
-    pub(crate) fn take_dead_out_later(self: &Arc<Self>, kind: SessionType, owner: OwnerHash, dead: Vec<Entry>) {
-        if !dead.is_empty() {
+    /// Takes out of the record what does not count, and ends what is over, beside the request.
+    pub(crate) fn tidy_up_later(
+        self: &Arc<Self>,
+        kind: SessionType,
+        owner: OwnerHash,
+        left: Vec<Entry>,
+        over: Vec<Entry>,
+    ) {
+        if !left.is_empty() {
             let live = TakeOut {
-                live: dead,
+                live: left,
                 ..TakeOut::default()
             };
             self.amend_later(kind, owner, live);
+        }
+        if !over.is_empty() {
+            let inner = Arc::clone(self);
+            self.tasks.spawn(async move {
+                if let Err(error) = inner.end_owned(kind, owner, Which::These(over)).await {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::debug!(error, "sessions that are over stay listed");
+                }
+            });
         }
     }
 }

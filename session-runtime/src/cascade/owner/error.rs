@@ -45,7 +45,8 @@ pub enum OwnerError {
     /// What is stored was not written under a key of this store's key ring.
     #[error(
         "the list of an owner's sessions `{session}` was written under none of the keys of this store: put the key \
-         back until the sessions that it signed have ended"
+         back until the sessions that it signed have ended, or, where it had to be dropped at once, forget such lists with \
+         `Builder::forget_owners_of_unknown_keys`"
     )]
     NotAuthentic {
         /// The sessions' name.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::amendments::EPOCH_KEPT;
 use crate::cascade::stored::StoredRecord;
 use crate::cbor;
 use crate::session::meta::{Millis, Nonce};
@@ -64,6 +65,11 @@ impl OwnerList {
         self.live.iter().any(|entry| entry.is(key, nonce))
     }
 
+    /// Forgets what could not be destroyed for so long that it has ended by itself, on every clock.
+    pub(super) fn forget_old(&mut self, now: Millis) {
+        self.ending.retain(|entry| now < Millis(entry.ends).after(EPOCH_KEPT));
+    }
+
     /// From when on nothing in it counts.
     fn ends(&self) -> Millis {
         let entries = self.live.iter().chain(&self.ending).map(|entry| entry.ends);
@@ -87,6 +93,8 @@ impl OwnerRecord {
 }
 
 impl StoredRecord for OwnerRecord {
+    const IS_NEVER_A_COPY: bool = true;
+
     fn decode(bytes: &Bytes) -> Result<Self, RecordError> {
         let list: OwnerList = cbor::from_slice(bytes)?;
         if list.format != FORMAT {
@@ -104,10 +112,10 @@ impl StoredRecord for OwnerRecord {
         self.list.ends()
     }
 
-    /// A record that nobody can verify, but in which nothing counts any more: an older key has signed it, and was dropped
+    /// Of a record that nobody can verify, but in which nothing counts any more: an older key has signed it, and was dropped
     /// when its last session had ended.
-    fn in_place_of(unverified: &Bytes, now: Millis) -> Option<Self> {
-        let old = Self::decode(unverified).ok()?;
-        (old.list.ends() <= now).then(Self::default)
+    fn in_place_of(unverified: &Bytes, now: Millis, forgets: bool) -> Option<Self> {
+        let has_ended = |old: Self| old.list.ends() <= now;
+        (forgets || Self::decode(unverified).is_ok_and(has_ended)).then(Self::default)
     }
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use super::OwnerError;
-use super::amendments::{Enter, EnterError, Look, TakeOut, Undo};
+use super::amendments::{BeyondMax, Enter, EnterError, Look, TakeOut, Undo};
 use super::record::{Entry, OwnerList, OwnerRecord};
 use crate::cascade::backend::nonce;
 use crate::cascade::diagnostics::UnreadableRecord;
@@ -39,6 +39,7 @@ impl SignIn {
         OwnerMark {
             owner: self.owner,
             entry: Nonce(self.entry.nonce),
+            has_left: false,
         }
     }
 }
@@ -117,7 +118,12 @@ impl StoreInner {
         let mut enter = Enter::new(entry, epoch, limit, self.backend.now());
         let entered = match self.amend(kind, owner, &mut enter).await {
             Err(AmendError::Refused(EnterError::LookUp(entries))) => {
-                enter.looked_up = Some(self.find_dead(kind, owner, entries).await);
+                let (looked_up, failure) = self.find_ended(kind, owner, entries).await;
+                if let (BeyondMax::RefuseNewest, Some(error)) = (limit.1, failure) {
+                    // Not refused for sessions that may have ended.
+                    return Err(error);
+                }
+                enter.looked_up = Some(looked_up);
                 self.amend(kind, owner, &mut enter).await
             }
             entered => entered,
@@ -160,10 +166,14 @@ impl StoreInner {
         Ok(list.is_live(key, Nonce(*nonce)))
     }
 
-    /// Takes an entry back, beside the request, where its sign-in was certainly not committed.
-    pub(crate) fn undo_later(self: &Arc<Self>, kind: SessionType, sign_in: SignIn) {
+    /// Takes an entry back where its sign-in was certainly not committed.
+    pub(crate) async fn undo(&self, kind: SessionType, sign_in: SignIn) {
         let SignIn { owner, entry, previous } = sign_in;
-        self.amend_later(kind, owner, Undo { entry, previous });
+        if let Err(error) = self.amend(kind, owner, &mut Undo { entry, previous }).await {
+            let error = OwnerError::from(error);
+            let error = &error as &dyn std::error::Error;
+            tracing::debug!(error, "the entry of a sign-in that failed stays");
+        }
     }
 
     /// Takes a session out of its owner's record, beside the request, once it belongs to nobody.

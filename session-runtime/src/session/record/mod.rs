@@ -3,11 +3,11 @@
 //! ```text
 //! 55799([ format, name, version, fingerprint, meta, { field: 24(h'...'), ... } ])
 //! meta = [ created, renewed, deadline, secret, [ secret, until ] / [], commits, [ nonce, ... ], idle, persistent,
-//!          [ owner, entry ], ... ]
+//!          [ owner, entry, has_left ], ... ]
 //! ```
 //!
-//! In `meta`, `idle` is a number of milliseconds or null, `persistent` is a boolean or null, and the owner's hash with the
-//! number of its entry, or null, tells whose the session is or was. Nulls at its end are not written.
+//! In `meta`, `idle` is a number of milliseconds or null, `persistent` is a boolean or null, and the owner's hash, the
+//! number of its entry and whether it has signed out, or null, tell whose the session is or was. Nulls at its end are not written.
 //!
 //! Deterministic CBOR (RFC 8949, section 4.2.1) inside the tag of self-described CBOR (section 3.4.6). Each field is
 //! embedded CBOR (tag 24, section 3.4.5.1), so that it can be decoded on its own, and copied where it was not changed.

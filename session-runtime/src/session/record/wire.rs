@@ -304,10 +304,11 @@ impl Meta {
         match &self.owner {
             _ if count <= 2 => {}
             None => out.push(NULL),
-            Some(OwnerMark { owner, entry }) => {
-                push_array(out, 2);
+            Some(OwnerMark { owner, entry, has_left }) => {
+                push_array(out, 3);
                 push_bytes(out, &owner.0);
                 push_uint(out, entry.0);
+                out.push(if *has_left { TRUE } else { FALSE });
             }
         }
     }
@@ -325,11 +326,15 @@ impl Meta {
             }
         }
         if count > 2 && !reader.skip_prefix(&[NULL]) {
-            reader.expect_array(2)?;
+            reader.expect_array(3)?;
             let owner = reader.bytes()?.try_into().map(OwnerHash);
             let owner = owner.map_err(|_| RecordErrorKind::Range("the length of its owner's hash"))?;
             let entry = Nonce(reader.uint()?);
-            self.owner = Some(OwnerMark { owner, entry });
+            let has_left = reader.skip_prefix(&[TRUE]);
+            if !has_left && !reader.skip_prefix(&[FALSE]) {
+                return Err(RecordErrorKind::Range("whether its owner has left").into());
+            }
+            self.owner = Some(OwnerMark { owner, entry, has_left });
         }
         Ok(())
     }
