@@ -362,7 +362,8 @@ impl PostgresServer {
         self.dir.join("log")
     }
 
-    fn log(&self) -> String {
+    /// What it has logged.
+    pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
