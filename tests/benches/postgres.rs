@@ -65,7 +65,8 @@ async fn main() {
     let tier = builder.clone().connect().await.unwrap();
     fill(&server, count);
     println!("| call | callers | calls a second | median | p99 |\n|---|---|---|---|---|");
-    // Sessions that have not expired, and a write of each at most once, in an order that is none of the table's: 7919 is prime.
+    // Sessions that have not expired, and a write of each at most once, in an order that is none of the table's: 7919
+    // is prime.
     let next = Arc::new(AtomicUsize::new(0));
     let number = {
         let next = Arc::clone(&next);

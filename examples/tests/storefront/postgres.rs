@@ -1,7 +1,7 @@
 //! The shop on Postgres, named by the environment alone.
 //!
-//! The environment of a process is set when it starts, so the test runs this test binary again as a child, in which [`SERVES`]
-//! is set.
+//! The environment of a process is set when it starts, so the test runs this test binary again as a child, in which
+//! [`SERVES`] is set.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

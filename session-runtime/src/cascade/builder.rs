@@ -228,7 +228,8 @@ impl<M, D> Builder<M, D> {
     }
 
     /// Deletes expired sessions from the durable tier this often, in the background (default: what the tier asks for,
-    /// every 10 minutes for Postgres and an embedded file; Google Cloud Datastore has TTL policies, and asks for nothing).
+    /// every 10 minutes for Postgres and for an embedded file; Google Cloud Datastore has TTL policies, and asks for
+    /// nothing).
     pub fn purge_every(mut self, every: Duration) -> Self {
         self.purge_every = Some(every);
         self

@@ -1,5 +1,5 @@
-//! A Postgres with a standby that every commit waits for: it is killed, frozen, and taken over from, and loses nothing that it
-//! has acknowledged.
+//! A Postgres with a standby that every commit waits for: it is killed, frozen, and taken over from, and loses nothing
+//! that it has acknowledged.
 
 use std::net::SocketAddr;
 

@@ -50,8 +50,8 @@ mod emulated {
 
     use crate::attack::cluster::{Cluster, Durable};
 
-    /// A Datastore emulator. It keeps its data in memory, and a durable tier does not lose acknowledged writes: it is paused,
-    /// and its connections fail, but it is never killed.
+    /// A Datastore emulator. It keeps its data in memory, and a durable tier does not lose acknowledged writes: it is
+    /// paused, and its connections fail, but it is never killed.
     pub(crate) struct Emulated(pub(crate) Emulator);
 
     impl Emulated {

@@ -1,7 +1,7 @@
 //! A real Postgres of a test's own, from Debian's packages.
 //!
-//! [`shared`] is one server for all tests of a binary, each with a table of its own. A test that kills, freezes or fills a
-//! server [starts](PostgresServer::start) its own.
+//! [`shared`] is one server for all tests of a binary, each with a table of its own. A test that kills, freezes or
+//! fills a server [starts](PostgresServer::start) its own.
 //!
 //! Postgres refuses to run as root, and then runs as its package's user `postgres`. A reaper shell ends the server and
 //! removes its folder when a pipe from the test process is closed, that is, however that process ends.
@@ -24,8 +24,8 @@ use self::program::{binaries, family, is_root, program, signal, spawn_reaper};
 /// How long a server may take to start, or to follow another, on a machine that is busy compiling.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// For tests: what a killed process has written is not lost, only a killed machine would lose it; and a server of one's own
-/// needs little.
+/// For tests: what a killed process has written is not lost, only a killed machine would lose it; and a server of one's
+/// own needs little.
 const SETTINGS: &[&str] = &[
     "fsync=off",
     "shared_buffers=32MB",
@@ -65,7 +65,8 @@ pub fn url(address: SocketAddr) -> String {
 }
 
 impl PostgresServer {
-    /// Starts one on a free port, with an empty database `postgres`; `None` (and a line that says so) where it is not installed.
+    /// Starts one on a free port, with an empty database `postgres`; `None` (and a line that says so) where it is not
+    /// installed.
     ///
     /// # Panics
     /// Where it is installed and does not start.
@@ -121,8 +122,8 @@ impl PostgresServer {
         standby
     }
 
-    /// Makes the server acknowledge a commit only once a standby has it; returns when that holds also for what was committed
-    /// before.
+    /// Makes the server acknowledge a commit only once a standby has it; returns when that holds also for what was
+    /// committed before.
     ///
     /// # Panics
     /// Where no standby follows it.
@@ -158,7 +159,8 @@ impl PostgresServer {
         self.sql("SELECT pg_reload_conf()");
     }
 
-    /// From now on it takes TLS too, with a certificate for 127.0.0.1; the file with that of the authority which signed it.
+    /// From now on it takes TLS too, with a certificate for 127.0.0.1; the file with that of the authority which signed
+    /// it.
     /// `None` (and a line that says so) without OpenSSL's program.
     ///
     /// # Panics

@@ -307,8 +307,8 @@ async fn a_server_without_a_place_for_another_connection_is_unavailable() {
     assert_eq!(modest.read("k").await.unwrap(), None);
 }
 
-/// After a migration the server refuses the statements that it prepared before (0A000): they are prepared anew over a new
-/// connection, and no call fails.
+/// After a migration the server refuses the statements that it prepared before (0A000): they are prepared anew over a
+/// new connection, and no call fails.
 #[tokio::test]
 async fn a_connection_that_has_become_useless_is_replaced_within_the_call() {
     let Some(server) = postgres::shared() else { return };

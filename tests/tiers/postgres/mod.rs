@@ -94,8 +94,8 @@ async fn a_write_that_changes_nothing_says_why() {
     assert_eq!(tier.read("k").await.unwrap(), Some(stored("two", second)));
 }
 
-/// Versions are the clock's microseconds, or one more than the one before where the clock is slow: that of a standby that has
-/// taken over may be.
+/// Versions are the clock's microseconds, or one more than the one before where the clock is slow: that of a standby
+/// that has taken over may be.
 #[tokio::test]
 async fn versions_grow_where_the_clock_of_the_server_is_slow() {
     let Some(server) = postgres::shared() else { return };
@@ -139,7 +139,8 @@ async fn tables_are_apart() {
     assert_eq!(there.read("k").await.unwrap(), None);
 }
 
-/// Who loses to a delete that is under way is told that there is no record: not what was there when the statement began.
+/// Who loses to a delete that is under way is told that there is no record: not what was there when the statement
+/// began.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_writers_on_one_version_one_wins_and_the_others_are_told_the_truth() {
     let Some(tier) = tier().await else { return };

@@ -71,8 +71,8 @@ async fn a_session_that_is_being_renewed_is_not_purged() {
     assert_eq!(tier.read("old").await.unwrap(), None);
 }
 
-/// Eight writers renew a thousand expired sessions, each only once, while three nodes purge them: a session is either renewed
-/// or purged, and what was acknowledged as renewed is there.
+/// Eight writers renew a thousand expired sessions, each only once, while three nodes purge them: a session is either
+/// renewed or purged, and what was acknowledged as renewed is there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_sessions_are_purged_while_they_are_renewed_and_no_renewal_is_lost() {
     const SESSIONS: u64 = 1_000;

@@ -22,8 +22,8 @@ const URL: &str = "DATABASE_URL";
 /// The file of certificates to trust, as libpq calls it.
 const ROOT_CERTIFICATES: &str = "PGSSLROOTCERT";
 
-/// As many as other pools have (`HikariCP`'s `maximumPoolSize`, sqlx's `max_connections`). At a millisecond a call they make
-/// 10,000 calls a second, more than one node of a web service does.
+/// As many as other pools have (`HikariCP`'s `maximumPoolSize`, sqlx's `max_connections`). At a millisecond a call they
+/// make 10,000 calls a second, more than one node of a web service does.
 const DEFAULT_CONNECTIONS: usize = 10;
 /// A server takes 100 by default (`max_connections`), and few take thousands.
 const MAX_CONNECTIONS: usize = 1_000;
@@ -48,11 +48,12 @@ pub struct PostgresBuilder {
 }
 
 impl Postgres {
-    /// What makes the table, unless the builder is given another [name](PostgresBuilder::table): for a migration of your own.
+    /// What makes the table, unless the builder is given another [name](PostgresBuilder::table): for a migration of
+    /// your own.
     pub const MIGRATION: &'static str = table::MIGRATION;
 
-    /// Connects as `DATABASE_URL` says, makes the table where there is none, and checks it. `PGSSLROOTCERT` may name a file of
-    /// certificates to trust in place of the system's.
+    /// Connects as `DATABASE_URL` says, makes the table where there is none, and checks it. `PGSSLROOTCERT` may name a
+    /// file of certificates to trust in place of the system's.
     ///
     /// # Errors
     /// As [`PostgresBuilder::connect`].
@@ -60,11 +61,12 @@ impl Postgres {
         PostgresBuilder::from_env()?.create_table().connect().await
     }
 
-    /// A builder of a tier on the database of this connection string, as libpq takes it: `postgres://user:password@host/database`
-    /// or `host=... user=...`. Several hosts, with commas between them, are tried in turn for one that takes writes.
+    /// A builder of a tier on the database of this connection string, as libpq takes it:
+    /// `postgres://user:password@host/database` or `host=... user=...`. Several hosts, with commas between them, are
+    /// tried in turn for one that takes writes.
     ///
-    /// TLS is used where the server has it, and insisted on with `sslmode=require` or `verify-full`; the certificate is verified
-    /// in any case. `sslmode=disable` is for a network of one's own.
+    /// TLS is used where the server has it, and insisted on with `sslmode=require` or `verify-full`; the certificate is
+    /// verified in any case. `sslmode=disable` is for a network of one's own.
     pub fn builder(url: impl Into<String>) -> PostgresBuilder {
         PostgresBuilder {
             url: url.into(),
@@ -132,8 +134,8 @@ impl PostgresBuilder {
     /// Connects, and checks table, privileges and the server's settings (see the module).
     ///
     /// # Errors
-    /// Every [`SetupError`] ends the start: no connection, a server that is read-only or loses what it acknowledges, no table,
-    /// or one of another layout.
+    /// Every [`SetupError`] ends the start: no connection, a server that is read-only or loses what it acknowledges, no
+    /// table, or one of another layout.
     pub async fn connect(self) -> Result<Postgres, SetupError> {
         if self.call_timeout < Duration::from_millis(1) || self.call_timeout > MAX_CALL_TIMEOUT {
             return Err(SetupError::Timeout {
@@ -177,7 +179,8 @@ impl PostgresBuilder {
 
     /// The connection string, and what every connection of this tier must have.
     fn config(&self) -> Result<Config, SetupError> {
-        // Certificates are verified in any case, so all three are the same. The error is dropped: it may show the string.
+        // Certificates are verified in any case, so all three are the same. The error is dropped: it may show the
+        // string.
         let url = ["verify-full", "verify-ca"].iter().fold(self.url.clone(), |url, mode| {
             url.replace(&format!("sslmode={mode}"), "sslmode=require")
         });

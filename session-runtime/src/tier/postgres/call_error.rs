@@ -15,7 +15,8 @@ pub(super) const NAME: &str = "postgres";
 #[derive(Debug)]
 pub(super) struct CallError {
     pub(super) status: Status,
-    /// Whether the connection must not be used again: an answer is still to come on it, or it leads to the wrong server.
+    /// Whether the connection must not be used again: an answer is still to come on it, or it leads to the wrong
+    /// server.
     pub(super) breaks_connection: bool,
     /// Whether a new connection may do better.
     is_connection_stale: bool,
@@ -65,8 +66,8 @@ impl CallError {
 
     /// No connection could be made, or nothing but the text of the statement was sent over it.
     pub(super) fn of_connecting(error: tokio_postgres::Error) -> Self {
-        // How tokio-postgres says that a server is not the read-write one which is wanted. Other errors of this kind, such as
-        // that of a socket's file, have the system's code.
+        // How tokio-postgres says that a server is not the read-write one which is wanted. Other errors of this kind,
+        // such as that of a socket's file, have the system's code.
         let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
         let is_read_only = cause
             .is_some_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied && cause.raw_os_error().is_none());
@@ -153,8 +154,8 @@ fn status_of_code(code: &SqlState) -> Status {
     }
 }
 
-/// Whether another connection may take what this one refuses: it leads to a server that has become read-only, or does not
-/// know its prepared statements, or knows them for a table that was altered.
+/// Whether another connection may take what this one refuses: it leads to a server that has become read-only, or does
+/// not know its prepared statements, or knows them for a table that was altered.
 fn is_about_the_connection(code: &SqlState) -> bool {
     [
         SqlState::READ_ONLY_SQL_TRANSACTION,

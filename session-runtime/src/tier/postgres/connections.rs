@@ -14,16 +14,16 @@ use super::call_error::{CallError, NAME};
 use super::parameter::Parameter;
 use crate::tier::{TierError, TierErrorKind};
 
-/// How many calls may be under way or wait, for each connection. At a millisecond a call the last of them is answered 0.1 s
-/// later; where it is not, the server is stalled, and more would only wait for it.
+/// How many calls may be under way or wait, for each connection. At a millisecond a call the last of them is answered
+/// 0.1 s later; where it is not, the server is stalled, and more would only wait for it.
 const CALLS_PER_CONNECTION: usize = 100;
 
-/// How long sent bytes may stay unacknowledged before the connection is closed (`TCP_USER_TIMEOUT`, tcp(7)). Without it, a
-/// write that timed out long ago could still be sent from the socket's buffer when a network partition heals.
+/// How long sent bytes may stay unacknowledged before the connection is closed (`TCP_USER_TIMEOUT`, tcp(7)). Without
+/// it, a write that timed out long ago could still be sent from the socket's buffer when a network partition heals.
 pub(super) const UNSENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection is used. A server that was replaced behind its name is left after that time, and the memory that
-/// the server keeps for a connection is freed. As long as other pools have it (`HikariCP`'s `maxLifetime`, sqlx's
+/// How long a connection is used. A server that was replaced behind its name is left after that time, and the memory
+/// that the server keeps for a connection is freed. As long as other pools have it (`HikariCP`'s `maxLifetime`, sqlx's
 /// `max_lifetime`).
 const MAX_AGE: Duration = Duration::from_mins(30);
 
@@ -114,8 +114,8 @@ impl Connections {
 
     /// Carries out one statement, and returns the rows that the server answers once it has committed.
     ///
-    /// Where the connection is to blame, and nothing was applied, all that are idle are closed, and the statement is sent once
-    /// more over a new one: so a failover is over for a call that meets the server which is read-only now.
+    /// Where the connection is to blame, and nothing was applied, all that are idle are closed, and the statement is
+    /// sent once more over a new one: so a failover is over for a call that meets the server which is read-only now.
     pub(super) async fn query(
         &self,
         deadline: Instant,
@@ -139,8 +139,9 @@ impl Connections {
         parameters: &Arc<[Parameter]>,
     ) -> Result<Vec<Row>, CallError> {
         let connection = self.connection(deadline).await?;
-        // In a task of its own: where the caller is cancelled, the answer is still awaited, and only then is the connection
-        // used again. Otherwise calls would queue behind it on the server, and be applied later than they may.
+        // In a task of its own: where the caller is cancelled, the answer is still awaited, and only then is the
+        // connection used again. Otherwise calls would queue behind it on the server, and be applied later than they
+        // may.
         let exchange = exchange(connection, deadline, Arc::clone(statement), Arc::clone(parameters));
         tokio::spawn(exchange)
             .await
@@ -148,8 +149,8 @@ impl Connections {
     }
 }
 
-/// Sends one statement, and awaits the answer until the deadline. A connection on which an answer is still to come is closed;
-/// any other goes back to the pool.
+/// Sends one statement, and awaits the answer until the deadline. A connection on which an answer is still to come is
+/// closed; any other goes back to the pool.
 async fn exchange(
     connection: Client,
     deadline: Instant,

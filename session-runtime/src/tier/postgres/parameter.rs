@@ -48,13 +48,14 @@ impl ToSql for Parameter {
 
 /// 2000-01-01T00:00:00Z, in seconds since 1970: from there on Postgres counts (`POSTGRES_EPOCH_JDATE`).
 const EPOCH: Duration = Duration::from_secs(946_684_800);
-/// 9999-12-31T23:59:59.999999Z, in microseconds since 2000. Postgres can store later times, which few programs can read.
+/// 9999-12-31T23:59:59.999999Z, in microseconds since 2000. Postgres can store later times, which few programs can
+/// read.
 const LAST: i64 = 252_455_615_999_999_999;
 /// 0001-01-01T00:00:00Z, likewise.
 const FIRST: i64 = -63_082_281_600_000_000;
 
-/// The time as Postgres has it, rounded up to microseconds, so that a record is never purged early, and clamped to the years
-/// from 1 to 9999.
+/// The time as Postgres has it, rounded up to microseconds, so that a record is never purged early, and clamped to the
+/// years from 1 to 9999.
 fn micros_since_2000(time: SystemTime) -> i64 {
     let epoch = SystemTime::UNIX_EPOCH + EPOCH;
     let micros = match time.duration_since(epoch) {

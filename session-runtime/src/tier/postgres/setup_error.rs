@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::call_error::{CallError, Cause};
 
-/// Why a [`Postgres`](crate::tier::postgres::Postgres) could not be set up. Its text says what to do, and holds no password.
+/// Why a [`Postgres`](crate::tier::postgres::Postgres) could not be set up. Its text says what to do, and holds no
+/// password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {

@@ -40,9 +40,9 @@ impl Statements {
             .into(),
             delete: format!("DELETE FROM {table} WHERE key = $1 AND version = $2 RETURNING version").into(),
             version: format!("SELECT version FROM {table} WHERE key = $1").into(),
-            // A record that another transaction holds is skipped, and one that it has renewed is looked at again: `FOR UPDATE`
-            // returns the latest version only if that has expired too. An array, so that the plan is two scans of an index
-            // whatever is known of the table.
+            // A record that another transaction holds is skipped, and one that it has renewed is looked at again: `FOR
+            // UPDATE` returns the latest version only if that has expired too. An array, so that the plan is two scans
+            // of an index whatever is known of the table.
             purge: format!(
                 "WITH purged AS (DELETE FROM {table} WHERE key = ANY (ARRAY(\
                  SELECT key FROM {table} WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED\

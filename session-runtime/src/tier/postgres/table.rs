@@ -60,7 +60,8 @@ impl fmt::Display for TableName {
 }
 
 impl TableName {
-    /// The longest name, in bytes: with `_expires_at` behind it, it is the name of an index, of at most 63 (`NAMEDATALEN`).
+    /// The longest name, in bytes: with `_expires_at` behind it, it is the name of an index, of at most 63
+    /// (`NAMEDATALEN`).
     const MAX_LEN: usize = 63 - "_expires_at".len();
 
     /// `None` for a name that would need quotes, or is too long.
@@ -99,7 +100,8 @@ pub(super) async fn create(client: &mut Client, table: &TableName) -> Result<(),
     transaction.commit().await
 }
 
-/// Checks the table's layout and privileges, and that the server keeps what it acknowledges and ends statements in time.
+/// Checks the table's layout and privileges, and that the server keeps what it acknowledges and ends statements in
+/// time.
 ///
 /// `statement_timeout` is what the connection asked for, in milliseconds.
 pub(super) async fn check(client: &Client, table: &TableName, statement_timeout: i64) -> Result<(), SetupError> {

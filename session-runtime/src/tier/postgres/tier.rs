@@ -36,8 +36,8 @@ impl Postgres {
             connections,
             statements: Arc::new(Statements::new(table)),
             table: table.to_string().into(),
-            // Until the deadline a write is given to the connection, waits there for the network, and is then executed until
-            // the server's `statement_timeout`, which is as long as a call.
+            // Until the deadline a write is given to the connection, waits there for the network, and is then executed
+            // until the server's `statement_timeout`, which is as long as a call.
             max_write_delay: call_timeout + UNSENT_TIMEOUT + call_timeout,
         }
     }

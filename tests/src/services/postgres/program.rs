@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-/// Ends the server whose folder is `$1`, and removes that, when its standard input ends. Ignores the signals of a terminal;
-/// those end the test process, which closes the pipe.
+/// Ends the server whose folder is `$1`, and removes that, when its standard input ends. Ignores the signals of a
+/// terminal; those end the test process, which closes the pipe.
 const REAPER: &str = r#"
 trap '' INT TERM HUP
 read -r _
