@@ -92,7 +92,7 @@ impl Steps {
             _ if self.is_degraded => "The cache failed; the durable tier answered.",
             "none" => "No tier was asked: there was no cookie.",
             "memcache" | "local-cache" => "The cache answered.",
-            _ => "The durable tier answered, and the cache was filled.",
+            _ => "The durable tier answered; where there is a cache, it was filled.",
         }
     }
 

@@ -1,4 +1,4 @@
-//! Typed web sessions for axum, kept coherent through memory, memcached and Google Cloud Datastore.
+//! Typed web sessions for axum, kept coherent through memory, memcached and Postgres or Google Cloud Datastore.
 //!
 //! Derive [`Session`](macro@Session) on a struct, name the [tiers](Tiers) it lives in, take [`TypedSession`] in a
 //! handler, and end the router with [`sessions`](RouterExt::sessions):
@@ -58,6 +58,7 @@
 //! | `embedded` | yes | tiers for one process: a cache in memory and a durable file |
 //! | `memcache` | yes | the memcached tier |
 //! | `datastore` | no | the Google Cloud Datastore tier; its client takes minutes to build |
+//! | `postgres` | no | the Postgres tier |
 //! | `metrics` | no | counters and histograms through the `metrics` facade |
 //! | `conformance` | no | a test suite for tiers of your own |
 //! | `testing` | no | for the tests of an application: a store in memory, a clock, and cookies of sessions that are signed in |
@@ -106,6 +107,8 @@ pub use tier::datastore::Datastore;
 pub use tier::embedded::{LocalCache, LocalFile};
 #[cfg(feature = "memcache")]
 pub use tier::memcache::Memcache;
+#[cfg(feature = "postgres")]
+pub use tier::postgres::Postgres;
 
 /// What the derive's code, the protocol's model and the crate's own tests refer to. Not for use by hand, and free to
 /// change in any release.

@@ -9,6 +9,7 @@
     reason = "the functions that tests share fail as tests do"
 )]
 
+mod dependencies;
 mod imports;
 mod metrics_page;
 mod pages;

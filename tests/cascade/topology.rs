@@ -220,7 +220,9 @@ fn start(variables: &[(&str, &str)]) -> Result<String, String> {
         "MEMCACHE_SERVERS",
         "DATASTORE_EMULATOR_HOST",
         "DATASTORE_PROJECT_ID",
+        "DATABASE_URL",
         "GOOGLE_CLOUD_PROJECT",
+        "SESSION_STORE_PATH",
     ] {
         command.env_remove(name);
     }
@@ -260,4 +262,47 @@ fn a_node_with_memcached_alone_is_refused() {
     start(&[]).unwrap();
     let error = start(&[("SESSION_SINGLE_PROCESS", "yes")]).unwrap_err();
     assert!(error.contains("it must be 0 or 1"), "{error}");
+}
+
+/// The database of an application is often named so: where sessions are in a file, it is left alone.
+#[test]
+fn a_database_is_used_if_it_is_postgres_and_no_file_is_named() {
+    start(&[("DATABASE_URL", "mysql://shop@localhost/shop")]).unwrap();
+    let url = "postgres://shop:hunter2@127.0.0.1:1/shop";
+    start(&[("DATABASE_URL", url), ("SESSION_STORE_PATH", "s.redb")]).unwrap();
+    let error = start(&[("DATABASE_URL", url)]).unwrap_err();
+    let remedy = if cfg!(feature = "postgres") {
+        "cannot connect to Postgres: check that it runs"
+    } else {
+        "the feature `postgres` of session-runtime is not compiled in: enable it, or unset DATABASE_URL"
+    };
+    assert!(error.contains(remedy), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    let error = start(&[("DATABASE_URL", url), ("SESSION_KEYS", "")]).unwrap_err();
+    assert!(
+        error.contains("DATABASE_URL names a tier that other processes share"),
+        "{error}"
+    );
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn a_node_runs_on_postgres_by_its_url_alone() {
+    use session_tests::http::{Answer, exchange};
+    use session_tests::services::postgres::PostgresServer;
+    use session_tests::services::process::Process;
+
+    let Some(server) = PostgresServer::start() else { return };
+    let started = Process::start(env!("CARGO_BIN_EXE_attack-node"), |command| {
+        command.env("SESSION_KEYS", KEYS).env("DATABASE_URL", server.url());
+    });
+    let (_process, address) = started.unwrap();
+    let send = async |method: &str, path: &str, cookie: Option<&str>| {
+        let stream = TcpStream::connect(address).await.unwrap();
+        Answer::parse(exchange(stream, method, path, cookie).await.unwrap()).unwrap()
+    };
+    let created = send("POST", "/create?number=7", None).await;
+    let read = send("GET", "/read", created.cookie.as_deref()).await;
+    assert_eq!((read.status, read.load()), (200, Some("postgres")));
+    assert_eq!(server.sql("SELECT count(*) FROM session_records"), "1");
 }

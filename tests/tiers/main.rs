@@ -4,4 +4,6 @@
 mod datastore;
 mod embedded;
 mod memcache;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod sets;

@@ -88,3 +88,98 @@ mod on_google {
         Box::pin(run(emulator::firestore())).await;
     }
 }
+
+#[cfg(feature = "postgres")]
+mod on_postgres {
+    use super::*;
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use session_runtime::tier::postgres::Postgres;
+    use session_runtime::{CascadeStore, KeyRing};
+    use session_tests::attack::{self, View};
+    use session_tests::http::{Answer, exchange};
+    use session_tests::services::postgres;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinSet;
+
+    async fn tier() -> Option<Postgres> {
+        let server = postgres::shared()?;
+        let builder = Postgres::builder(server.url()).table(postgres::fresh_table());
+        Some(builder.create_table().call_timeout(TIMEOUT).connect().await.unwrap())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn with_memcached() {
+        let (Some(tier), Some(server)) = (tier().await, start()) else {
+            return;
+        };
+        check_conformance(memcached(&server), tier).await;
+    }
+
+    /// As for the one process of a small service.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn with_a_cache_of_this_process() {
+        let Some(tier) = tier().await else { return };
+        check_conformance(LocalCache::new(), tier).await;
+    }
+
+    #[tokio::test]
+    async fn on_one_thread() {
+        let Some(tier) = tier().await else { return };
+        check_conformance(MemoryCache::default(), tier).await;
+    }
+
+    /// A node that serves the sessions of the attack from Postgres alone.
+    async fn node(tier: Postgres, keys: KeyRing) -> SocketAddr {
+        let builder = CascadeStore::builder(keys).without_cache().durable(tier);
+        let store = builder.build().await.unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, attack::app(&store)).await });
+        address
+    }
+
+    async fn send(node: SocketAddr, method: &str, path: &str, cookie: Option<String>) -> Answer {
+        let stream = TcpStream::connect(node).await.unwrap();
+        let answer = exchange(stream, method, path, cookie.as_deref()).await.unwrap();
+        Answer::parse(answer).unwrap()
+    }
+
+    /// For many processes that share Postgres and nothing else.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn with_no_cache_at_all() {
+        let Some(tier) = tier().await else { return };
+        let keys = KeyRing::random().unwrap();
+        let nodes = [node(tier.clone(), keys.clone()).await, node(tier, keys).await];
+        let [one, two] = nodes;
+        let created = send(one, "POST", "/create?number=7", None).await;
+        let cookie = created.cookie;
+        let mut adds = JoinSet::new();
+        for number in 1..=40 {
+            let (node, cookie) = (nodes[number % 2], cookie.clone());
+            adds.spawn(async move { send(node, "POST", &format!("/add?number={number}"), cookie).await });
+        }
+        for add in adds.join_all().await {
+            assert_eq!(
+                (add.status, add.load(), add.commit()),
+                (200, Some("postgres"), Some("coherent"))
+            );
+        }
+        for node in nodes {
+            let read = send(node, "GET", "/read", cookie.clone()).await;
+            let view: View = serde_json::from_str(&read.body).unwrap();
+            assert_eq!((view.id, view.visits, view.adds.len()), (7, 40, 40));
+        }
+        let late = tokio::spawn(send(two, "POST", "/add?number=41&ms=300", cookie.clone()));
+        // Loaded by then, and not committed; either order ends the session.
+        tokio::task::yield_now().await;
+        assert_eq!(send(one, "POST", "/destroy", cookie.clone()).await.status, 200);
+        let late = late.await.unwrap();
+        assert!([200, 409].contains(&late.status), "{}", late.status);
+        for node in nodes {
+            let read = send(node, "GET", "/read", cookie.clone()).await;
+            let view: View = serde_json::from_str(&read.body).unwrap();
+            assert!(view.is_new, "{view:?}");
+        }
+    }
+}

@@ -6,6 +6,8 @@ mod client;
 mod devices;
 mod no_script;
 mod people;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod screenshots;
 
 #[path = "../../storefront/main.rs"]

@@ -28,7 +28,8 @@ pub enum BuildError {
     },
     /// An address is set whose tier is not compiled in.
     #[error(
-        "{address} is set, but the feature `{feature}` of session-runtime is not compiled in: enable it, or unset {address}"
+        "{address} is set, but the feature `{feature}` of session-runtime is not compiled in: enable it, or unset {address} \
+         (where SESSION_STORE_PATH is set, sessions are in a file, and DATABASE_URL is the application's own)"
     )]
     NotCompiledIn {
         /// The variable that is set.
@@ -60,10 +61,10 @@ pub enum BuildError {
     /// The cache belongs to other processes too, and the durable tier to this one.
     #[error(
         "other processes share the cache `{cache}`, and `{durable}` belongs to this one: they would find sessions in the \
-         cache whose records they do not have; use a durable tier that they share, such as Datastore \
-         (DATASTORE_PROJECT_ID), or a cache of this process (`LocalCache`, MEMCACHE_SERVERS not set), or, where no other \
-         process serves these sessions, say so (`single_process`, SESSION_SINGLE_PROCESS=1); a store with a shared tier needs \
-         SESSION_KEYS too"
+         cache whose records they do not have; use a durable tier that they share, such as Postgres (DATABASE_URL) or \
+         Datastore (DATASTORE_PROJECT_ID), or a cache of this process (`LocalCache`, MEMCACHE_SERVERS not set), or, where \
+         no other process serves these sessions, say so (`single_process`, SESSION_SINGLE_PROCESS=1); a store with a shared \
+         tier needs SESSION_KEYS too"
     )]
     SharedCacheOverLocal {
         /// The name of the cache.

@@ -104,7 +104,7 @@ impl<M, D> Builder<M, D> {
         self.datastore(tier)
     }
 
-    /// Sets the tier that sessions name `datastore`: [`LocalFile`](crate::tier::embedded::LocalFile), Google Cloud
+    /// Sets the tier that sessions name `datastore`: [`LocalFile`](crate::tier::embedded::LocalFile), Postgres, Google Cloud
     /// Datastore, or one of your own.
     pub fn datastore(self, tier: impl DurableTier) -> Builder<M, WithDatastore> {
         Builder {
@@ -238,7 +238,8 @@ impl<M, D> Builder<M, D> {
     }
 
     /// Deletes expired sessions from the durable tier this often, in the background (default: what the tier asks for,
-    /// every 10 minutes for an embedded file; Google Cloud Datastore has TTL policies, and asks for nothing).
+    /// every 10 minutes for Postgres and for an embedded file; Google Cloud Datastore has TTL policies, and asks for
+    /// nothing).
     pub fn purge_every(mut self, every: Duration) -> Self {
         self.purge_every = Some(every);
         self

@@ -11,11 +11,12 @@ const KEYS: &str = "SESSION_KEYS";
 const MEMCACHE: &str = "MEMCACHE_SERVERS";
 const STORE_PATH: &str = "SESSION_STORE_PATH";
 /// Any of these means that Datastore is to be used. Errors name the first that is set.
-const DATASTORE: [&str; 3] = [
-    "DATASTORE_EMULATOR_HOST",
-    "DATASTORE_PROJECT_ID",
-    "GOOGLE_CLOUD_PROJECT",
-];
+const DATASTORE: [&str; 2] = ["DATASTORE_EMULATOR_HOST", "DATASTORE_PROJECT_ID"];
+/// Means that Postgres is to be used, if it is a URL of that, and there is no [`STORE_PATH`]: the application's own database
+/// is often named so.
+const POSTGRES: &str = "DATABASE_URL";
+/// Means Datastore too, behind all others, since whole machines have it set.
+const GOOGLE_PROJECT: &str = "GOOGLE_CLOUD_PROJECT";
 /// Says that no other process serves these sessions.
 const SINGLE_PROCESS: &str = "SESSION_SINGLE_PROCESS";
 /// The file of an embedded store where `SESSION_STORE_PATH` is not set.
@@ -48,15 +49,19 @@ impl Builder {
     }
 
     /// A builder of a store from environment variables. A tier without an address is embedded, but for the cache over
-    /// Datastore: it would not see what other processes write, so there is [none](Self::without_cache).
+    /// Datastore or Postgres: it would not see what other processes write, so there is [none](Self::without_cache).
     ///
     /// | variable | value |
     /// |---|---|
     /// | `SESSION_KEYS` | base64 keys of 32 bytes or more, newest first, separated by commas |
     /// | `MEMCACHE_SERVERS` | `host:port`, separated by commas |
-    /// | `DATASTORE_EMULATOR_HOST`, `DATASTORE_PROJECT_ID`, `GOOGLE_CLOUD_PROJECT` | the emulator or the project of Datastore |
-    /// | `SESSION_STORE_PATH` | the file of an embedded store (default: `sessions.redb`) |
-    /// | `SESSION_SINGLE_PROCESS` | 1 where [no other process](Self::single_process) serves these sessions: memcached over a file, or a cache in this process over Datastore |
+    /// | `DATASTORE_EMULATOR_HOST`, `DATASTORE_PROJECT_ID` | the emulator or the project of Datastore |
+    /// | `DATABASE_URL` | `postgres://user:password@host/database`; the table is made where there is none. Any other URL is not for sessions |
+    /// | `GOOGLE_CLOUD_PROJECT` | the project of Datastore |
+    /// | `SESSION_STORE_PATH` | the file of an embedded store (default: `sessions.redb`); with it, `DATABASE_URL` is left to the application |
+    /// | `SESSION_SINGLE_PROCESS` | 1 where [no other process](Self::single_process) serves these sessions: memcached over a file, or a cache in this process over Datastore or Postgres |
+    ///
+    /// Of several durable tiers that are named, the first in this table is used.
     ///
     /// Where both tiers are embedded and `SESSION_KEYS` is not set, a key is generated in a file beside the store's, with
     /// mode 0600, and that is logged. With any other tier, missing keys are an error.
@@ -72,7 +77,7 @@ impl Builder {
     /// ```
     pub async fn from_env() -> Result<FullBuilder, BuildError> {
         let path = PathBuf::from(variable(STORE_PATH).unwrap_or_else(|| DEFAULT_PATH.to_owned()));
-        let (memcaches, address) = (variable(MEMCACHE), datastore_address());
+        let (memcaches, address) = (variable(MEMCACHE), durable_address());
         let is_single_process = is_single_process()?;
         // Before the keys, which it asks for too, and before a file is made that nobody wants.
         if memcaches.is_some() && address.is_none() && !is_single_process {
@@ -96,6 +101,7 @@ impl Builder {
             (None, _) => local_cache(builder)?,
         };
         match address {
+            Some(POSTGRES) => postgres(builder).await,
             Some(address) => datastore(builder, address).await,
             None => local_file(builder, &path).await,
         }
@@ -118,12 +124,22 @@ fn is_single_process() -> Result<bool, BuildError> {
     }
 }
 
-fn datastore_address() -> Option<&'static str> {
-    DATASTORE.into_iter().find(|name| variable(name).is_some())
+/// The variable that names the durable tier which processes share.
+fn durable_address() -> Option<&'static str> {
+    let is_set = |name: &&str| variable(name).is_some();
+    let datastore = DATASTORE.into_iter().find(is_set);
+    datastore
+        .or_else(|| is_postgres_named().then_some(POSTGRES))
+        .or_else(|| Some(GOOGLE_PROJECT).filter(is_set))
+}
+
+fn is_postgres_named() -> bool {
+    let is_postgres = |url: String| url.starts_with("postgres://") || url.starts_with("postgresql://");
+    variable(POSTGRES).is_some_and(is_postgres) && variable(STORE_PATH).is_none()
 }
 
 fn keys(path: &Path) -> Result<KeyRing, BuildError> {
-    let shared = variable(MEMCACHE).map(|_| MEMCACHE).or_else(datastore_address);
+    let shared = variable(MEMCACHE).map(|_| MEMCACHE).or_else(durable_address);
     match (KeyRing::from_env(KEYS), shared) {
         (Ok(keys), _) => Ok(keys),
         (Err(KeyError::Unset(_)), Some(address)) => Err(BuildError::SharedWithoutKeys { address }),
@@ -193,7 +209,12 @@ fn sync_parent(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-#[cfg(any(feature = "memcache", feature = "embedded", feature = "datastore"))]
+#[cfg(any(
+    feature = "memcache",
+    feature = "embedded",
+    feature = "datastore",
+    feature = "postgres"
+))]
 fn tier_error(tier: &'static str) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> BuildError {
     move |source| BuildError::Tier { tier, source }
 }
@@ -235,6 +256,21 @@ async fn datastore(_: Builder<WithMemcache>, address: &'static str) -> Result<Fu
     Err(BuildError::NotCompiledIn {
         address,
         feature: "datastore",
+    })
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(builder: Builder<WithMemcache>) -> Result<FullBuilder, BuildError> {
+    let tier = crate::tier::postgres::Postgres::from_env().await;
+    Ok(builder.datastore(tier.map_err(|error| tier_error("postgres")(error.into()))?))
+}
+
+#[cfg(not(feature = "postgres"))]
+#[expect(clippy::unused_async, reason = "its twin with the feature waits")]
+async fn postgres(_: Builder<WithMemcache>) -> Result<FullBuilder, BuildError> {
+    Err(BuildError::NotCompiledIn {
+        address: POSTGRES,
+        feature: "postgres",
     })
 }
 

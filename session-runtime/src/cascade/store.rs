@@ -104,8 +104,8 @@ impl<M, D> CascadeStore<M, D> {
 
     /// Deletes at most `limit` expired sessions from the durable tier; tells how many.
     ///
-    /// An embedded file is swept without being asked. Google Cloud Datastore deletes them itself where a TTL policy is set
-    /// on `ExpiresAt`, and refuses this unless that is indexed.
+    /// Postgres and an embedded file are swept without being asked. Google Cloud Datastore deletes them itself where a TTL
+    /// policy is set on `ExpiresAt`, and refuses this unless that is indexed.
     pub async fn purge_expired(&self, limit: usize) -> Result<usize, TierError> {
         self.inner.purge_expired(limit).await
     }

@@ -8,7 +8,7 @@ bitflags::bitflags! {
         const REQUEST = 0b001;
         /// memcached, or a cache inside the process: fast, and may forget at any moment.
         const MEMCACHE = 0b010;
-        /// Google Cloud Datastore, or a file of a single process: durable, the authority.
+        /// Postgres, Google Cloud Datastore, or a file of a single process: durable, the authority.
         const DATASTORE = 0b100;
         /// The tiers that outlive a request.
         const DISTRIBUTED = Self::MEMCACHE.bits() | Self::DATASTORE.bits();

@@ -13,6 +13,8 @@ pub(crate) mod erased;
 mod error;
 #[cfg(feature = "memcache")]
 pub mod memcache;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(any(feature = "datastore", feature = "embedded"))]
 pub(crate) mod started;
 mod traits;

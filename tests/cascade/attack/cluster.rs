@@ -35,13 +35,15 @@ pub(super) enum Durable {
     File(Unreliable),
     #[cfg(feature = "datastore")]
     Emulator(Box<super::process::Emulated>),
+    #[cfg(feature = "postgres")]
+    Postgres(Box<super::postgres::Replicated>),
 }
 
 /// One node of the application.
 pub(super) struct Node {
     pub(super) cache: Mutex<Proxy>,
     /// The connection to the durable tier, if that is a service.
-    #[cfg(feature = "datastore")]
+    #[cfg(any(feature = "datastore", feature = "postgres"))]
     pub(super) durable: Option<Mutex<Proxy>>,
     pub(super) running: Mutex<Option<Running>>,
     address: Lock<Option<SocketAddr>>,
@@ -62,7 +64,7 @@ pub(super) struct Launch {
 /// What a node runs as.
 pub(super) enum Running {
     Runtime(Runtime),
-    #[cfg(feature = "datastore")]
+    #[cfg(any(feature = "datastore", feature = "postgres"))]
     Process(session_tests::services::process::Process),
 }
 
@@ -71,7 +73,7 @@ impl Running {
     pub(super) fn kill(self) {
         match self {
             Self::Runtime(runtime) => runtime.shutdown_background(),
-            #[cfg(feature = "datastore")]
+            #[cfg(any(feature = "datastore", feature = "postgres"))]
             Self::Process(process) => drop(process),
         }
     }
@@ -89,7 +91,7 @@ impl Cluster {
         for _ in 0..count {
             nodes.push(Node {
                 cache: Mutex::new(Proxy::start(memcached.address()).await),
-                #[cfg(feature = "datastore")]
+                #[cfg(any(feature = "datastore", feature = "postgres"))]
                 durable: durable.proxy().await,
                 running: Mutex::default(),
                 address: Lock::default(),
@@ -132,11 +134,11 @@ impl Cluster {
         };
         let (running, address) = match &self.durable {
             Durable::File(file) => runtime(launch, file.clone()).await,
-            #[cfg(feature = "datastore")]
-            Durable::Emulator(_) => {
+            #[cfg(any(feature = "datastore", feature = "postgres"))]
+            service => {
                 let proxy = node.durable.as_ref().expect("a service has a proxy");
-                let durable = proxy.lock().await.address();
-                super::process::launch(launch, durable).await
+                let variables = service.variables(proxy.lock().await.address());
+                super::process::launch(launch, variables).await
             }
         };
         *node.running.lock().await = Some(running);
@@ -160,12 +162,27 @@ impl Cluster {
     }
 }
 
-#[cfg(feature = "datastore")]
+#[cfg(any(feature = "datastore", feature = "postgres"))]
 impl Durable {
     async fn proxy(&self) -> Option<Mutex<Proxy>> {
+        let address = match self {
+            Self::File(_) => return None,
+            #[cfg(feature = "datastore")]
+            Self::Emulator(emulated) => emulated.address(),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(replicated) => replicated.address().await,
+        };
+        Some(Mutex::new(Proxy::start(address).await))
+    }
+
+    /// What tells a node of the service, which it reaches at this address.
+    fn variables(&self, proxy: SocketAddr) -> Vec<(&'static str, String)> {
         match self {
-            Self::File(_) => None,
-            Self::Emulator(emulated) => Some(Mutex::new(Proxy::start(emulated.address()).await)),
+            Self::File(_) => Vec::new(),
+            #[cfg(feature = "datastore")]
+            Self::Emulator(_) => super::process::Emulated::variables(proxy),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => vec![("DATABASE_URL", session_tests::services::postgres::url(proxy))],
         }
     }
 }

@@ -24,7 +24,9 @@ mod eviction;
 mod history;
 mod nemesis;
 mod owners;
-#[cfg(feature = "datastore")]
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "datastore", feature = "postgres"))]
 mod process;
 mod staleness;
 mod unreliable;
@@ -70,6 +72,14 @@ async fn on_nodes_in_one_process() {
 async fn across_processes() {
     if let Some(cluster) = Cluster::across_processes().await {
         attack(cluster, "across_processes").await;
+    }
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_postgres_with_a_standby() {
+    if let Some(cluster) = Cluster::on_postgres().await {
+        attack(cluster, "on_postgres_with_a_standby").await;
     }
 }
 
@@ -197,10 +207,11 @@ fn report(histories: &[History], of_owners: &[String], seed: u64, name: &str) ->
         eprintln!("  {} violations in all", found.len());
     }
     if !is_valid {
-        let features = if cfg!(feature = "datastore") {
-            " --features datastore"
-        } else {
-            ""
+        let features = match (cfg!(feature = "datastore"), cfg!(feature = "postgres")) {
+            (false, false) => "",
+            (true, false) => " --features datastore",
+            (false, true) => " --features postgres",
+            (true, true) => " --features datastore,postgres",
         };
         eprintln!(
             "to run it again: SESSION_ATTACK_SEED={seed} cargo test -p session-tests{features} --test cascade \

@@ -10,7 +10,7 @@ use session_tests::proxy::{Fault, Proxy};
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::sleep;
 
-#[cfg(feature = "datastore")]
+#[cfg(any(feature = "datastore", feature = "postgres"))]
 use super::cluster::Running;
 use super::cluster::{Cluster, Durable};
 use super::eviction::{delete_half, fill};
@@ -199,7 +199,7 @@ impl Injector {
 
     async fn nodes(&mut self) {
         let number = self.node();
-        #[cfg(feature = "datastore")]
+        #[cfg(any(feature = "datastore", feature = "postgres"))]
         if self.random.u8(0..3) > 0 {
             let cluster = Arc::clone(&self.cluster);
             let running = cluster.nodes[number].running.lock().await;
@@ -243,15 +243,54 @@ impl Injector {
                     emulated.0.thaw();
                     return;
                 }
-                let node = self.node();
-                if let Some(proxy) = &cluster.nodes[node].durable {
-                    self.durable_network(&mut *proxy.lock().await).await;
-                }
+                self.network_of_a_node().await;
             }
+            #[cfg(feature = "postgres")]
+            Durable::Postgres(replicated) => self.postgres(replicated).await,
         }
     }
 
-    #[cfg(feature = "datastore")]
+    #[cfg(feature = "postgres")]
+    async fn postgres(&mut self, replicated: &super::postgres::Replicated) {
+        use super::postgres::Fault;
+        let (name, fault) = match self.random.u8(0..8) {
+            0 => ("postgres: freeze", Fault::Freeze),
+            1 => ("postgres: kill, later restart", Fault::Kill),
+            2 => ("postgres: failover", Fault::Failover),
+            _ => return self.network_of_a_node().await,
+        };
+        self.count(name);
+        replicated.begin(fault).await;
+        self.hold().await;
+        if fault == Fault::Freeze && self.random.u8(0..6) == 0 {
+            sleep(Duration::from_secs(self.random.u64(5..10))).await;
+        }
+        replicated.end(fault).await;
+        if fault == Fault::Failover {
+            // As an address that moves does.
+            let primary = replicated.address().await;
+            for node in &self.cluster.nodes {
+                if let Some(proxy) = &node.durable {
+                    let proxy = proxy.lock().await;
+                    proxy.retarget(primary);
+                    proxy.cut().await;
+                }
+            }
+            self.hold().await;
+            replicated.rebuild().await;
+        }
+    }
+
+    #[cfg(any(feature = "datastore", feature = "postgres"))]
+    async fn network_of_a_node(&mut self) {
+        let cluster = Arc::clone(&self.cluster);
+        let node = self.node();
+        if let Some(proxy) = &cluster.nodes[node].durable {
+            self.durable_network(&mut *proxy.lock().await).await;
+        }
+    }
+
+    #[cfg(any(feature = "datastore", feature = "postgres"))]
     async fn durable_network(&mut self, proxy: &mut Proxy) {
         let at = self.random.u64(0..2000);
         let reply = |fault| (Fault::Pass, fault);

@@ -4,6 +4,8 @@
 pub mod datastore_proxy;
 pub mod emulator;
 pub mod memcached;
+#[cfg(unix)]
+pub mod postgres;
 pub mod process;
 
 use std::process::{Child, Command};
