@@ -24,6 +24,9 @@ struct Key {
     cookie: Hmac<Sha256>,
     record: Hmac<Sha256>,
     csrf: Hmac<Sha256>,
+    /// Makes the key of each sealed value from its salt.
+    #[cfg(feature = "seal")]
+    seal: Hmac<Sha256>,
 }
 
 /// Four bytes that tell the keys of a ring apart, and nothing about them.
@@ -153,7 +156,30 @@ impl KeyRing {
     }
 }
 
+#[cfg(feature = "seal")]
+impl KeyRing {
+    /// The key that seals the value with this salt today.
+    pub(crate) fn sealing_key(&self, salt: &[u8]) -> [u8; 32] {
+        self.0[0].sealing_key(salt)
+    }
+
+    /// The key that sealed the value with this salt, where the key called `id` is in the ring.
+    pub(crate) fn opening_key(&self, id: KeyId, salt: &[u8]) -> Option<([u8; 32], SignedBy)> {
+        let (at, key) = self.0.iter().enumerate().find(|(_, key)| key.id == id)?;
+        let signed_by = if at == 0 { SignedBy::Newest } else { SignedBy::Older };
+        Some((key.sealing_key(salt), signed_by))
+    }
+}
+
 impl Key {
+    /// A key for one value: HMAC-SHA-256 as a pseudo-random function of the salt (NIST SP 800-108, section 4.1).
+    #[cfg(feature = "seal")]
+    fn sealing_key(&self, salt: &[u8]) -> [u8; 32] {
+        let mut mac = self.seal.clone();
+        mac.update(salt);
+        mac.finalize().into_bytes().into()
+    }
+
     fn derive(number: usize, key: &[u8]) -> Result<Self, KeyError> {
         let too_short = KeyError::TooShort { number, len: key.len() };
         if key.len() < MIN_KEY_LEN {
@@ -172,6 +198,8 @@ impl Key {
                 cookie: mac(b"session-runtime cookie")?,
                 record: mac(b"session-runtime record")?,
                 csrf: mac(b"session-runtime csrf")?,
+                #[cfg(feature = "seal")]
+                seal: mac(b"session-runtime seal")?,
             })
         };
         derived().ok_or(too_short)

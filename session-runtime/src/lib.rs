@@ -59,6 +59,7 @@
 //! | `memcache` | yes | the memcached tier |
 //! | `datastore` | no | the Google Cloud Datastore tier; its client takes minutes to build |
 //! | `postgres` | no | the Postgres tier |
+//! | `seal` | no | encrypts what is stored outside of this process |
 //! | `metrics` | no | counters and histograms through the `metrics` facade |
 //! | `conformance` | no | a test suite for tiers of your own |
 //! | `testing` | no | for the tests of an application: a store in memory, a clock, and cookies of sessions that are signed in |

@@ -35,6 +35,7 @@ mod promises;
 mod request;
 mod rolling;
 mod rotation;
+mod sealed;
 mod security;
 mod several_tokens;
 mod site;

@@ -128,18 +128,18 @@ impl Backend {
         match action {
             Action::Get => self.get(key).await,
             Action::Add(item) => {
-                let (value, ttl) = self.item(key, &item, is_cache_only);
+                let (value, ttl) = self.item(key, &item, is_cache_only)?;
                 Ok(Event::Added(
                     self.cache()?.add(key, value, ttl).await.map_err(ActionError::Cache)?,
                 ))
             }
             Action::Set(item) => {
-                let (value, ttl) = self.item(key, &item, is_cache_only);
+                let (value, ttl) = self.item(key, &item, is_cache_only)?;
                 self.cache()?.set(key, value, ttl).await.map_err(ActionError::Cache)?;
                 Ok(Event::WasSet)
             }
             Action::Swap(token, item) => {
-                let (value, ttl) = self.item(key, &item, is_cache_only);
+                let (value, ttl) = self.item(key, &item, is_cache_only)?;
                 Ok(Event::Swapped(
                     self.cache()?
                         .swap(key, token, value, ttl)
@@ -152,7 +152,7 @@ impl Backend {
             )),
             Action::Read => Ok(Event::Found(self.read(key, diagnostics).await?)),
             Action::Insert(record) => {
-                let (value, expires_at) = self.record(key, &record);
+                let (value, expires_at) = self.record(key, &record)?;
                 Ok(Event::Wrote(
                     self.durable()?
                         .insert(key, value, expires_at)
@@ -161,7 +161,7 @@ impl Backend {
                 ))
             }
             Action::Update(base, record) => {
-                let (value, expires_at) = self.record(key, &record);
+                let (value, expires_at) = self.record(key, &record)?;
                 Ok(Event::Wrote(
                     self.durable()?
                         .update(key, base, value, expires_at)
@@ -252,13 +252,29 @@ impl Backend {
         if !envelope::is_of_unknown_key(&self.keys, envelope) {
             return None;
         }
-        let unverified = envelope.slice_ref(envelope::payload(envelope)?);
+        // Nothing of one that is sealed.
+        let unverified = envelope::payload(envelope).map(|payload| envelope.slice_ref(payload));
+        let unverified = unverified.unwrap_or_default();
         // In a cache it is an item.
         let unverified = item::value_bytes(&unverified).unwrap_or(unverified);
         R::in_place_of(&unverified, self.now(), self.policy.forgets_owners)
     }
 
-    fn item<R: StoredRecord>(&self, key: &str, item: &Item<R>, is_cache_only: bool) -> (Bytes, Duration) {
+    /// What is stored of a payload: the `len` bytes that `write` appends.
+    fn wrap(&self, key: &str, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Option<Bytes> {
+        #[cfg(feature = "seal")]
+        if self.policy.seals {
+            return super::seal::seal(&self.keys, key, len, write).ok();
+        }
+        Some(envelope::wrap(&self.keys, key, len, write))
+    }
+
+    fn item<R: StoredRecord>(
+        &self,
+        key: &str,
+        item: &Item<R>,
+        is_cache_only: bool,
+    ) -> Result<(Bytes, Duration), ActionError> {
         let now = self.now();
         let ttl = match item {
             Item::Value { record, asked_at, .. } => {
@@ -283,16 +299,18 @@ impl Backend {
             append(&mut out);
             out.into()
         } else {
-            envelope::wrap(&self.keys, key, len, append)
+            let tier = || self.cache.as_ref().map_or("memcache", |cache| cache.name());
+            let value = self.wrap(key, len, append);
+            value.ok_or_else(|| ActionError::Cache(no_random(tier())))?
         };
-        (value, ttl)
+        Ok((value, ttl))
     }
 
-    fn record<R: StoredRecord>(&self, key: &str, record: &R) -> (Bytes, SystemTime) {
-        let value = envelope::wrap(&self.keys, key, record.bytes().len(), |out| {
-            out.extend_from_slice(record.bytes());
-        });
-        (value, record.expires_at(self.policy.idle).into())
+    fn record<R: StoredRecord>(&self, key: &str, record: &R) -> Result<(Bytes, SystemTime), ActionError> {
+        let tier = || self.durable.as_ref().map_or("datastore", |durable| durable.name());
+        let value = self.wrap(key, record.bytes().len(), |out| out.extend_from_slice(record.bytes()));
+        let value = value.ok_or_else(|| ActionError::Durable(no_random(tier())))?;
+        Ok((value, record.expires_at(self.policy.idle).into()))
     }
 
     fn cache(&self) -> Result<&dyn AnyCache, ActionError> {
@@ -328,6 +346,11 @@ pub(crate) fn nonce() -> Nonce {
 /// Cannot happen to a store whose type says which tiers it has.
 fn absent(tier: &'static str) -> TierError {
     TierError::new(tier, "find the tier", TierErrorKind::Refused)
+}
+
+/// A value cannot be sealed without randomness; nothing was sent.
+fn no_random(tier: &'static str) -> TierError {
+    TierError::new(tier, "seal a value", TierErrorKind::Unavailable)
 }
 
 /// Why an action has no answer of the tier's.

@@ -227,6 +227,17 @@ impl<M, D> Builder<M, D> {
         self
     }
 
+    /// Encrypts what is stored outside of this process (AES-256-GCM, with a key for each value that is made from the store's),
+    /// so that whoever reads a tier reads no session. What is stored in the clear is read all the same, and what is sealed is
+    /// read by every store that is built with this feature: it can be switched on and off while nodes are replaced one by one.
+    ///
+    /// Keys, sizes and times of expiry stay readable. A cache in this process's memory is not sealed.
+    #[cfg(feature = "seal")]
+    pub fn seal(mut self) -> Self {
+        self.policy.seals = true;
+        self
+    }
+
     /// Forgets which sessions an owner has where no key of this store has signed that, rather than refuse the owner's sign-ins.
     ///
     /// For the case that a key had to be dropped at once, before the sessions of its time had ended: their cookies are void,

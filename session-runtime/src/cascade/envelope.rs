@@ -2,7 +2,8 @@
 //! HMAC-SHA-256.
 //!
 //! The storage key is the external data of the MAC, so that a value that is copied to another key does not verify. The
-//! payload is not encrypted: any COSE or CBOR tool reads it.
+//! payload is not encrypted: any COSE or CBOR tool reads it. A store that seals writes the other form in its place
+//! (`seal`), and reads both.
 
 use bytes::Bytes;
 
@@ -45,6 +46,10 @@ pub(crate) fn wrap(keys: &KeyRing, key: &str, len: usize, write: impl FnOnce(&mu
 
 /// The payload, if a key of the ring has wrapped it for the storage key `key`, and which one has.
 pub(crate) fn unwrap(keys: &KeyRing, key: &str, envelope: &Bytes) -> Option<(Bytes, SignedBy)> {
+    #[cfg(feature = "seal")]
+    if let Some(sealed) = super::seal::parse(envelope) {
+        return super::seal::open(keys, key, &sealed);
+    }
     let (payload, id, tag) = parse(envelope)?;
     if tag.len() != 32 {
         return None;
@@ -56,10 +61,13 @@ pub(crate) fn unwrap(keys: &KeyRing, key: &str, envelope: &Bytes) -> Option<(Byt
 
 /// Whether it is an envelope that names a key which is not in the ring.
 pub(crate) fn is_of_unknown_key(keys: &KeyRing, envelope: &[u8]) -> bool {
-    parse(envelope).is_some_and(|(_, id, _)| !keys.knows(id))
+    let id = parse(envelope).map(|(_, id, _)| id);
+    #[cfg(feature = "seal")]
+    let id = id.or_else(|| super::seal::parse(envelope).map(|sealed| sealed.id));
+    id.is_some_and(|id| !keys.knows(id))
 }
 
-/// The payload of an envelope without a check of its MAC, for inspection.
+/// The payload of an envelope without a check of its MAC, for inspection; `None` where it is sealed.
 pub fn payload(envelope: &[u8]) -> Option<&[u8]> {
     parse(envelope).map(|(payload, ..)| payload)
 }

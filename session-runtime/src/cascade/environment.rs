@@ -19,6 +19,8 @@ const POSTGRES: &str = "DATABASE_URL";
 const GOOGLE_PROJECT: &str = "GOOGLE_CLOUD_PROJECT";
 /// Says that no other process serves these sessions.
 const SINGLE_PROCESS: &str = "SESSION_SINGLE_PROCESS";
+/// Says that what is stored is to be encrypted.
+const SEAL: &str = "SESSION_SEAL";
 /// The file of an embedded store where `SESSION_STORE_PATH` is not set.
 const DEFAULT_PATH: &str = "sessions.redb";
 
@@ -59,6 +61,7 @@ impl Builder {
     /// | `DATABASE_URL` | `postgres://user:password@host/database`; the table is made where there is none. Any other URL is not for sessions |
     /// | `GOOGLE_CLOUD_PROJECT` | the project of Datastore |
     /// | `SESSION_STORE_PATH` | the file of an embedded store (default: `sessions.redb`); with it, `DATABASE_URL` is left to the application |
+    /// | `SESSION_SEAL` | 1 to [encrypt](Self::seal) what is stored (the feature `seal`) |
     /// | `SESSION_SINGLE_PROCESS` | 1 where [no other process](Self::single_process) serves these sessions: memcached over a file, or a cache in this process over Datastore or Postgres |
     ///
     /// Of several durable tiers that are named, the first in this table is used.
@@ -78,7 +81,7 @@ impl Builder {
     pub async fn from_env() -> Result<FullBuilder, BuildError> {
         let path = PathBuf::from(variable(STORE_PATH).unwrap_or_else(|| DEFAULT_PATH.to_owned()));
         let (memcaches, address) = (variable(MEMCACHE), durable_address());
-        let is_single_process = is_single_process()?;
+        let is_single_process = flag(SINGLE_PROCESS)?;
         // Before the keys, which it asks for too, and before a file is made that nobody wants.
         if memcaches.is_some() && address.is_none() && !is_single_process {
             return Err(BuildError::SharedCacheOverLocal {
@@ -89,6 +92,9 @@ impl Builder {
         let mut builder = CascadeStore::builder(keys(&path)?);
         if is_single_process {
             builder = builder.single_process();
+        }
+        if flag(SEAL)? {
+            builder = sealing(builder)?;
         }
         let builder = match (memcaches, address) {
             (Some(_), _) => memcache(builder)?,
@@ -112,16 +118,30 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-fn is_single_process() -> Result<bool, BuildError> {
-    match variable(SINGLE_PROCESS).as_deref().map(str::trim) {
+fn flag(name: &'static str) -> Result<bool, BuildError> {
+    match variable(name).as_deref().map(str::trim) {
         None | Some("0") => Ok(false),
         Some("1") => Ok(true),
         Some(value) => Err(BuildError::Option {
-            option: SINGLE_PROCESS,
+            option: name,
             value: value.to_owned(),
             remedy: "it must be 0 or 1",
         }),
     }
+}
+
+#[cfg(feature = "seal")]
+#[expect(clippy::unnecessary_wraps, reason = "its twin without the feature fails")]
+fn sealing(builder: Builder) -> Result<Builder, BuildError> {
+    Ok(builder.seal())
+}
+
+#[cfg(not(feature = "seal"))]
+fn sealing(_: Builder) -> Result<Builder, BuildError> {
+    Err(BuildError::NotCompiledIn {
+        address: SEAL,
+        feature: "seal",
+    })
 }
 
 /// The variable that names the durable tier which processes share.

@@ -22,6 +22,8 @@ mod policy;
 pub mod protocol;
 mod queue;
 mod rejected;
+#[cfg(feature = "seal")]
+mod seal;
 mod store;
 pub mod stored;
 

@@ -22,6 +22,9 @@ pub(crate) struct Policy {
     pub(crate) max_sessions: (usize, BeyondMax),
     /// Whether owners' records that no key of the ring has signed are forgotten.
     pub(crate) forgets_owners: bool,
+    /// Whether what is stored is encrypted.
+    #[cfg(feature = "seal")]
+    pub(crate) seals: bool,
 }
 
 impl Default for Policy {
@@ -39,6 +42,8 @@ impl Default for Policy {
             commit_timeout: Duration::from_secs(30),
             max_sessions: (32, BeyondMax::default()),
             forgets_owners: false,
+            #[cfg(feature = "seal")]
+            seals: false,
         }
     }
 }
