@@ -1,4 +1,4 @@
-//! That the clients of servers come with their features alone: who does not take a tier does not pay for it.
+//! That the clients of servers, and ciphers, come with their features alone: who does not take one does not pay for it.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -9,6 +9,7 @@ const CLIENTS: &[(&str, &[&str])] = &[
         "postgres",
         &["tokio-postgres", "deadpool-postgres", "tokio-postgres-rustls", "rustls"],
     ),
+    ("seal", &["aes-gcm"]),
     ("datastore", &["gcloud-sdk", "tonic", "rustls"]),
 ];
 

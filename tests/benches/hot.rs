@@ -194,3 +194,88 @@ mod parts {
         bencher.bench(|| black_box(&patch).make(black_box(&record), Some(patch.nonce)).unwrap());
     }
 }
+
+/// Whole requests to a session that is in the durable tier alone, in memory, where it is authenticated or sealed.
+#[divan::bench_group(sample_count = 200, sample_size = 16)]
+mod stored_as {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::extract::Request;
+    use axum::http::header::{COOKIE, SET_COOKIE};
+    use axum::routing::get;
+    use session_runtime::{Builder, CascadeStore, KeyRing, NoMemcache, RouterExt, TypedSession, WithDatastore};
+    use session_tests::memory::MemoryStore;
+    use tower::ServiceExt;
+
+    use super::{Bencher, Session, black_box};
+
+    #[derive(Session)]
+    #[session(name = "stored")]
+    #[cascade(datastore)]
+    struct Stored {
+        #[session(merge = add)]
+        visits: u64,
+        cart: String,
+    }
+
+    async fn read(stored: TypedSession<Stored>) -> String {
+        stored.visits().to_string()
+    }
+
+    async fn write(mut stored: TypedSession<Stored>) {
+        *stored.visits_mut() += 1;
+        if stored.cart().is_empty() {
+            stored.set_cart("x".repeat(438));
+        }
+    }
+
+    fn bench(
+        bencher: Bencher<'_, '_>,
+        path: &str,
+        seal: fn(Builder<NoMemcache, WithDatastore>) -> Builder<NoMemcache, WithDatastore>,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let app = runtime.block_on(async {
+            let builder = CascadeStore::builder(KeyRing::new([[7; 32]]).unwrap()).datastore(MemoryStore::default());
+            let store = seal(builder).build().await.unwrap();
+            let routes = Router::new().route("/read", get(read)).route("/write", get(write));
+            let app: Router = routes.sessions(store);
+            app
+        });
+        let send = |path: &str, cookie: Option<&str>| {
+            let mut request = Request::get(path);
+            if let Some(cookie) = cookie {
+                request = request.header(COOKIE, cookie);
+            }
+            let request = request.body(Body::empty()).unwrap();
+            runtime.block_on(app.clone().oneshot(request)).unwrap()
+        };
+        let response = send("/write", None);
+        let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        bencher.bench_local(|| black_box(send(path, Some(&cookie))));
+    }
+
+    #[divan::bench]
+    fn authenticated_read(bencher: Bencher<'_, '_>) {
+        bench(bencher, "/read", |builder| builder);
+    }
+
+    #[divan::bench]
+    fn sealed_read(bencher: Bencher<'_, '_>) {
+        bench(bencher, "/read", Builder::seal);
+    }
+
+    #[divan::bench]
+    fn authenticated_write(bencher: Bencher<'_, '_>) {
+        bench(bencher, "/write", |builder| builder);
+    }
+
+    #[divan::bench]
+    fn sealed_write(bencher: Bencher<'_, '_>) {
+        bench(bencher, "/write", Builder::seal);
+    }
+}

@@ -86,7 +86,11 @@ async fn keys_are_rolled_under_what_is_sealed() {
     let new = node(&old, &[2], FullBuilder::seal).await;
     assert_eq!(note_of(&new, &browser).await, "hush-hush");
     let reply = node(&old, &[3], FullBuilder::seal).await;
-    assert_eq!(note_of(&reply, &browser).await, "", "a token of another key is no token");
+    assert_eq!(
+        note_of(&reply, &browser).await,
+        "",
+        "a token of another key is no token"
+    );
 }
 
 #[tokio::test]
@@ -96,7 +100,11 @@ async fn what_was_sealed_and_changed_or_moved_is_never_served() {
     site.post(&mut browser, "/note/hush-hush").await;
     let key = site.records.keys().remove(0);
     let sealed = stored(&site.records);
-    site.tiers.0.set(&key, bytes::Bytes::new(), std::time::Duration::ZERO).await.unwrap();
+    site.tiers
+        .0
+        .set(&key, bytes::Bytes::new(), std::time::Duration::ZERO)
+        .await
+        .unwrap();
     for at in 0..sealed.len() {
         let mut changed = sealed.to_vec();
         changed[at] ^= 1;
@@ -113,7 +121,11 @@ async fn what_was_sealed_and_changed_or_moved_is_never_served() {
     site.post(&mut other, "/note/mine").await;
     let others = site.records.keys().into_iter().find(|other| *other != key).unwrap();
     site.records.overwrite(&others, sealed);
-    site.tiers.0.set(&others, bytes::Bytes::new(), std::time::Duration::ZERO).await.unwrap();
+    site.tiers
+        .0
+        .set(&others, bytes::Bytes::new(), std::time::Duration::ZERO)
+        .await
+        .unwrap();
     let reply = site.send(Method::GET, "/read", other.cookie.as_deref()).await;
     assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR, "it was moved");
 }
@@ -162,6 +174,8 @@ async fn a_sealed_record_is_opened_by_the_standard() {
         msg: ciphertext.as_bytes().unwrap(),
         aad: &aad,
     };
-    let opened = Aes256Gcm::new(&content_key.into()).decrypt(&iv.into(), payload).unwrap();
+    let opened = Aes256Gcm::new(&content_key.into())
+        .decrypt(&iv.into(), payload)
+        .unwrap();
     assert!(has_note(&opened));
 }
