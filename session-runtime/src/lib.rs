@@ -81,8 +81,8 @@ mod session;
 pub mod tier;
 
 pub use cascade::{
-    BeyondMax, BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, LoadReport, NoDatastore, NoMemcache,
-    OwnerError, SessionEvent, WithDatastore, WithMemcache,
+    BeyondMax, BuildError, Builder, CascadeStore, Commit, CommitError, Degraded, Health, LoadError, LoadReport,
+    NoDatastore, NoMemcache, OwnerError, SessionEvent, TierHealth, WithDatastore, WithMemcache,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "testing")]

@@ -21,6 +21,7 @@ mod explicit_commits;
 mod extractors;
 mod failures;
 mod header_carrier;
+mod health;
 mod hostile;
 mod leaks;
 mod lifetimes;

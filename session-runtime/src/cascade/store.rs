@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::backend::Backend;
+use super::health::Health;
 use super::inner::StoreInner;
 use super::rejected::RejectedTokens;
 use crate::session::served_by::{
@@ -108,6 +109,15 @@ impl<M, D> CascadeStore<M, D> {
     /// policy is set on `ExpiresAt`, and refuses this unless that is indexed.
     pub async fn purge_expired(&self, limit: usize) -> Result<usize, TierError> {
         self.inner.purge_expired(limit).await
+    }
+
+    /// Asks each tier for a sign of life, both at once, and writes nothing: for a health route and for alarms. Answers
+    /// within two seconds.
+    ///
+    /// Each call asks each tier. memcached is asked past its circuit breaker, which an answer closes, and which does not count
+    /// what goes unanswered. The [recipes](crate::recipes) have a health route.
+    pub async fn check(&self) -> Health {
+        self.inner.check().await
     }
 
     /// How many sessions wait for their old value to be removed from a cache that could not be reached.

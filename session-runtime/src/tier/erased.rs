@@ -13,9 +13,11 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TierError>> + Send
 /// [`CacheTier`] as an object-safe trait.
 pub(crate) trait AnyCache: Send + Sync {
     fn name(&self) -> &'static str;
+    fn product(&self) -> &'static str;
     fn scope(&self) -> Scope;
     fn is_private_memory(&self) -> bool;
     fn check(&self) -> BoxFuture<'_, ()>;
+    fn ping(&self) -> BoxFuture<'_, Vec<String>>;
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Cached>>;
     fn add<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, bool>;
     fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> BoxFuture<'a, ()>;
@@ -28,6 +30,10 @@ impl<T: CacheTier> AnyCache for T {
         CacheTier::name(self)
     }
 
+    fn product(&self) -> &'static str {
+        CacheTier::product(self)
+    }
+
     fn scope(&self) -> Scope {
         CacheTier::scope(self)
     }
@@ -38,6 +44,10 @@ impl<T: CacheTier> AnyCache for T {
 
     fn check(&self) -> BoxFuture<'_, ()> {
         Box::pin(CacheTier::check(self))
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(CacheTier::ping(self))
     }
 
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Cached>> {
@@ -64,8 +74,10 @@ impl<T: CacheTier> AnyCache for T {
 /// [`DurableTier`] as an object-safe trait.
 pub(crate) trait AnyDurable: Send + Sync {
     fn name(&self) -> &'static str;
+    fn product(&self) -> &'static str;
     fn scope(&self) -> Scope;
     fn max_write_delay(&self) -> Duration;
+    fn ping(&self) -> BoxFuture<'_, Vec<String>>;
     fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Stored>>;
     fn insert<'a>(&'a self, key: &'a str, value: Bytes, expires_at: SystemTime) -> BoxFuture<'a, Write>;
     fn update<'a>(&'a self, key: &'a str, base: Version, value: Bytes, expires_at: SystemTime) -> BoxFuture<'a, Write>;
@@ -79,12 +91,20 @@ impl<T: DurableTier> AnyDurable for T {
         DurableTier::name(self)
     }
 
+    fn product(&self) -> &'static str {
+        DurableTier::product(self)
+    }
+
     fn scope(&self) -> Scope {
         DurableTier::scope(self)
     }
 
     fn max_write_delay(&self) -> Duration {
         DurableTier::max_write_delay(self)
+    }
+
+    fn ping(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(DurableTier::ping(self))
     }
 
     fn read<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Option<Stored>> {
