@@ -34,7 +34,7 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | begin: guard, sign-in, "remember me", tests, metrics, proxies, rolling deploys, streams | the [`recipes`] |
+//! | begin: guard, sign-in, "remember me", tests, metrics, health, proxies, rolling deploys, streams | the [`recipes`] |
 //! | know every attribute of the derive | [`Session`](macro@Session) |
 //! | read, change, rotate, destroy a session | [`TypedSession`] |
 //! | keep a session beyond its request | [`Detached`] |

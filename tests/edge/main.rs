@@ -40,5 +40,6 @@ mod sealed;
 mod security;
 mod several_tokens;
 mod site;
+mod spans;
 mod testing;
 mod tiers;

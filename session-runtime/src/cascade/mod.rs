@@ -25,6 +25,7 @@ mod queue;
 mod rejected;
 #[cfg(feature = "seal")]
 mod seal;
+pub(crate) mod spans;
 mod store;
 pub mod stored;
 

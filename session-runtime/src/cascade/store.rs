@@ -129,7 +129,7 @@ impl<M, D> CascadeStore<M, D> {
     /// presented, and values that it read from its tiers.
     ///
     /// Once it grows on no node any more, for as long as a session may live ([`max_age`](crate::Builder::max_age)), the
-    /// older keys can be dropped. With the feature `metrics` it is counted as `session_old_key_total` too.
+    /// older keys can be dropped. With the feature `metrics` it is counted as `session_old_key_uses_total` too.
     pub fn old_key_uses(&self) -> u64 {
         self.inner.backend.old_key_uses.load(Ordering::Relaxed)
     }
