@@ -4,7 +4,7 @@ use axum::Router;
 use axum::middleware::{from_fn, map_response};
 use session_runtime::{CascadeStore, RouterExt};
 
-use super::{api, devices, forms, page, problem, steps};
+use super::{api, devices, forms, health, page, problem, steps};
 
 pub(crate) fn app(store: &CascadeStore) -> Router {
     let sessions = store.layer().with_server_timing(true);
@@ -18,5 +18,5 @@ pub(crate) fn app(store: &CascadeStore) -> Router {
         .layer(map_response(problem::explain))
         .layer(from_fn(steps::remember));
     let programs = Router::new().nest("/api", api::routes()).sessions(sessions);
-    people.merge(programs)
+    people.merge(programs).merge(health::routes(store))
 }

@@ -5,6 +5,7 @@ mod api;
 pub(crate) mod app;
 mod devices;
 mod forms;
+mod health;
 mod input;
 mod page;
 mod problem;

@@ -34,7 +34,7 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | begin: guard, sign-in, "remember me", tests, metrics, proxies, rolling deploys, streams | the [`recipes`] |
+//! | begin: guard, sign-in, "remember me", tests, metrics, health, proxies, rolling deploys, streams | the [`recipes`] |
 //! | know every attribute of the derive | [`Session`](macro@Session) |
 //! | read, change, rotate, destroy a session | [`TypedSession`] |
 //! | keep a session beyond its request | [`Detached`] |
@@ -81,8 +81,8 @@ mod session;
 pub mod tier;
 
 pub use cascade::{
-    BeyondMax, BuildError, Builder, CascadeStore, Commit, CommitError, LoadError, LoadReport, NoDatastore, NoMemcache,
-    OwnerError, SessionEvent, WithDatastore, WithMemcache,
+    BeyondMax, BuildError, Builder, CascadeStore, Commit, CommitError, Degraded, Health, LoadError, LoadReport,
+    NoDatastore, NoMemcache, OwnerError, SessionEvent, TierHealth, WithDatastore, WithMemcache,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(feature = "testing")]

@@ -4,6 +4,7 @@ mod accessibility;
 mod api;
 mod client;
 mod devices;
+mod health;
 mod no_script;
 mod people;
 #[cfg(feature = "postgres")]

@@ -6,7 +6,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use reqwest::StatusCode;
 use reqwest::header::{COOKIE, SET_COOKIE};
+use serde_json::{Value, json};
 use session_runtime::CascadeStore;
 use session_tests::services::postgres::PostgresServer;
 
@@ -79,4 +81,21 @@ async fn the_shop_runs_on_postgres_by_its_url_alone() {
     let page = page.text().await.unwrap();
     assert!(page.contains("<b>postgres</b>"), "{page}");
     assert_eq!(server.sql("SELECT count(*) FROM session_records"), "1");
+
+    let health = async || {
+        let response = http.get(format!("{}/health", first.1)).send().await.unwrap();
+        let status = response.status();
+        (status, response.json::<Value>().await.unwrap())
+    };
+    let (status, body) = health().await;
+    assert_eq!(
+        (status, &body["durable"]["product"]),
+        (StatusCode::OK, &json!("postgresql"))
+    );
+    server.kill();
+    let (status, body) = health().await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "it is the authority");
+    assert_eq!(body["degraded"], json!(["postgres does not answer"]));
+    server.restart();
+    assert_eq!(health().await.0, StatusCode::OK);
 }

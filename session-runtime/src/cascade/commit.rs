@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tracing::Instrument;
 
 use super::backend::nonce;
 use super::batch::Batch;
@@ -107,9 +108,8 @@ impl StoreInner {
         }
         // In a task and a time of its own: the caller of the first may have little time left.
         let inner = Arc::clone(self);
-        let written = self
-            .tasks
-            .spawn(async move { inner.with_commit_timeout(session, Box::pin(inner.write(write))).await });
+        let work = async move { inner.with_commit_timeout(session, Box::pin(inner.write(write))).await };
+        let written = self.tasks.spawn(work.in_current_span());
         written
             .await
             .unwrap_or(Err(CommitError::Unknown { session, source: None }))

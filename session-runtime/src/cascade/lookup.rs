@@ -10,10 +10,10 @@ use super::cold::{ColdLoad, Turn};
 use super::diagnostics::Diagnostics;
 use super::event::SessionEvent;
 use super::inner::StoreInner;
-use super::metrics;
 use super::outcome::{LoadError, LoadReport, load_error};
 use super::protocol::{Action, CacheLoad, Load, LoadEnd, Machine, Source, Step, VersionedRecord};
 use super::rejected::Rejection;
+use super::{metrics, spans};
 use crate::session::meta::{Meta, Millis, SecretHash, SecretStatus};
 use crate::session::record::Record;
 use crate::tier::Tiers;
@@ -57,7 +57,13 @@ impl StoreInner {
         if let Some(rejection) = self.rejected.get(secret, self.backend.now()) {
             return Ok((rejection.into(), LoadReport::default()));
         }
-        let ((end, diagnostics), cold) = self.run_load(tiers, key, secret).await;
+        let span = spans::load(session);
+        let ((end, diagnostics), cold) = if span.is_disabled() {
+            self.run_load(tiers, key, secret).await
+        } else {
+            // On the heap, so that this future is no larger where nobody listens.
+            spans::within(&span, self.run_load(tiers, key, secret)).await
+        };
         let LoadEnd::Known {
             found,
             source,
@@ -65,15 +71,21 @@ impl StoreInner {
             fill,
         } = end
         else {
-            metrics::record_load(session, None, false, started.elapsed());
-            return Err(load_error(session, diagnostics));
+            let error = load_error(session, diagnostics);
+            spans::end(&span, error.label(), true);
+            metrics::record_load(session, None, error.label(), started.elapsed());
+            return Err(error);
         };
         let report = LoadReport {
             tier: Some(self.backend.tier_name(source)),
             degraded,
             took: started.elapsed(),
         };
-        metrics::record_load(session, report.tier, degraded, report.took);
+        if !span.is_disabled() {
+            span.record("tier", report.tier);
+            spans::end(&span, report.label(), false);
+        }
+        metrics::record_load(session, report.tier, report.label(), report.took);
         if degraded {
             let event = SessionEvent::Degraded { session };
             self.backend.events.emit(event, || Some(key.to_owned()));

@@ -20,7 +20,7 @@ mod facade {
             "How long it took to commit a session"
         );
         metrics::describe_gauge!(
-            "session_invalidations_pending",
+            "session_pending_invalidations",
             Unit::Count,
             "Sessions whose old value has yet to be removed from a cache that could not be reached"
         );
@@ -30,16 +30,21 @@ mod facade {
             "Items in the cache that no key of the ring has signed, and that were removed"
         );
         metrics::describe_counter!(
-            "session_old_key_total",
+            "session_old_key_uses_total",
             Unit::Count,
             "Tokens and values that an older key than the newest has signed"
         );
     }
 
-    pub(crate) fn record_load(session: &'static str, tier: Option<&'static str>, degraded: bool, took: Duration) {
-        let degraded = if degraded { "true" } else { "false" };
-        let tier = tier.unwrap_or("unavailable");
-        metrics::histogram!("session_load_seconds", "session" => session, "tier" => tier, "degraded" => degraded)
+    /// `tier` is the one that answered.
+    pub(crate) fn record_load(
+        session: &'static str,
+        tier: Option<&'static str>,
+        outcome: &'static str,
+        took: Duration,
+    ) {
+        let tier = tier.unwrap_or("none");
+        metrics::histogram!("session_load_seconds", "session" => session, "tier" => tier, "outcome" => outcome)
             .record(took);
     }
 
@@ -49,7 +54,7 @@ mod facade {
 
     pub(crate) fn set_pending_invalidations(pending: usize) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and this one is small")]
-        metrics::gauge!("session_invalidations_pending").set(pending as f64);
+        metrics::gauge!("session_pending_invalidations").set(pending as f64);
     }
 
     pub(crate) fn count_not_authentic() {
@@ -57,7 +62,7 @@ mod facade {
     }
 
     pub(crate) fn count_old_key(usage: &'static str) {
-        metrics::counter!("session_old_key_total", "use" => usage).increment(1);
+        metrics::counter!("session_old_key_uses_total", "use" => usage).increment(1);
     }
 }
 
@@ -66,7 +71,7 @@ mod facade {
     use std::time::Duration;
 
     pub(crate) fn describe() {}
-    pub(crate) fn record_load(_: &'static str, _: Option<&'static str>, _: bool, _: Duration) {}
+    pub(crate) fn record_load(_: &'static str, _: Option<&'static str>, _: &'static str, _: Duration) {}
     pub(crate) fn record_commit(_: &'static str, _: &'static str, _: Duration) {}
     pub(crate) fn set_pending_invalidations(_: usize) {}
     pub(crate) fn count_not_authentic() {}

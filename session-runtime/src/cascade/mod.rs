@@ -11,6 +11,7 @@ mod diagnostics;
 pub mod envelope;
 mod environment;
 pub(crate) mod event;
+mod health;
 pub mod inner;
 pub mod item;
 pub(crate) mod lookup;
@@ -24,12 +25,14 @@ mod queue;
 mod rejected;
 #[cfg(feature = "seal")]
 mod seal;
+pub(crate) mod spans;
 mod store;
 pub mod stored;
 
 pub use build_error::BuildError;
 pub use builder::Builder;
 pub use event::SessionEvent;
+pub use health::{Degraded, Health, TierHealth};
 pub use outcome::{Commit, CommitError, CommitReport, LoadError, LoadReport};
 pub use owner::{OwnerError, amendments::BeyondMax};
 pub use store::{CascadeStore, NoDatastore, NoMemcache, WithDatastore, WithMemcache};

@@ -252,6 +252,15 @@ impl LoadError {
     pub(crate) fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable { .. })
     }
+
+    /// The error in one word, for metrics and spans.
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "unavailable",
+            Self::NotAuthentic { .. } => "not-authentic",
+            Self::Record { .. } | Self::Open { .. } => "unreadable",
+        }
+    }
 }
 
 /// Which tier answered a load, and what it took.
@@ -266,6 +275,13 @@ pub struct LoadReport {
     pub took: Duration,
 }
 
+impl LoadReport {
+    /// The outcome in one word, for metrics and spans.
+    pub(super) fn label(&self) -> &'static str {
+        if self.degraded { "degraded" } else { "ok" }
+    }
+}
+
 /// How a commit went, and what it took.
 #[derive(Clone, Debug)]
 pub struct CommitReport {
@@ -276,7 +292,7 @@ pub struct CommitReport {
 }
 
 impl CommitReport {
-    /// The outcome in one word, for metrics and `Server-Timing`.
+    /// The outcome in one word, for metrics, spans and `Server-Timing`.
     pub fn label(&self) -> &'static str {
         match &self.outcome {
             Ok(Commit::Clean) => "clean",

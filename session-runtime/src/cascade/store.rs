@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::backend::Backend;
+use super::health::Health;
 use super::inner::StoreInner;
 use super::rejected::RejectedTokens;
 use crate::session::served_by::{
@@ -110,6 +111,15 @@ impl<M, D> CascadeStore<M, D> {
         self.inner.purge_expired(limit).await
     }
 
+    /// Asks each tier for a sign of life, both at once, and writes nothing: for a health route and for alarms. Answers
+    /// within two seconds.
+    ///
+    /// Each call asks each tier. memcached is asked past its circuit breaker, which an answer closes, and which does not count
+    /// what goes unanswered. The [recipes](crate::recipes) have a health route.
+    pub async fn check(&self) -> Health {
+        self.inner.check().await
+    }
+
     /// How many sessions wait for their old value to be removed from a cache that could not be reached.
     pub fn pending_invalidations(&self) -> usize {
         self.inner.invalidations.load(Ordering::Relaxed)
@@ -119,7 +129,7 @@ impl<M, D> CascadeStore<M, D> {
     /// presented, and values that it read from its tiers.
     ///
     /// Once it grows on no node any more, for as long as a session may live ([`max_age`](crate::Builder::max_age)), the
-    /// older keys can be dropped. With the feature `metrics` it is counted as `session_old_key_total` too.
+    /// older keys can be dropped. With the feature `metrics` it is counted as `session_old_key_uses_total` too.
     pub fn old_key_uses(&self) -> u64 {
         self.inner.backend.old_key_uses.load(Ordering::Relaxed)
     }

@@ -12,6 +12,7 @@
 #![doc = include_str!("csrf.md")]
 #![doc = include_str!("tests.md")]
 #![doc = include_str!("metrics.md")]
+#![doc = include_str!("health.md")]
 #![doc = include_str!("proxy.md")]
 #![doc = include_str!("deploy.md")]
 #![doc = include_str!("streams.md")]

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::plan::Plan;
 use super::session::RequestSession;
 use super::state::{LastFailure, PendingActions, Phase, Staged, State, TokenAction};
 use crate::cascade::outcome::{gravest, refused};
-use crate::cascade::{Commit, CommitError, CommitReport, metrics};
+use crate::cascade::{Commit, CommitError, CommitReport, metrics, spans};
 use crate::session::Schema;
 use crate::session::changes::Changes;
 
@@ -25,6 +26,7 @@ pub(super) struct CommitJob {
     /// Whether it is the unit of work's last one.
     is_last: bool,
     started: Instant,
+    span: Span,
 }
 
 impl RequestSession {
@@ -82,7 +84,7 @@ impl RequestSession {
 impl CommitJob {
     fn new(session: &Arc<RequestSession>, lock: OwnedMutexGuard<()>, is_last: bool) -> Self {
         let (staged, generation, plan) = session.take_plan();
-        Self {
+        let mut job = Self {
             session: Arc::clone(session),
             _lock: lock,
             staged,
@@ -90,7 +92,12 @@ impl CommitJob {
             plan,
             is_last,
             started: Instant::now(),
+            span: Span::none(),
+        };
+        if !job.is_clean() {
+            job.span = spans::commit(job.session_name());
         }
+        job
     }
 
     pub(super) fn session_name(&self) -> &'static str {
@@ -122,7 +129,8 @@ impl CommitJob {
         let mut left = Vec::new();
         let signs_in = matches!(self.plan, Ok(Plan::Create)) && self.staged.changes.privileged().is_some();
         for destroy in std::mem::take(&mut self.staged.destroys) {
-            let work = Box::pin(self.session.destroy_one(destroy.clone()));
+            // On the heap, as the work of `change` is.
+            let work = spans::within(&self.span, self.session.destroy_one(destroy.clone()));
             let done = self.session.store.with_commit_timeout(self.session_name(), work).await;
             if let Err(CommitError::Superseded { .. } | CommitError::Gone { .. }) = &done
                 && signs_in
@@ -166,7 +174,8 @@ impl CommitJob {
         };
         // On the heap: the layer's future holds it, in every request.
         let name = session.schema.name;
-        let outcome = session.store.with_commit_timeout(name, Box::pin(work)).await;
+        let work = spans::within(&self.span, work);
+        let outcome = session.store.with_commit_timeout(name, work).await;
         match outcome {
             Err(error) if !is_asked => {
                 let error = &error as &dyn std::error::Error;
@@ -183,6 +192,7 @@ impl CommitJob {
             outcome,
             took: self.started.elapsed(),
         };
+        spans::end(&self.span, report.label(), report.outcome.is_err());
         metrics::record_commit(self.session_name(), report.label(), report.took);
         let staged = std::mem::take(&mut self.staged);
         let mut state = self.session.lock();

@@ -33,6 +33,18 @@ pub enum TierErrorKind {
     Refused,
 }
 
+impl TierErrorKind {
+    /// The kind in a word or two, as spans have it.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Unknown => "unknown",
+            Self::TooLarge { .. } => "too-large",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 impl TierError {
     /// An error of `tier` (its [`name`](crate::tier::CacheTier::name)) in `operation`, such as `"get"`.
     pub fn new(tier: &'static str, operation: &'static str, kind: TierErrorKind) -> Self {

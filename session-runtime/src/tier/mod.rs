@@ -5,6 +5,7 @@
 //! implementation of them.
 
 mod bits;
+mod call;
 #[cfg(feature = "datastore")]
 pub mod datastore;
 #[cfg(feature = "embedded")]

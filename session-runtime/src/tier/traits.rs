@@ -7,6 +7,9 @@ use bytes::Bytes;
 
 use super::error::TierError;
 
+/// The key that a ping asks for. Shorter than any storage key, so that it is none.
+pub(super) const PING_KEY: &str = "session-ping";
+
 /// Identifies one stored value of a cache, so that a later [`CacheTier::swap`] can tell whether it is still there.
 ///
 /// Opaque: a token is valid only for the tier and the key that it came from. It must change with every write, even when a
@@ -84,6 +87,12 @@ pub trait CacheTier: Send + Sync + 'static {
     /// The name of this tier in `Server-Timing`, spans and errors, such as `memcache`.
     fn name(&self) -> &'static str;
 
+    /// The product behind it, as spans have it in OpenTelemetry's `db.system.name`, such as `memcached`. Default: its
+    /// [`name`](Self::name).
+    fn product(&self) -> &'static str {
+        self.name()
+    }
+
     /// Which processes see what is stored here.
     fn scope(&self) -> Scope;
 
@@ -105,6 +114,15 @@ pub trait CacheTier: Send + Sync + 'static {
     /// without its cache.
     fn check(&self) -> impl Future<Output = Result<(), TierError>> + Send {
         std::future::ready(Ok(()))
+    }
+
+    /// Makes a round trip for a [health check](crate::CascadeStore::check), and writes nothing. Returns the parts that did not
+    /// answer though others did, such as servers, by name. Default: a [`get`](Self::get) of a key that no session has.
+    ///
+    /// # Errors
+    /// Nothing answered.
+    fn ping(&self) -> impl Future<Output = Result<Vec<String>, TierError>> + Send {
+        async { self.get(PING_KEY).await.map(|_| Vec::new()) }
     }
 
     /// The value of `key`, with its token; `None` if there is none or it has outlived its `ttl`.
@@ -142,6 +160,12 @@ pub trait DurableTier: Send + Sync + 'static {
     /// The name of this tier in `Server-Timing`, spans and errors, such as `datastore`.
     fn name(&self) -> &'static str;
 
+    /// The product behind it, as spans have it in OpenTelemetry's `db.system.name`, such as `gcp.datastore`. Default: its
+    /// [`name`](Self::name).
+    fn product(&self) -> &'static str {
+        self.name()
+    }
+
     /// Which processes see what is stored here.
     fn scope(&self) -> Scope;
 
@@ -154,6 +178,15 @@ pub trait DurableTier: Send + Sync + 'static {
     /// lifetime of a fence in the cache is longer than this. Default: 60 seconds.
     fn max_write_delay(&self) -> Duration {
         Duration::from_secs(60)
+    }
+
+    /// Makes a round trip for a [health check](crate::CascadeStore::check), and writes nothing. Returns the parts that did not
+    /// answer though others did, such as servers, by name. Default: a [`read`](Self::read) of a key that no session has.
+    ///
+    /// # Errors
+    /// Nothing answered.
+    fn ping(&self) -> impl Future<Output = Result<Vec<String>, TierError>> + Send {
+        async { self.read(PING_KEY).await.map(|_| Vec::new()) }
     }
 
     /// The record under `key`, as of the latest write that was acknowledged to anyone (a strongly consistent read).

@@ -1,5 +1,9 @@
+use tracing::Instrument;
+use tracing::level_filters::LevelFilter;
+
 use super::{accounts, owner, signed_in};
 use crate::site::Browser;
+use crate::spans::Spans;
 
 /// Calls of the durable tier: those of the session, and one read and one write of the owner's record for a sign-in.
 #[tokio::test]
@@ -51,5 +55,26 @@ async fn what_the_end_of_many_sessions_costs() {
         site.durable.take_calls(),
         [("delete", 20), ("read", 22), ("update", 2)],
         "a read and a delete for each, and two changes of the owner's record"
+    );
+}
+
+/// An end goes on where its caller goes away, in tasks of its own.
+#[tokio::test]
+async fn the_calls_of_an_end_are_within_the_span_of_its_caller() {
+    let site = accounts().await;
+    for _ in 0..3 {
+        signed_in(&site, 7).await;
+    }
+    site.settle().await;
+    let spans = Spans::capture(LevelFilter::DEBUG);
+    let request = tracing::debug_span!("request");
+    let ended = owner(&site, 7).end_all().instrument(request).await.unwrap();
+    assert_eq!(ended.count, 3);
+    let lines = spans.take_lines();
+    let (calls, others): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.starts_with("session.tier"));
+    assert_eq!(others, ["request - - -"]);
+    assert!(
+        calls.len() > 10 && calls.iter().all(|call| call.ends_with(" in request")),
+        "{calls:?}"
     );
 }

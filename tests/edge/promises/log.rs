@@ -12,6 +12,10 @@ use tracing::{Dispatch, Level};
 static SECOND: LazyLock<Dispatch> =
     LazyLock::new(|| Dispatch::new(tracing_subscriber::fmt().with_max_level(LevelFilter::OFF).finish()));
 
+pub(crate) fn with_second_subscriber() {
+    LazyLock::force(&SECOND);
+}
+
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
 
@@ -43,7 +47,7 @@ impl Log {
     }
 
     fn from_level(level: Level) -> Self {
-        LazyLock::force(&SECOND);
+        with_second_subscriber();
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = tracing_subscriber::fmt()

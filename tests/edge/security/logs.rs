@@ -2,11 +2,13 @@
 
 use axum::http::{Method, StatusCode};
 use session_runtime::tier::CacheTier;
+use tracing::level_filters::LevelFilter;
 
 use super::{cookie, ids};
 use crate::leaks::assert_hides;
 use crate::promises::log::Log;
 use crate::site::{Browser, Site};
+use crate::spans::Spans;
 
 /// A life of a session in which everything happens that is logged; the browsers whose cookies were given.
 async fn live(site: &Site) -> Vec<Browser> {
@@ -84,12 +86,29 @@ async fn no_level_of_the_log_shows_an_id_a_secret_a_cookie_a_key_or_a_field() {
         text.contains("the end") && text.contains("shop"),
         "nothing is captured: {text}"
     );
-    assert_hides(&text, b"hush");
-    assert_hides(&text, &[1; 32]);
-    for browser in &seen {
+    assert_shows_nothing(&text, &seen);
+}
+
+#[tokio::test]
+async fn no_span_shows_an_id_a_secret_a_cookie_a_key_or_a_field() {
+    let site = Site::new().await;
+    let spans = Spans::capture(LevelFilter::TRACE);
+    let seen = live(&site).await;
+    let text = spans.text();
+    for name in ["session.load", "session.commit", "session.tier", "shop", "unavailable"] {
+        assert!(text.contains(name), "{name} is not captured: {text}");
+    }
+    assert_shows_nothing(&text, &seen);
+}
+
+#[track_caller]
+fn assert_shows_nothing(text: &str, seen: &[Browser]) {
+    assert_hides(text, b"hush");
+    assert_hides(text, &[1; 32]);
+    for browser in seen {
         let (sid, secret) = ids(browser);
         for part in [&sid[..], &secret, browser.value().as_bytes()] {
-            assert_hides(&text, part);
+            assert_hides(text, part);
         }
     }
 }

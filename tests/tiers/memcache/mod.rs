@@ -10,6 +10,7 @@ mod breaker;
 mod cancel;
 mod faults;
 mod hostile;
+mod ping;
 mod pipeline;
 mod placement;
 mod restart;

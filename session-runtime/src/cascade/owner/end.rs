@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::OwnerError;
 use super::amendments::{End, LookedUp, TakeOut, Which};
@@ -64,13 +65,14 @@ impl StoreInner {
     ) -> Result<Ended, OwnerError> {
         let session = kind.schema.name;
         let inner = Arc::clone(self);
-        let ended = self.tasks.spawn(async move {
+        let end = async move {
             let mut end = End::new(which, nonce(), inner.backend.now());
             inner.amend(kind, owner, &mut end).await?;
             let sessions = end.ending.len();
             let commit = inner.finish(kind, owner, end.ending).await?;
             Ok(Ended { sessions, commit })
-        });
+        };
+        let ended = self.tasks.spawn(end.in_current_span());
         ended
             .await
             .unwrap_or(Err(OwnerError::Unknown { session, source: None }))
@@ -160,7 +162,7 @@ impl StoreInner {
             while running.len() < AT_A_TIME
                 && let Some(entry) = left.next()
             {
-                running.spawn(work(Arc::clone(self), entry));
+                running.spawn(work(Arc::clone(self), entry).in_current_span());
             }
             match running.join_next().await {
                 Some(Ok(one)) => done.push(one),

@@ -163,6 +163,10 @@ impl DurableTier for Datastore {
         NAME
     }
 
+    fn product(&self) -> &'static str {
+        "gcp.datastore"
+    }
+
     fn scope(&self) -> Scope {
         Scope::Shared
     }

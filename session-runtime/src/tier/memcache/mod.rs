@@ -11,6 +11,7 @@ mod config;
 mod connection;
 mod exchange;
 mod life;
+mod ping;
 mod pipeline;
 #[cfg(test)]
 mod pipeline_tests;
@@ -280,6 +281,10 @@ impl CacheTier for Memcache {
         "memcache"
     }
 
+    fn product(&self) -> &'static str {
+        "memcached"
+    }
+
     fn scope(&self) -> Scope {
         Scope::Shared
     }
@@ -310,6 +315,11 @@ impl CacheTier for Memcache {
             }
         }
         Ok(())
+    }
+
+    /// Asks each server: one answers for its own keys alone.
+    async fn ping(&self) -> Result<Vec<String>, TierError> {
+        self.ping_servers().await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Cached>, TierError> {

@@ -88,6 +88,10 @@ impl DurableTier for Postgres {
         NAME
     }
 
+    fn product(&self) -> &'static str {
+        "postgresql"
+    }
+
     fn scope(&self) -> Scope {
         Scope::Shared
     }

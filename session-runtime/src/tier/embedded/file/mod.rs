@@ -157,6 +157,10 @@ impl DurableTier for LocalFile {
         NAME
     }
 
+    fn product(&self) -> &'static str {
+        "redb"
+    }
+
     fn scope(&self) -> Scope {
         Scope::Process
     }
