@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cascade::owner::amendments::EPOCH_KEPT;
+use crate::cascade::owner::record::EPOCH_KEPT;
 use crate::session::meta::{Millis, OwnerHash};
 
 /// What a handler says of the sign-in that it makes.

@@ -1,15 +1,10 @@
 //! What is done to an owner's record, each in one compare-and-swap.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
-use super::record::{Entry, OwnerList, OwnerRecord};
+use super::record::{EPOCH_KEPT, Entry, OwnerList, OwnerRecord};
 use crate::cascade::protocol::Amendment;
 use crate::session::meta::{Millis, Nonce};
-
-/// How long an epoch is kept, so that a sign-in that read another one before is refused. One that takes longer is refused
-/// for that alone.
-pub const EPOCH_KEPT: Duration = Duration::from_hours(24);
 
 /// What becomes of a sign-in where an owner has as many sessions as it may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -5,11 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::amendments::EPOCH_KEPT;
 use crate::cascade::stored::StoredRecord;
 use crate::cbor;
 use crate::session::meta::{Millis, Nonce};
 use crate::session::record::RecordError;
+
+/// How long an epoch is kept, so that a sign-in that read another one before is refused. One that takes longer is refused
+/// for that alone.
+pub const EPOCH_KEPT: Duration = Duration::from_hours(24);
 
 /// The format that this crate writes.
 const FORMAT: u64 = 1;
