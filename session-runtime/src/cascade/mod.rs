@@ -16,6 +16,7 @@ pub mod inner;
 pub mod item;
 pub(crate) mod lookup;
 pub(crate) mod metrics;
+mod options;
 pub(crate) mod outcome;
 pub mod owner;
 pub mod patch;
