@@ -5,6 +5,8 @@
 //! implementation of them.
 
 mod bits;
+#[cfg(feature = "memcache")]
+mod breaker;
 mod call;
 #[cfg(feature = "datastore")]
 pub mod datastore;
@@ -14,10 +16,14 @@ pub(crate) mod erased;
 mod error;
 #[cfg(feature = "memcache")]
 pub mod memcache;
+#[cfg(feature = "memcache")]
+mod network;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(any(feature = "datastore", feature = "embedded"))]
 pub(crate) mod started;
+#[cfg(feature = "postgres")]
+mod tls;
 mod traits;
 
 pub use bits::Tiers;

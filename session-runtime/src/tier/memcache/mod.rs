@@ -4,7 +4,6 @@
 //! one key would be two caches that do not see each other's writes. For the same reason every process must use the same
 //! servers, in any order.
 
-mod breaker;
 mod check;
 mod command;
 mod config;

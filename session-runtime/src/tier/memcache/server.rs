@@ -4,29 +4,18 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpStream, lookup_host};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::breaker::Breaker;
 use super::config::Address;
 use super::connection::Connection;
 use super::life::Salts;
 use super::stream::Stream;
+use crate::tier::breaker::Breaker;
+use crate::tier::network::{self, Resolver};
 
 /// A connection with this many exchanges is left to them while there is another: a value of a megabyte, or a lost packet,
 /// holds up all behind it.
 const BUSY: usize = 32;
-
-/// When an idle connection is probed, so that routers do not forget it, and that one whose peer has vanished without closing
-/// it is closed within a minute: after 15 s, and Linux's nine probes.
-fn keepalive() -> TcpKeepalive {
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(15));
-    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows"))]
-    let keepalive = keepalive.with_interval(Duration::from_secs(5));
-    keepalive
-}
 
 /// No connection to a server could be had.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +30,7 @@ pub(super) struct Server {
     pub(super) breaker: Breaker,
     address: Address,
     slots: Vec<Slot>,
-    /// Limits the name lookups that run at the same time.
-    lookup_permits: Arc<Semaphore>,
+    resolver: Resolver,
     salts: Arc<Salts>,
 }
 
@@ -76,7 +64,7 @@ impl Server {
             breaker: Breaker::default(),
             address,
             slots: slots(connections),
-            lookup_permits: Arc::new(Semaphore::new(1)),
+            resolver: Resolver::default(),
             salts: Arc::default(),
         }
     }
@@ -92,7 +80,7 @@ impl Server {
     pub(super) async fn addresses(&self) -> io::Result<Vec<Address>> {
         match &self.address {
             Address::Name(name, port) => {
-                let addresses = self.resolve(name.clone(), *port).await?;
+                let addresses = self.resolver.resolve(name.clone(), *port).await?;
                 Ok(addresses.into_iter().map(Address::Ip).collect())
             }
             address => Ok(vec![address.clone()]),
@@ -148,48 +136,15 @@ impl Server {
 
     async fn connect(&self) -> io::Result<Stream> {
         let stream = match &self.address {
-            Address::Ip(address) => TcpStream::connect(address).await?,
-            Address::Name(name, port) => {
-                let addresses = self.resolve(name.clone(), *port).await?;
-                TcpStream::connect(addresses.as_slice()).await?
-            }
+            Address::Ip(address) => network::connect(&[*address]).await?,
+            Address::Name(name, port) => network::connect(&self.resolver.resolve(name.clone(), *port).await?).await?,
             #[cfg(unix)]
             Address::Unix(path) => return Ok(Stream::Unix(tokio::net::UnixStream::connect(path).await?)),
         };
-        stream.set_nodelay(true)?;
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive())?;
         Ok(Stream::Tcp(stream))
-    }
-
-    /// A lookup blocks a thread until the resolver's own timeout, even after the caller's has passed, so each server has
-    /// at most one lookup at a time.
-    async fn resolve(&self, name: String, port: u16) -> io::Result<Vec<std::net::SocketAddr>> {
-        let permit = Arc::clone(&self.lookup_permits).acquire_owned().await;
-        let permit = permit.map_err(io::Error::other)?;
-        let lookup = tokio::spawn(async move {
-            let addresses = lookup_host((name, port)).await.map(Iterator::collect);
-            drop(permit);
-            addresses
-        });
-        lookup.await?
     }
 }
 
 fn slots(connections: usize) -> Vec<Slot> {
     (0..connections.max(1)).map(|_| Slot::default()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_idle_connection_is_probed() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = Address::Ip(listener.local_addr().unwrap());
-        let Stream::Tcp(stream) = Server::new(address, 1).connect().await.unwrap() else {
-            panic!("not a TCP connection")
-        };
-        assert!(SockRef::from(&stream).keepalive().unwrap());
-    }
 }
