@@ -1,4 +1,5 @@
-//! Typed web sessions for axum, kept coherent through memory, memcached and Postgres or Google Cloud Datastore.
+//! Typed web sessions for axum, kept coherent through memory, memcached or Valkey, and Postgres or Google Cloud
+//! Datastore.
 //!
 //! Derive [`Session`](macro@Session) on a struct, name the [tiers](Tiers) it lives in, take [`TypedSession`] in a
 //! handler, and end the router with [`sessions`](RouterExt::sessions):
@@ -60,6 +61,7 @@
 //! | `datastore` | no | the Google Cloud Datastore tier; its client takes minutes to build |
 //! | `postgres` | no | the Postgres tier |
 //! | `seal` | no | encrypts what is stored outside of this process |
+//! | `valkey` | no | the Valkey tier, for Redis too |
 //! | `metrics` | no | counters and histograms through the `metrics` facade |
 //! | `conformance` | no | a test suite for tiers of your own |
 //! | `testing` | no | for the tests of an application: a store in memory, a clock, and cookies of sessions that are signed in |
@@ -110,6 +112,8 @@ pub use tier::embedded::{LocalCache, LocalFile};
 pub use tier::memcache::Memcache;
 #[cfg(feature = "postgres")]
 pub use tier::postgres::Postgres;
+#[cfg(feature = "valkey")]
+pub use tier::valkey::Valkey;
 
 /// What the derive's code, the protocol's model and the crate's own tests refer to. Not for use by hand, and free to
 /// change in any release.

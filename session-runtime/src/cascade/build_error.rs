@@ -29,13 +29,21 @@ pub enum BuildError {
     /// An address is set whose tier is not compiled in.
     #[error(
         "{address} is set, but the feature `{feature}` of session-runtime is not compiled in: enable it, or unset {address} \
-         (where SESSION_STORE_PATH is set, sessions are in a file, and DATABASE_URL is the application's own)"
+         (where SESSION_STORE_PATH is set, sessions are in a file, and DATABASE_URL and REDIS_URL are the application's own)"
     )]
     NotCompiledIn {
         /// The variable that is set.
         address: &'static str,
         /// The feature that it needs.
         feature: &'static str,
+    },
+    /// Two caches are named.
+    #[error("{first} and {second} are both set, and a store has one cache: unset the one that sessions do not use")]
+    TwoCaches {
+        /// One of the variables.
+        first: &'static str,
+        /// The other one.
+        second: &'static str,
     },
     /// A tier has no address, and the embedded tiers are not compiled in.
     #[error(
@@ -49,8 +57,9 @@ pub enum BuildError {
     /// The cache belongs to this process, and the durable tier to others too.
     #[error(
         "the cache `{cache}` belongs to this process, and others write to `{durable}`: what they change or destroy would \
-         still be served from it; use a cache that they share (`Memcache`, MEMCACHE_SERVERS), or none (`without_cache`), or, \
-         where no other process serves these sessions, say so (`single_process`, SESSION_SINGLE_PROCESS=1)"
+         still be served from it; use a cache that they share (`Memcache`, MEMCACHE_SERVERS, or `Valkey`, VALKEY_URL), or \
+         none (`without_cache`), or, where no other process serves these sessions, say so (`single_process`, \
+         SESSION_SINGLE_PROCESS=1)"
     )]
     LocalCacheOverShared {
         /// The name of the cache.
@@ -62,9 +71,9 @@ pub enum BuildError {
     #[error(
         "other processes share the cache `{cache}`, and `{durable}` belongs to this one: they would find sessions in the \
          cache whose records they do not have; use a durable tier that they share, such as Postgres (DATABASE_URL) or \
-         Datastore (DATASTORE_PROJECT_ID), or a cache of this process (`LocalCache`, MEMCACHE_SERVERS not set), or, where \
-         no other process serves these sessions, say so (`single_process`, SESSION_SINGLE_PROCESS=1); a store with a shared \
-         tier needs SESSION_KEYS too"
+         Datastore (DATASTORE_PROJECT_ID), or a cache of this process (`LocalCache`, MEMCACHE_SERVERS, VALKEY_URL and \
+         REDIS_URL not set), or, where no other process serves these sessions, say so (`single_process`, \
+         SESSION_SINGLE_PROCESS=1); a store with a shared tier needs SESSION_KEYS too"
     )]
     SharedCacheOverLocal {
         /// The name of the cache.

@@ -9,6 +9,10 @@ use crate::keys::{KeyError, KeyRing};
 
 const KEYS: &str = "SESSION_KEYS";
 const MEMCACHE: &str = "MEMCACHE_SERVERS";
+/// Either means that Valkey is to be used. Errors name the first that is set.
+const VALKEY: &str = "VALKEY_URL";
+/// Means that only if there is no [`STORE_PATH`]: the application's own server is often named so.
+const REDIS: &str = "REDIS_URL";
 const STORE_PATH: &str = "SESSION_STORE_PATH";
 /// Any of these means that Datastore is to be used. Errors name the first that is set.
 const DATASTORE: [&str; 2] = ["DATASTORE_EMULATOR_HOST", "DATASTORE_PROJECT_ID"];
@@ -57,12 +61,13 @@ impl Builder {
     /// |---|---|
     /// | `SESSION_KEYS` | base64 keys of 32 bytes or more, newest first, separated by commas |
     /// | `MEMCACHE_SERVERS` | `host:port`, separated by commas |
+    /// | `VALKEY_URL`, `REDIS_URL` | `redis://user:password@host:port` of a Valkey or Redis, in place of memcached; `rediss://` for TLS |
     /// | `DATASTORE_EMULATOR_HOST`, `DATASTORE_PROJECT_ID` | the emulator or the project of Datastore |
     /// | `DATABASE_URL` | `postgres://user:password@host/database`; the table is made where there is none. Any other URL is not for sessions |
     /// | `GOOGLE_CLOUD_PROJECT` | the project of Datastore |
-    /// | `SESSION_STORE_PATH` | the file of an embedded store (default: `sessions.redb`); with it, `DATABASE_URL` is left to the application |
+    /// | `SESSION_STORE_PATH` | the file of an embedded store (default: `sessions.redb`); with it, `DATABASE_URL` and `REDIS_URL` are left to the application |
     /// | `SESSION_SEAL` | 1 to [encrypt](Self::seal) what is stored (the feature `seal`) |
-    /// | `SESSION_SINGLE_PROCESS` | 1 where [no other process](Self::single_process) serves these sessions: memcached over a file, or a cache in this process over Datastore or Postgres |
+    /// | `SESSION_SINGLE_PROCESS` | 1 where [no other process](Self::single_process) serves these sessions: memcached or Valkey over a file, or a cache in this process over Datastore or Postgres |
     ///
     /// Of several durable tiers that are named, the first in this table is used.
     ///
@@ -80,27 +85,29 @@ impl Builder {
     /// ```
     pub async fn from_env() -> Result<FullBuilder, BuildError> {
         let path = PathBuf::from(variable(STORE_PATH).unwrap_or_else(|| DEFAULT_PATH.to_owned()));
-        let (memcaches, address) = (variable(MEMCACHE), durable_address());
+        let (cache, address) = (cache_address()?, durable_address());
         let is_single_process = flag(SINGLE_PROCESS)?;
         // Before the keys, which it asks for too, and before a file is made that nobody wants.
-        if memcaches.is_some() && address.is_none() && !is_single_process {
+        if let (Some(cache), None, false) = (cache, address, is_single_process) {
             return Err(BuildError::SharedCacheOverLocal {
-                cache: "memcache",
+                cache: if cache == MEMCACHE { "memcache" } else { "valkey" },
                 durable: "local-file",
             });
         }
-        let mut builder = CascadeStore::builder(keys(&path)?);
+        let mut builder = CascadeStore::builder(keys(&path, cache.or(address))?);
         if is_single_process {
             builder = builder.single_process();
         }
         if flag(SEAL)? {
             builder = sealing(builder)?;
         }
-        let builder = match (memcaches, address) {
-            (Some(_), _) => memcache(builder)?,
+        let builder = match (cache, address) {
+            (Some(MEMCACHE), _) => memcache(builder)?,
+            (Some(cache), _) => valkey(builder, cache)?,
             (None, Some(address)) if !is_single_process => {
                 tracing::info!(
-                    "{address} is set and {MEMCACHE} is not: sessions are read from the durable tier, without a cache"
+                    "{address} is set, and {MEMCACHE} and {VALKEY} are not: sessions are read from the durable tier, without a \
+                     cache"
                 );
                 builder.without_cache()
             }
@@ -144,6 +151,17 @@ fn sealing(_: Builder) -> Result<Builder, BuildError> {
     })
 }
 
+/// The variable that names the cache which processes share.
+fn cache_address() -> Result<Option<&'static str>, BuildError> {
+    let is_set = |name: &&str| variable(name).is_some();
+    let redis = Some(REDIS).filter(|_| variable(STORE_PATH).is_none());
+    let valkey = Some(VALKEY).filter(is_set).or_else(|| redis.filter(is_set));
+    match (Some(MEMCACHE).filter(is_set), valkey) {
+        (Some(first), Some(second)) => Err(BuildError::TwoCaches { first, second }),
+        (memcache, valkey) => Ok(memcache.or(valkey)),
+    }
+}
+
 /// The variable that names the durable tier which processes share.
 fn durable_address() -> Option<&'static str> {
     let is_set = |name: &&str| variable(name).is_some();
@@ -158,8 +176,8 @@ fn is_postgres_named() -> bool {
     variable(POSTGRES).is_some_and(is_postgres) && variable(STORE_PATH).is_none()
 }
 
-fn keys(path: &Path) -> Result<KeyRing, BuildError> {
-    let shared = variable(MEMCACHE).map(|_| MEMCACHE).or_else(durable_address);
+/// `shared` is the variable that names a tier which processes share.
+fn keys(path: &Path, shared: Option<&'static str>) -> Result<KeyRing, BuildError> {
     match (KeyRing::from_env(KEYS), shared) {
         (Ok(keys), _) => Ok(keys),
         (Err(KeyError::Unset(_)), Some(address)) => Err(BuildError::SharedWithoutKeys { address }),
@@ -233,7 +251,8 @@ fn sync_parent(_: &Path) -> std::io::Result<()> {
     feature = "memcache",
     feature = "embedded",
     feature = "datastore",
-    feature = "postgres"
+    feature = "postgres",
+    feature = "valkey"
 ))]
 fn tier_error(tier: &'static str) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> BuildError {
     move |source| BuildError::Tier { tier, source }
@@ -250,6 +269,21 @@ fn memcache(_: Builder) -> Result<Builder<WithMemcache>, BuildError> {
     Err(BuildError::NotCompiledIn {
         address: MEMCACHE,
         feature: "memcache",
+    })
+}
+
+#[cfg(feature = "valkey")]
+fn valkey(builder: Builder, address: &'static str) -> Result<Builder<WithMemcache>, BuildError> {
+    let url = variable(address).unwrap_or_default();
+    let tier = crate::tier::valkey::Valkey::connect(url).map_err(|error| tier_error("valkey")(error.into()))?;
+    Ok(builder.memcache(tier))
+}
+
+#[cfg(not(feature = "valkey"))]
+fn valkey(_: Builder, address: &'static str) -> Result<Builder<WithMemcache>, BuildError> {
+    Err(BuildError::NotCompiledIn {
+        address,
+        feature: "valkey",
     })
 }
 

@@ -6,7 +6,7 @@ bitflags::bitflags! {
     pub struct Tiers: u8 {
         /// The memory of the one request: a second access within the request is free, and nothing is sent anywhere.
         const REQUEST = 0b001;
-        /// memcached, or a cache inside the process: fast, and may forget at any moment.
+        /// memcached, Valkey or Redis, or a cache inside the process: fast, and may forget at any moment.
         const MEMCACHE = 0b010;
         /// Postgres, Google Cloud Datastore, or a file of a single process: durable, the authority.
         const DATASTORE = 0b100;

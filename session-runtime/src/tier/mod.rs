@@ -5,7 +5,7 @@
 //! implementation of them.
 
 mod bits;
-#[cfg(feature = "memcache")]
+#[cfg(any(feature = "memcache", feature = "valkey"))]
 mod breaker;
 mod call;
 #[cfg(feature = "datastore")]
@@ -16,15 +16,17 @@ pub(crate) mod erased;
 mod error;
 #[cfg(feature = "memcache")]
 pub mod memcache;
-#[cfg(feature = "memcache")]
+#[cfg(any(feature = "memcache", feature = "valkey"))]
 mod network;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(any(feature = "datastore", feature = "embedded"))]
 pub(crate) mod started;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "valkey"))]
 mod tls;
 mod traits;
+#[cfg(feature = "valkey")]
+pub mod valkey;
 
 pub use bits::Tiers;
 pub use error::{TierError, TierErrorKind};
