@@ -10,6 +10,7 @@ const CLIENTS: &[(&str, &[&str])] = &[
         &["tokio-postgres", "deadpool-postgres", "tokio-postgres-rustls", "rustls"],
     ),
     ("seal", &["aes-gcm"]),
+    ("valkey", &["redis", "tokio-rustls", "rustls"]),
     ("datastore", &["gcloud-sdk", "tonic", "rustls"]),
 ];
 

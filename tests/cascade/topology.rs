@@ -218,6 +218,8 @@ fn start(variables: &[(&str, &str)]) -> Result<String, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attack-node"));
     for name in [
         "MEMCACHE_SERVERS",
+        "VALKEY_URL",
+        "REDIS_URL",
         "DATASTORE_EMULATOR_HOST",
         "DATASTORE_PROJECT_ID",
         "DATABASE_URL",
@@ -305,4 +307,49 @@ async fn a_node_runs_on_postgres_by_its_url_alone() {
     let read = send("GET", "/read", created.cookie.as_deref()).await;
     assert_eq!((read.status, read.load()), (200, Some("postgres")));
     assert_eq!(server.sql("SELECT count(*) FROM session_records"), "1");
+}
+
+/// As of memcached; and the application's own server is often named so.
+#[test]
+fn a_node_with_valkey_alone_is_refused_and_a_server_of_the_applications_left_to_it() {
+    let url = "redis://shop:hunter2@127.0.0.1:1";
+    for variable in ["VALKEY_URL", "REDIS_URL"] {
+        let error = start(&[(variable, url)]).unwrap_err();
+        assert!(error.contains("other processes share the cache `valkey`"), "{error}");
+        let started = start(&[(variable, url), ("SESSION_SINGLE_PROCESS", "1")]);
+        if cfg!(feature = "valkey") {
+            started.unwrap();
+        } else {
+            let remedy =
+                format!("the feature `valkey` of session-runtime is not compiled in: enable it, or unset {variable}");
+            assert!(started.unwrap_err().contains(&remedy));
+        }
+        let error = start(&[(variable, url), ("MEMCACHE_SERVERS", NOBODY)]).unwrap_err();
+        assert!(
+            error.contains(&format!("MEMCACHE_SERVERS and {variable} are both set")),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    start(&[("REDIS_URL", url), ("SESSION_STORE_PATH", "s.redb")]).unwrap();
+    let error = start(&[
+        ("VALKEY_URL", url),
+        ("SESSION_SINGLE_PROCESS", "1"),
+        ("SESSION_KEYS", ""),
+    ])
+    .unwrap_err();
+    assert!(
+        error.contains("VALKEY_URL names a tier that other processes share"),
+        "{error}"
+    );
+    #[cfg(feature = "valkey")]
+    {
+        let variables = [
+            ("VALKEY_URL", "shop:hunter2@127.0.0.1"),
+            ("SESSION_SINGLE_PROCESS", "1"),
+        ];
+        let error = start(&variables).unwrap_err();
+        assert!(error.contains("cannot be read"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
 }

@@ -7,3 +7,5 @@ mod memcache;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod sets;
+#[cfg(feature = "valkey")]
+mod valkey;

@@ -183,3 +183,68 @@ mod on_postgres {
         }
     }
 }
+
+#[cfg(feature = "valkey")]
+mod on_valkey {
+    use super::*;
+    use session_runtime::tier::valkey::Valkey;
+    use session_tests::services::valkey::ValkeyServer;
+
+    fn tier(server: &ValkeyServer) -> Valkey {
+        let tier = Valkey::connect(server.url()).unwrap();
+        tier.with_timeout(TIMEOUT).with_connect_timeout(TIMEOUT)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn over_memory() {
+        let Some(server) = ValkeyServer::start() else { return };
+        check_conformance(tier(&server), MemoryStore::default()).await;
+    }
+
+    /// As for the one process of a small service.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn over_a_file() {
+        let Some(server) = ValkeyServer::start() else { return };
+        let dir = TempDir::new().unwrap();
+        let file = LocalFile::open(dir.path().join("s.redb")).unwrap();
+        check_conformance(tier(&server), file).await;
+    }
+
+    #[tokio::test]
+    async fn on_one_thread() {
+        let Some(server) = ValkeyServer::start() else { return };
+        check_conformance(tier(&server), MemoryStore::default()).await;
+    }
+
+    #[cfg(feature = "postgres")]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn over_postgres() {
+        use session_runtime::tier::postgres::Postgres;
+        use session_tests::services::postgres;
+
+        let (Some(server), Some(database)) = (ValkeyServer::start(), postgres::shared()) else {
+            return;
+        };
+        let builder = Postgres::builder(database.url()).table(postgres::fresh_table());
+        let durable = builder.create_table().call_timeout(TIMEOUT).connect().await.unwrap();
+        check_conformance(tier(&server), durable).await;
+    }
+
+    #[cfg(feature = "datastore")]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn over_datastore() {
+        use session_runtime::tier::datastore::Datastore;
+        use session_tests::services::emulator::{self, PROJECT};
+
+        let (Some(server), Some(emulator)) = (ValkeyServer::start(), emulator::datastore()) else {
+            return;
+        };
+        let durable = Datastore::builder()
+            .project(PROJECT)
+            .namespace(format!("sets-valkey-{}", std::process::id()))
+            .emulator(emulator.address())
+            // For the rules on purging.
+            .index_expires_at(true);
+        Box::pin(check_conformance(tier(&server), durable.connect().await.unwrap())).await;
+    }
+}

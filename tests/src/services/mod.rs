@@ -7,6 +7,7 @@ pub mod memcached;
 #[cfg(unix)]
 pub mod postgres;
 pub mod process;
+pub mod valkey;
 
 use std::process::{Child, Command};
 use std::sync::mpsc::{Sender, channel};
