@@ -91,7 +91,7 @@ impl Steps {
         match self.load.label.as_str() {
             _ if self.is_degraded => "The cache failed; the durable tier answered.",
             "none" => "No tier was asked: there was no cookie.",
-            "memcache" | "local-cache" => "The cache answered.",
+            "memcache" | "valkey" | "local-cache" => "The cache answered.",
             _ => "The durable tier answered; where there is a cache, it was filled.",
         }
     }

@@ -7,9 +7,9 @@ mod devices;
 mod health;
 mod no_script;
 mod people;
-#[cfg(feature = "postgres")]
-mod postgres;
 mod screenshots;
+#[cfg(any(feature = "postgres", feature = "valkey"))]
+mod servers;
 
 #[path = "../../storefront/main.rs"]
 #[allow(dead_code, reason = "the tests run the application, not `main`")]
