@@ -2,9 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex as Lock;
+use std::time::Duration;
 
+#[cfg(feature = "valkey")]
+use session_runtime::Valkey;
 use session_runtime::tier::embedded::LocalFile;
-use session_runtime::{CascadeStore, KeyRing, Memcache};
+use session_runtime::{Builder, CascadeStore, KeyRing, Memcache, WithMemcache};
 use session_tests::attack::{self, WrongClock};
 use session_tests::proxy::Proxy;
 use session_tests::services::memcached::Memcached;
@@ -22,11 +25,31 @@ pub(super) fn max_value_len(node: usize) -> usize {
     if node == 0 { 500 } else { 1 << 20 }
 }
 
+/// How often a node of this process is started again that was refused: for as long as a switch of servers takes.
+const MAX_STARTS: u32 = 400;
+
 /// What the nodes share.
 pub(super) struct Cluster {
-    pub(super) memcached: Mutex<Memcached>,
+    pub(super) cache: Cache,
     pub(super) nodes: Vec<Node>,
     pub(super) durable: Durable,
+}
+
+/// The cache that the nodes share.
+pub(super) enum Cache {
+    Memcached(Mutex<Memcached>),
+    #[cfg(feature = "valkey")]
+    Valkey(Box<Mutex<super::valkey::Replicated>>),
+}
+
+impl Cache {
+    async fn address(&self) -> SocketAddr {
+        match self {
+            Self::Memcached(memcached) => memcached.lock().await.address(),
+            #[cfg(feature = "valkey")]
+            Self::Valkey(replicated) => replicated.lock().await.address(),
+        }
+    }
 }
 
 /// The durable tier. It also decides what a node is, since processes can share only a service.
@@ -85,12 +108,25 @@ impl Cluster {
         Self::start(2, Durable::File(Unreliable::new(file))).await
     }
 
+    /// As [`in_one_process`](Self::in_one_process), on a Valkey with a replica; `None` without Valkey or Redis.
+    #[cfg(feature = "valkey")]
+    pub(super) async fn on_valkey(file: LocalFile) -> Option<Self> {
+        let replicated = super::valkey::Replicated::start().await?;
+        let cache = Cache::Valkey(Box::new(Mutex::new(replicated)));
+        Some(Self::start_on(cache, 2, Durable::File(Unreliable::new(file))).await)
+    }
+
     pub(super) async fn start(count: usize, durable: Durable) -> Option<Self> {
         let memcached = Memcached::start_with(&LITTLE_MEMORY)?;
+        Some(Self::start_on(Cache::Memcached(Mutex::new(memcached)), count, durable).await)
+    }
+
+    async fn start_on(cache: Cache, count: usize, durable: Durable) -> Self {
+        let address = cache.address().await;
         let mut nodes = Vec::new();
         for _ in 0..count {
             nodes.push(Node {
-                cache: Mutex::new(Proxy::start(memcached.address()).await),
+                cache: Mutex::new(Proxy::start(address).await),
                 #[cfg(any(feature = "datastore", feature = "postgres"))]
                 durable: durable.proxy().await,
                 running: Mutex::default(),
@@ -98,15 +134,11 @@ impl Cluster {
                 key_step: Lock::default(),
             });
         }
-        let cluster = Self {
-            memcached: Mutex::new(memcached),
-            nodes,
-            durable,
-        };
+        let cluster = Self { cache, nodes, durable };
         for node in 0..count {
             cluster.launch(node, 0).await;
         }
-        Some(cluster)
+        cluster
     }
 
     /// A node's address; `None` while it is down.
@@ -133,7 +165,7 @@ impl Cluster {
             fast_by,
         };
         let (running, address) = match &self.durable {
-            Durable::File(file) => runtime(launch, file.clone()).await,
+            Durable::File(file) => runtime(launch, file.clone(), self.is_on_valkey()).await,
             #[cfg(any(feature = "datastore", feature = "postgres"))]
             service => {
                 let proxy = node.durable.as_ref().expect("a service has a proxy");
@@ -143,6 +175,10 @@ impl Cluster {
         };
         *node.running.lock().await = Some(running);
         *node.address.lock().unwrap() = Some(address);
+    }
+
+    fn is_on_valkey(&self) -> bool {
+        !matches!(self.cache, Cache::Memcached(_))
     }
 
     /// Takes the next step of rolling keys, unless another node has the last one still before it.
@@ -201,19 +237,31 @@ fn keys(step: usize) -> Vec<[u8; 32]> {
 }
 
 /// A node in a runtime of its own, so that it can be killed with all its tasks.
-async fn runtime(launch: Launch, durable: Unreliable) -> (Running, SocketAddr) {
+async fn runtime(launch: Launch, durable: Unreliable, is_on_valkey: bool) -> (Running, SocketAddr) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
     let serving = runtime.spawn(async move {
-        let cache = Memcache::connect([launch.cache.to_string()]).unwrap();
-        let store = CascadeStore::builder(KeyRing::new(launch.keys).unwrap())
-            .memcache(cache.with_max_value_len(launch.max_value_len))
-            .datastore(durable)
-            .clock(WrongClock(launch.fast_by));
-        let store = attack::with_bounds(store).build().await.unwrap();
+        // Again while the name leads to a replica, as a supervisor does.
+        let mut attempts = 0;
+        let store = loop {
+            let builder = CascadeStore::builder(KeyRing::new(launch.keys.clone()).unwrap());
+            let builder = if is_on_valkey {
+                on_valkey(builder, launch.cache, launch.max_value_len)
+            } else {
+                let cache = Memcache::connect([launch.cache.to_string()]).unwrap();
+                builder.memcache(cache.with_max_value_len(launch.max_value_len))
+            };
+            let store = builder.datastore(durable.clone()).clock(WrongClock(launch.fast_by));
+            match attack::with_bounds(store).build().await {
+                Ok(store) => break store,
+                Err(error) if !is_on_valkey || attempts == MAX_STARTS => panic!("a node did not start: {error:?}"),
+                Err(_) => attempts += 1,
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(axum::serve(listener, attack::app(&store)).into_future());
@@ -221,4 +269,15 @@ async fn runtime(launch: Launch, durable: Unreliable) -> (Running, SocketAddr) {
     });
     let address = serving.await.unwrap();
     (Running::Runtime(runtime), address)
+}
+
+#[cfg(feature = "valkey")]
+fn on_valkey(builder: Builder, address: SocketAddr, max_value_len: usize) -> Builder<WithMemcache> {
+    let cache = Valkey::connect(session_tests::services::valkey::url(address)).unwrap();
+    builder.memcache(cache.with_max_value_len(max_value_len))
+}
+
+#[cfg(not(feature = "valkey"))]
+fn on_valkey(_: Builder, _: SocketAddr, _: usize) -> Builder<WithMemcache> {
+    unreachable!("there is no such cluster without the feature")
 }

@@ -21,6 +21,8 @@ mod checker_tests;
 mod client;
 mod cluster;
 mod eviction;
+#[cfg(feature = "valkey")]
+mod failback;
 mod history;
 mod nemesis;
 mod owners;
@@ -30,6 +32,8 @@ mod postgres;
 mod process;
 mod staleness;
 mod unreliable;
+#[cfg(feature = "valkey")]
+mod valkey;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -64,6 +68,16 @@ async fn on_nodes_in_one_process() {
     let file = LocalFile::open(dir.path().join("attack.redb")).unwrap();
     if let Some(cluster) = Cluster::in_one_process(file).await {
         attack(cluster, "on_nodes_in_one_process").await;
+    }
+}
+
+#[cfg(feature = "valkey")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_valkey_with_a_replica() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = LocalFile::open(dir.path().join("attack.redb")).unwrap();
+    if let Some(cluster) = Cluster::on_valkey(file).await {
+        attack(cluster, "on_valkey_with_a_replica").await;
     }
 }
 

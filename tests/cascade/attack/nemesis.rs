@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use session_tests::proxy::{Fault, Proxy};
+use session_tests::services::memcached::Memcached;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::sleep;
 
 #[cfg(any(feature = "datastore", feature = "postgres"))]
 use super::cluster::Running;
-use super::cluster::{Cluster, Durable};
+use super::cluster::{Cache, Cluster, Durable};
 use super::eviction::{delete_half, fill};
 
 /// How wrong a node's clock is at most, in seconds. Two of these are less than the time that a session lives unused.
@@ -153,7 +154,101 @@ impl Injector {
 
     async fn cache_server(&mut self) {
         let cluster = Arc::clone(&self.cluster);
-        let mut memcached = cluster.memcached.lock().await;
+        match &cluster.cache {
+            Cache::Memcached(memcached) => self.memcached(&mut *memcached.lock().await).await,
+            #[cfg(feature = "valkey")]
+            Cache::Valkey(replicated) => self.valkey(&mut *replicated.lock().await).await,
+        }
+    }
+
+    #[cfg(feature = "valkey")]
+    async fn valkey(&mut self, servers: &mut super::valkey::Replicated) {
+        match self.random.u8(0..16) {
+            0 => {
+                self.count("valkey: kill, later restart without a snapshot");
+                servers.primary.forget_snapshot();
+                block_in_place(|| servers.primary.kill());
+                self.hold().await;
+                block_in_place(|| servers.primary.restart());
+            }
+            1 | 2 => {
+                self.count("valkey: restart from an older snapshot");
+                block_in_place(|| servers.primary.save());
+                self.hold().await;
+                block_in_place(|| servers.primary.restart());
+            }
+            3 => {
+                self.count("valkey: pause");
+                block_in_place(|| servers.primary.pause());
+                let pause = self.random.u64(20..400);
+                sleep(Duration::from_millis(pause)).await;
+                servers.primary.resume();
+            }
+            4 => {
+                self.count("valkey: flush");
+                block_in_place(|| servers.primary.send(&["FLUSHALL"]));
+            }
+            5 => {
+                self.count("valkey: flush the scripts");
+                block_in_place(|| servers.primary.send(&["SCRIPT", "FLUSH"]));
+            }
+            6 => {
+                self.count("valkey: fill its memory");
+                block_in_place(|| servers.fill(&mut self.random));
+            }
+            7 | 8 => {
+                self.count("valkey: fill its memory, without eviction");
+                block_in_place(|| {
+                    servers.evicts(false);
+                    servers.fill(&mut self.random);
+                });
+                self.hold().await;
+                block_in_place(|| servers.evicts(true));
+            }
+            9 | 10 => {
+                self.count("valkey: failover to a replica that lags");
+                servers.lag();
+                self.hold().await;
+                servers.fail_over();
+                self.retarget(servers.address()).await;
+                self.hold().await;
+                servers.rebuild().await;
+            }
+            11 => {
+                self.count("valkey: the primary is demoted");
+                servers.lag();
+                self.hold().await;
+                block_in_place(|| servers.demote());
+                // As whoever demotes it does: then every node finds out, before one of them is at the other.
+                for node in &self.cluster.nodes {
+                    node.cache.lock().await.cut().await;
+                }
+                servers.follow_the_other().await;
+                self.retarget(servers.address()).await;
+            }
+            _ => {
+                let rounds = self.random.u8(1..12);
+                for _ in 0..rounds {
+                    self.count("valkey: evict");
+                    block_in_place(|| servers.delete_half(&mut self.random));
+                    let pause = self.random.u64(1..60);
+                    sleep(Duration::from_millis(pause)).await;
+                }
+            }
+        }
+    }
+
+    /// The name of the cache moves, as it does for every node.
+    #[cfg(feature = "valkey")]
+    async fn retarget(&self, address: std::net::SocketAddr) {
+        for node in &self.cluster.nodes {
+            let proxy = node.cache.lock().await;
+            proxy.retarget(address);
+            proxy.cut().await;
+        }
+    }
+
+    async fn memcached(&mut self, memcached: &mut Memcached) {
         match self.random.u8(0..10) {
             0 => {
                 self.count("memcached: kill, later restart");

@@ -25,7 +25,7 @@ async fn node(cache: &Proxy, durable: impl DurableTier, clock: &ManualClock) -> 
     attack::app(&attack::with_bounds(store).clock(clock.clone()).build().await.unwrap())
 }
 
-async fn send(node: &Router, method: &str, path: &str, cookie: &str) -> Response {
+pub(super) async fn send(node: &Router, method: &str, path: &str, cookie: &str) -> Response {
     let request = Request::builder().method(method).uri(path).header(COOKIE, cookie);
     let response = node
         .clone()
@@ -36,11 +36,11 @@ async fn send(node: &Router, method: &str, path: &str, cookie: &str) -> Response
     response
 }
 
-fn timing(response: &Response) -> &str {
+pub(super) fn timing(response: &Response) -> &str {
     response.headers()["server-timing"].to_str().unwrap()
 }
 
-async fn read(node: &Router, cookie: &str) -> (View, String) {
+pub(super) async fn read(node: &Router, cookie: &str) -> (View, String) {
     let response = send(node, "GET", "/read", cookie).await;
     let timing = timing(&response).to_owned();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -104,7 +104,7 @@ impl Partition {
     }
 }
 
-fn cookie_of(response: &Response) -> String {
+pub(super) fn cookie_of(response: &Response) -> String {
     let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
     cookie.split(';').next().unwrap().to_owned()
 }
