@@ -206,7 +206,9 @@ impl CacheTier for Valkey {
             Err(error) if !error.is_answer() => Err(error.into_error("ping", false)),
             outcome => {
                 self.record_answer();
-                outcome.map(|_| Vec::new()).map_err(|error| error.into_error("ping", false))
+                outcome
+                    .map(|_| Vec::new())
+                    .map_err(|error| error.into_error("ping", false))
             }
         }
     }
