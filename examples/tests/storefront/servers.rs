@@ -61,7 +61,6 @@ impl Shop {
 
 /// The child. In a run of the tests it does nothing.
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "the parent waits for this line")]
 async fn the_shop_serves() {
     if std::env::var_os(SERVES).is_none() {
         return;
