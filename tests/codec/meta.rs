@@ -7,7 +7,7 @@ use ciborium::Value;
 use proptest::prelude::*;
 use session_runtime::__private::cbor;
 use session_runtime::__private::session::changes::Changes;
-use session_runtime::__private::session::meta::{Meta, Millis, Nonce, SecretHash};
+use session_runtime::__private::session::meta::{Meta, Millis, Nonce, OwnerHash, OwnerMark, SecretHash};
 use session_runtime::__private::session::record::Record;
 use session_runtime::Session;
 
@@ -19,7 +19,7 @@ const META: usize = 4;
 /// How many entries every record has.
 const ALWAYS: usize = 7;
 /// How many more are known.
-const OPTIONAL: usize = 2;
+const OPTIONAL: usize = 3;
 
 /// `small()` with these entries appended to its `meta`, byte by byte.
 fn with_entries(entries: &[&[u8]]) -> Bytes {
@@ -90,7 +90,10 @@ fn unknown_entries_survive_a_commit() {
         assert_eq!(Till::open(record).unwrap().visits(), &9);
     }
     let later = [Value::from("later"), Value::Array(vec![Value::Null])];
-    assert_eq!(optional(&written), [&[Value::Null, Value::Null][..], &later].concat());
+    assert_eq!(
+        optional(&written),
+        [&[const { Value::Null }; OPTIONAL][..], &later].concat()
+    );
 }
 
 /// Written by the version that knew exactly nine entries.
@@ -120,17 +123,45 @@ fn optional_entries_are_written_up_to_the_last_that_is_not_null() {
     for (idle, persistent, expected) in cases {
         assert_eq!(optional(&with_optional(idle, persistent)), expected);
     }
-    let nulls: [&[u8]; 2] = [b"\xf6", b"\xf6"];
-    for count in 1..=2 {
+    let nulls: [&[u8]; OPTIONAL] = [b"\xf6"; OPTIONAL];
+    for count in 1..=OPTIONAL {
         let record = Record::decode(&with_entries(&nulls[..count])).unwrap();
         assert_eq!(record.meta(), &meta());
         assert_eq!(record.draft().finish(), small());
     }
 }
 
+/// What a newer program notes of a session's owner, older ones carry along.
+#[test]
+fn an_owner_is_written_behind_the_other_optional_entries() {
+    for has_left in [false, true] {
+        let mark = OwnerMark {
+            owner: OwnerHash([5; 32]),
+            entry: Nonce(u64::MAX),
+            has_left,
+        };
+        let record = small();
+        let mut draft = record.draft();
+        draft.meta.owner = Some(mark);
+        let written = draft.finish();
+        let entry = Value::Array(vec![Value::Bytes(vec![5; 32]), u64::MAX.into(), has_left.into()]);
+        assert_eq!(optional(&written), [Value::Null, Value::Null, entry]);
+        let read = Record::decode(written.bytes()).unwrap();
+        assert_eq!(read.meta().owner, Some(mark));
+        assert_eq!(read.draft().finish().bytes(), written.bytes());
+    }
+}
+
 #[test]
 fn an_optional_entry_of_another_type_is_refused() {
-    let entries: [&[&[u8]]; 6] = [
+    let short: &[u8] = &[&b"\x83\x58\x1f"[..], &[5; 31], b"\x01\xf4"].concat();
+    let no_bool: &[u8] = &[&b"\x83\x58\x20"[..], &[5; 32], b"\x01\x01"].concat();
+    let pair: &[u8] = &[&b"\x82\x58\x20"[..], &[5; 32], b"\x01"].concat();
+    let entries: [&[&[u8]]; 10] = [
+        &[b"\xf6", b"\xf6", b"\x01"],
+        &[b"\xf6", b"\xf6", short],
+        &[b"\xf6", b"\xf6", no_bool],
+        &[b"\xf6", b"\xf6", pair],
         &[b"\xf5"],
         &[b"\x20"],
         &[b"\x65later"],

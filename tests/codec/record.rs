@@ -194,7 +194,7 @@ fn what_is_wrong_with_a_record_is_named() {
         ),
         (
             corrupted(&|items| _ = items.pop()),
-            "its CBOR is malformed or not that of a record",
+            "its CBOR is malformed or not that of one",
         ),
         (
             corrupted(&|items| fields(items, &|map| map.reverse())),
@@ -210,7 +210,7 @@ fn what_is_wrong_with_a_record_is_named() {
         ),
         (
             corrupted(&|items| fields(items, &|map| map[0].1 = Value::Bytes(vec![1]))),
-            "its CBOR is malformed or not that of a record",
+            "its CBOR is malformed or not that of one",
         ),
     ];
     for (error, expected) in cases {
