@@ -261,6 +261,10 @@ impl Backend {
     }
 
     /// What is stored of a payload: the `len` bytes that `write` appends.
+    #[cfg_attr(
+        not(feature = "seal"),
+        expect(clippy::unnecessary_wraps, reason = "to seal can fail")
+    )]
     fn wrap(&self, key: &str, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Option<Bytes> {
         #[cfg(feature = "seal")]
         if self.policy.seals {
