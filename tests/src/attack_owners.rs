@@ -17,7 +17,7 @@ pub struct Member {
 
 /// What a request has come to.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Told {
+pub struct Reply {
     /// The outcome in a word; an error is `failed` where nothing is known to be done, and `ended` where a sign-in has met an
     /// end.
     pub outcome: String,
@@ -47,8 +47,8 @@ pub fn routes() -> Router<CascadeStore> {
         .route("/owner/list", get(list))
 }
 
-fn told(outcome: &str, session: &MemberSession) -> Json<Told> {
-    Json(Told {
+fn reply(outcome: &str, session: &MemberSession) -> Json<Reply> {
+    Json(Reply {
         outcome: outcome.to_owned(),
         user: *session.user(),
         device: session.device_id().map(|id| id.to_string()),
@@ -65,7 +65,7 @@ fn of_commit(outcome: &Result<Commit, CommitError>) -> &'static str {
     }
 }
 
-fn of_end(outcome: Result<EndedSessions, OwnerError>) -> Json<Told> {
+fn of_end(outcome: Result<EndedSessions, OwnerError>) -> Json<Reply> {
     let outcome = outcome.map(|ended| ended.commit);
     let outcome = match outcome {
         Ok(Commit::Unfenced { .. }) => "unfenced",
@@ -74,29 +74,29 @@ fn of_end(outcome: Result<EndedSessions, OwnerError>) -> Json<Told> {
         Err(_) => "unexpected",
     };
     let outcome = outcome.to_owned();
-    Json(Told {
+    Json(Reply {
         outcome,
-        ..Told::default()
+        ..Reply::default()
     })
 }
 
-async fn who(session: MemberSession) -> Json<Told> {
-    told("done", &session)
+async fn who(session: MemberSession) -> Json<Reply> {
+    reply("done", &session)
 }
 
-async fn sign_in(mut session: MemberSession, Query(params): Query<Params>) -> Json<Told> {
+async fn sign_in(mut session: MemberSession, Query(params): Query<Params>) -> Json<Reply> {
     session.set_user(Some(params.number));
     let outcome = session.commit().await;
-    told(of_commit(&outcome), &session)
+    reply(of_commit(&outcome), &session)
 }
 
-async fn log_out(mut session: MemberSession) -> Json<Told> {
+async fn log_out(mut session: MemberSession) -> Json<Reply> {
     session.destroy();
     let outcome = session.commit().await;
-    told(of_commit(&outcome), &session)
+    reply(of_commit(&outcome), &session)
 }
 
-async fn end_all(State(store): State<CascadeStore>, Query(params): Query<Params>) -> Json<Told> {
+async fn end_all(State(store): State<CascadeStore>, Query(params): Query<Params>) -> Json<Reply> {
     of_end(store.owner::<Member>(&params.number).end_all().await)
 }
 
@@ -104,24 +104,24 @@ async fn end_others(
     session: MemberSession,
     State(store): State<CascadeStore>,
     Query(params): Query<Params>,
-) -> Json<Told> {
+) -> Json<Reply> {
     if *session.user() != Some(params.number) {
-        return told("failed", &session);
+        return reply("failed", &session);
     }
     let mut ended = of_end(store.owner::<Member>(&params.number).end_all_except(&session).await);
     ended.device = session.device_id().map(|id| id.to_string());
     ended
 }
 
-async fn list(State(store): State<CascadeStore>, Query(params): Query<Params>) -> Json<Told> {
+async fn list(State(store): State<CascadeStore>, Query(params): Query<Params>) -> Json<Reply> {
     let devices = store.owner::<Member>(&params.number).sessions().await;
-    Json(Told {
+    Json(Reply {
         outcome: if devices.is_ok() { "done" } else { "failed" }.to_owned(),
         devices: devices
             .unwrap_or_default()
             .iter()
             .map(|device| device.id.to_string())
             .collect(),
-        ..Told::default()
+        ..Reply::default()
     })
 }

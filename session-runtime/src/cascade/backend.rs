@@ -268,7 +268,7 @@ impl Backend {
     fn wrap(&self, key: &str, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Option<Bytes> {
         #[cfg(feature = "seal")]
         if self.policy.seals {
-            return super::seal::seal(&self.keys, key, len, write).ok();
+            return super::seal::seal(&self.keys, key, len, write);
         }
         Some(envelope::wrap(&self.keys, key, len, write))
     }

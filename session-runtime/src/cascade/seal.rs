@@ -38,30 +38,20 @@ pub(super) struct Sealed<'a> {
 
 /// Seals a payload to be stored under `key`: the `len` bytes that `write` appends.
 ///
-/// # Errors
-/// Where the system has no randomness to give.
-pub(super) fn seal(
-    keys: &KeyRing,
-    key: &str,
-    len: usize,
-    write: impl FnOnce(&mut Vec<u8>),
-) -> Result<Bytes, getrandom::Error> {
+/// `None` where the system has no randomness to give, or for more than 64 GiB, which AES-GCM does not take.
+pub(super) fn seal(keys: &KeyRing, key: &str, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Option<Bytes> {
     let mut random = [0; IV_LEN + SALT_LEN];
-    getrandom::fill(&mut random)?;
-    let (iv, salt) = random.split_at(IV_LEN);
+    getrandom::fill(&mut random).ok()?;
+    let (iv, salt) = random.split_first_chunk::<IV_LEN>()?;
     let mut payload = Vec::with_capacity(len);
     write(&mut payload);
     let cipher = Aes256Gcm::new(&keys.sealing_key(salt).into());
-    let iv_array: [u8; IV_LEN] = std::array::from_fn(|at| random[at]);
     let aad = encryption_structure(key);
     let message = Payload {
         msg: &payload,
         aad: &aad,
     };
-    // Fails only for what is longer than 64 GiB.
-    let ciphertext = cipher
-        .encrypt(&iv_array.into(), message)
-        .map_err(|_| getrandom::Error::UNSUPPORTED)?;
+    let ciphertext = cipher.encrypt(&(*iv).into(), message).ok()?;
     let mut out = Vec::with_capacity(ciphertext.len() + OVERHEAD);
     push_tag(&mut out, TAG);
     push_array(&mut out, 3);
@@ -74,7 +64,7 @@ pub(super) fn seal(
     out.push(SALT);
     push_bytes(&mut out, salt);
     push_bytes(&mut out, &ciphertext);
-    Ok(out.into())
+    Some(out.into())
 }
 
 /// Opens a sealed value, if a key of the ring has sealed it for the storage key `key`; tells which one.

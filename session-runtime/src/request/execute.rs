@@ -67,8 +67,7 @@ impl RequestSession {
                     if let (Some(sign_in), Some(stored)) = (sign_in, &done.stored) {
                         self.check_sign_in(sign_in, token, stored).await?;
                     }
-                    let told = (is_privileged, entering.is_some());
-                    return Ok(self.created(token, done, generation, told));
+                    return Ok(self.created(token, done, generation, is_privileged));
                 }
                 Ok(Created::StartOver {
                     cache: again,
@@ -86,23 +85,18 @@ impl RequestSession {
     }
 
     /// Takes over a session that was created.
-    fn created(
-        &self,
-        token: SessionToken,
-        done: Committed,
-        generation: u32,
-        (is_privileged, entering): (bool, bool),
-    ) -> Commit {
+    fn created(&self, token: SessionToken, done: Committed, generation: u32, is_privileged: bool) -> Commit {
         let mut state = self.lock();
         if state.generation == generation {
             state.token = Some(token);
             if let Some(stored) = &done.stored {
-                state.token_action = Some(TokenAction::set(token, stored.record.meta()));
+                let meta = stored.record.meta();
+                state.token_action = Some(TokenAction::set(token, meta));
+                if meta.owner.is_some() {
+                    state.sign_in = SignInOptions::default();
+                }
             }
             (state.planned, state.persistent) = (None, None);
-            if entering {
-                state.sign_in = SignInOptions::default();
-            }
             state.loaded = done.stored.map(LoadState::Known);
         } else {
             // Destroyed while it was created.
@@ -153,11 +147,9 @@ impl RequestSession {
                 Err(error) => return Err(error),
             },
         };
-        let mark = sign_in.as_ref().map(SignIn::mark);
-        let mark = mark.or_else(|| self.mark_of_sign_out(&changes, &loaded.record));
-        let sets_owner = self.schema.owner.is_some_and(|owner| changes.value_of(owner).is_some());
+        let sign_out = self.mark_of_sign_out(&changes, &loaded.record);
         let mut patch = self.patch(changes, presented.hash(), rotation);
-        patch.owner = mark;
+        patch.owner = sign_in.as_ref().map(SignIn::mark).or(sign_out);
         let was_persistent = loaded.record.meta().persistent;
         let (tiers, session) = (self.tiers, self.schema.name);
         let done = self.store.commit(tiers, Goal::Change, &key, loaded, patch).await;
@@ -168,7 +160,7 @@ impl RequestSession {
         }
         match done {
             Ok(done) => {
-                let may_leave = sets_owner && !done.commit.is_unfenced();
+                let may_leave = sign_out.is_some() && !done.commit.is_unfenced();
                 if let Some(stored) = done.stored.as_ref().filter(|_| may_leave) {
                     self.leave_if_signed_out(key, &stored.record);
                 }

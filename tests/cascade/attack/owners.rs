@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use session_tests::attack::MAX_STALENESS;
-use session_tests::attack_owners::Told;
+use session_tests::attack_owners::Reply;
 use session_tests::http::{Answer, exchange};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -174,7 +174,7 @@ impl Client {
     }
 
     /// Sends a request to some node; `None` without an answer.
-    async fn call(&mut self, method: &str, path: &str, cookie: Option<&str>) -> Option<(Told, Option<String>)> {
+    async fn call(&mut self, method: &str, path: &str, cookie: Option<&str>) -> Option<(Reply, Option<String>)> {
         let node = self.random.usize(0..self.cluster.nodes.len());
         let address = self.cluster.address(node);
         let exchanged = async {
@@ -185,27 +185,27 @@ impl Client {
         };
         let answer = timeout(TIMEOUT, exchanged).await.ok().flatten();
         let answer = answer.filter(|answer| answer.status == 200);
-        let told = answer.and_then(|answer| Some((serde_json::from_str::<Told>(&answer.body).ok()?, answer.cookie)));
-        let outcome = told.as_ref().map_or("no answer", |(told, _)| &told.outcome);
+        let reply = answer.and_then(|answer| Some((serde_json::from_str::<Reply>(&answer.body).ok()?, answer.cookie)));
+        let outcome = reply.as_ref().map_or("no answer", |(reply, _)| &reply.outcome);
         let mut owner = self.owner.lock().unwrap();
         *owner.counts.entry(format!("{path}: {outcome}")).or_default() += 1;
         if outcome == "unexpected" {
             owner.violations.push(format!("{path} has failed in an unexpected way"));
         }
         drop(owner);
-        told
+        reply
     }
 
     async fn sign_in(&mut self, to: Option<SignIn>) {
         let before = to.map(|sign_in| sign_in.cookie);
-        let told = self.call("POST", "sign-in", before.as_deref()).await;
-        if let Some((told, Some(cookie))) = told
-            && told.user == Some(self.user())
-            && ["done", "unfenced"].contains(&&*told.outcome)
+        let reply = self.call("POST", "sign-in", before.as_deref()).await;
+        if let Some((reply, Some(cookie))) = reply
+            && reply.user == Some(self.user())
+            && ["done", "unfenced"].contains(&&*reply.outcome)
         {
             self.owner.lock().unwrap().sign_ins.push(SignIn {
                 cookie,
-                device: told.device,
+                device: reply.device,
                 acknowledged: Instant::now(),
             });
         }
@@ -213,8 +213,8 @@ impl Client {
 
     async fn who(&mut self, sign_in: &SignIn) {
         let began = Instant::now();
-        let told = self.call("GET", "who", Some(&sign_in.cookie)).await;
-        if told.is_some_and(|(told, _)| told.user.is_some()) {
+        let reply = self.call("GET", "who", Some(&sign_in.cookie)).await;
+        if reply.is_some_and(|(reply, _)| reply.user.is_some()) {
             self.owner.lock().unwrap().check(sign_in, began);
         }
     }
@@ -222,27 +222,27 @@ impl Client {
     async fn end(&mut self, path: &str, by: Option<SignIn>) {
         let began = Instant::now();
         let cookie = by.map(|sign_in| sign_in.cookie);
-        let told = self.call("POST", path, cookie.as_deref()).await;
-        if let Some((told, _)) = told
-            && ["done", "unfenced"].contains(&&*told.outcome)
+        let reply = self.call("POST", path, cookie.as_deref()).await;
+        if let Some((reply, _)) = reply
+            && ["done", "unfenced"].contains(&&*reply.outcome)
         {
             self.owner.lock().unwrap().ends.push(End {
                 began,
                 acknowledged: Instant::now(),
-                is_unfenced: told.outcome == "unfenced",
-                kept: told.device,
+                is_unfenced: reply.outcome == "unfenced",
+                kept: reply.device,
             });
         }
     }
 
     /// Repeats a request until it succeeds.
-    async fn until_done(&mut self, method: &str, path: &str, cookie: Option<&str>) -> Told {
+    async fn until_done(&mut self, method: &str, path: &str, cookie: Option<&str>) -> Reply {
         let give_up = Instant::now() + Duration::from_secs(60);
         loop {
-            if let Some((told, _)) = self.call(method, path, cookie).await
-                && told.outcome == "done"
+            if let Some((reply, _)) = self.call(method, path, cookie).await
+                && reply.outcome == "done"
             {
-                return told;
+                return reply;
             }
             assert!(
                 Instant::now() < give_up,
@@ -257,10 +257,10 @@ impl Client {
         let mut living = Vec::new();
         for sign_in in &sign_ins {
             let began = Instant::now();
-            let told = self.until_done("GET", "who", Some(&sign_in.cookie)).await;
-            if told.user.is_some() {
+            let reply = self.until_done("GET", "who", Some(&sign_in.cookie)).await;
+            if reply.user.is_some() {
                 self.owner.lock().unwrap().check(sign_in, began);
-                living.extend(told.device.map(|device| (device, sign_in)));
+                living.extend(reply.device.map(|device| (device, sign_in)));
             }
         }
         let listed = self.until_done("GET", "list", None).await.devices;

@@ -65,3 +65,44 @@ async fn visitors_are_listed_nowhere() {
     site.post(&mut visitor, "/clear").await;
     assert_eq!(site.records.keys().len(), 1);
 }
+
+/// What the request has set is the new session's, also where the old one had a value that is not to be overwritten.
+#[tokio::test]
+async fn a_session_that_is_begun_anew_has_what_the_request_set() {
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+    use session_runtime::{Session, TypedSession};
+
+    #[derive(Session)]
+    #[session(name = "strict", version = 1)]
+    #[cascade(memcache, datastore)]
+    struct Strict {
+        #[session(owner)]
+        user: Option<u64>,
+        #[session(merge = reject)]
+        step: u64,
+        #[session(merge = add)]
+        visits: u64,
+    }
+
+    let sign_in = |user: u64| {
+        move |mut strict: TypedSession<Strict>| async move {
+            strict.set_user(Some(user));
+            strict.set_step(user);
+            *strict.visits_mut() += 1;
+        }
+    };
+    let show = |strict: TypedSession<Strict>| async move { format!("{} {}", strict.step(), strict.visits()) };
+    let routes = Router::new()
+        .route("/in/7", post(sign_in(7)))
+        .route("/in/8", post(sign_in(8)))
+        .route("/show", post(show));
+    let site = crate::site::Site::new().await.serving(routes);
+    let mut browser = Browser::default();
+    site.post(&mut browser, "/in/7").await;
+    site.post(&mut browser, "/in/7").await;
+    assert_eq!(site.post(&mut browser, "/show").await.body, "7 2");
+    assert_eq!(site.post(&mut browser, "/in/8").await.status, StatusCode::OK);
+    assert_eq!(site.post(&mut browser, "/show").await.body, "8 1");
+}

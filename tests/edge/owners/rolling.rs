@@ -209,8 +209,8 @@ async fn a_record_of_a_dropped_key_keeps_nobody_out_once_its_sessions_have_ended
     let (cache, durable) = old.tiers.clone();
     let builder = CascadeStore::builder(keys(&[2])).memcache(cache).datastore(durable);
     let builder = builder.clock(old.clock.clone()).forget_owners_of_unknown_keys();
-    let told = builder.build().await.unwrap();
-    assert_eq!(told.owner::<super::Account>(&7).sessions().await.unwrap(), []);
+    let forgetting = builder.build().await.unwrap();
+    assert_eq!(forgetting.owner::<super::Account>(&7).sessions().await.unwrap(), []);
     site.clock.advance(Duration::from_secs(30 * 24 * 3600));
     assert_eq!(site.post(&mut browser, "/in/7").await.status, StatusCode::OK);
     assert_eq!(who(&site, &browser).await, "7");

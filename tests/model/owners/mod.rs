@@ -9,6 +9,7 @@ mod actor;
 mod holds;
 mod session;
 mod state;
+mod step;
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
 

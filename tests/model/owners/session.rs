@@ -25,11 +25,9 @@ pub(super) struct Edit {
     pub(super) what: What,
     /// The secret that the actor presents.
     pub(super) secret: u8,
-    pub(super) mutation: MutationHash,
+    /// Whether an end asks for the secret too: a broken rule.
+    pub(super) asks_secret: bool,
 }
-
-/// A mutation, as a part of states.
-pub(super) type MutationHash = bool;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum What {
@@ -52,12 +50,12 @@ impl Edit {
             id,
             what,
             secret,
-            mutation: mutation == Mutation::AskSecret,
+            asks_secret: mutation == Mutation::AskSecret,
         }
     }
 
     fn is_allowed(self, session: Session) -> bool {
-        (self.what == What::End && !self.mutation) || self.secret == session.secret
+        (self.what == What::End && !self.asks_secret) || self.secret == session.secret
     }
 }
 

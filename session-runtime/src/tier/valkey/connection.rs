@@ -124,7 +124,7 @@ impl Connection {
                 Found::OfLife(life, Some(cached)) if life == self.life => return Ok(Answer::Value(cached)),
                 Found::OfLife(life, cached) => (life, cached),
             };
-            self.bury(life, deadline).await?;
+            self.note_dead(life, deadline).await?;
             match (call, cached) {
                 (Call::Add { .. }, _) => {}
                 (Call::Get, Some(cached)) => {
@@ -224,7 +224,7 @@ impl Connection {
 
     /// A value was found that was written in another life. Lives do not come back: where the server is still in this
     /// one, that one is over.
-    async fn bury(&self, life: Life, deadline: Instant) -> Result<(), CallError> {
+    async fn note_dead(&self, life: Life, deadline: Instant) -> Result<(), CallError> {
         if self.confirmed().dead != Some(life) {
             self.confirm(deadline).await?;
             self.confirmed().dead = Some(life);
