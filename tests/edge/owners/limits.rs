@@ -137,3 +137,20 @@ async fn a_sign_in_that_takes_two_tries_ends_one_session() {
     assert_eq!(who(&site, &second).await, "7");
     assert_eq!(who(&site, &first).await, "7", "there was room for two");
 }
+
+/// The first key that it tries is in use.
+#[tokio::test]
+async fn a_new_session_that_takes_two_keys_ends_none() {
+    let (site, _) = limited(2, BeyondMax::EndOldest).await;
+    let first = signed_in(&site, 7).await;
+    site.clock.advance(Duration::from_secs(1));
+    site.durable.occupy(1);
+    let second = signed_in(&site, 7).await;
+    assert_eq!(site.durable.occupied().len(), 1);
+    site.settle().await;
+    assert_eq!(who(&site, &first).await, "7", "there was room for two");
+    assert_eq!(
+        ids(&site, 7).await,
+        [device_id(&site, &second).await, device_id(&site, &first).await]
+    );
+}

@@ -161,3 +161,26 @@ async fn an_epoch_outlasts_an_earlier_commit_of_the_request() {
     assert_eq!(reply.status, StatusCode::CONFLICT);
     assert_eq!(devices(&site, 7).await, []);
 }
+
+/// The list is tidied up by a node that has looked before the session was created, and after it was given out.
+#[tokio::test]
+async fn a_session_that_is_taken_off_the_list_ends_too() {
+    let site = accounts().await;
+    signed_in(&site, 7).await;
+    let gate = site.durable.block("insert");
+    let sign_in = site.spawn_post(&Browser::default(), "/in/7");
+    gate.reached().await;
+    site.clock.advance(std::time::Duration::from_secs(121));
+    let tidying = site.durable.block("update");
+    let other = node(&site).await;
+    assert_eq!(devices(&other, 7).await.len(), 1);
+    tidying.reached().await;
+    gate.release();
+    let reply = sign_in.await.unwrap();
+    assert_eq!(reply.status, StatusCode::OK, "its entry stands yet");
+    tidying.release();
+    let mut browser = Browser::default();
+    browser.take(&reply);
+    other.settle().await;
+    assert_eq!(who(&site, &browser).await, "");
+}

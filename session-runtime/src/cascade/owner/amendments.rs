@@ -83,7 +83,7 @@ impl Enter {
         if self.beyond == BeyondMax::RefuseNewest {
             return Err(EnterError::TooMany);
         }
-        list.live.sort_by_key(|entry| entry.signed_in);
+        // In the order of the sign-ins, whatever the clocks of their nodes said.
         let beyond = list.live.len() + 1 - self.max;
         list.ending.extend(list.live.drain(..beyond));
         Ok(())
